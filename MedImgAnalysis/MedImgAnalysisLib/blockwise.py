@@ -1,0 +1,74 @@
+"""Local work in slabs: threads, progress, cancel and bounded memory by one mechanism.
+
+A slab is a range along the first numpy axis (k). The function gets the slab with a halo on both
+sides and returns an array of the same first-axis length, of which the core is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+import numpy as np
+import SimpleITK as sitk
+
+from .progress import SILENT, Progress
+
+SLAB_BYTES = 8 << 20
+"""Bytes of input that one slab holds at the most, so that a cancel comes through quickly."""
+
+
+def thread_count() -> int:
+    """Threads that an operation may use: what SimpleITK is set to, so that one setting rules both."""
+    return int(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads())
+
+
+def set_thread_count(threads: int) -> None:
+    """Set the threads of SimpleITK filters and of slab work in this process."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(int(threads))
+
+
+def map_slabs(
+    function: Callable[[np.ndarray], np.ndarray],
+    source: np.ndarray,
+    halo: int,
+    out: np.ndarray,
+    *,
+    progress: Progress = SILENT,
+    message: str = "",
+) -> np.ndarray:
+    """Fill `out[a:b]` with the core of `function(source[a - halo : b + halo])` for all slabs.
+
+    Parameters
+    ----------
+    function
+        Must give the same values whatever the slab, apart from the `halo` layers at cut ends. It
+        should release the GIL (numpy, scipy.ndimage do).
+    source
+        Array with at least one axis; slabs are views along the first.
+    halo
+        Layers on either side that a value can depend on.
+    out
+        Array with the first-axis length of `source`, written in place and returned.
+    """
+    n = source.shape[0]
+    layer = max(1, source[:1].nbytes)
+    depth = max(1, min(-(-n // (2 * thread_count())), max(SLAB_BYTES // layer, 2 * halo, 1)))
+    starts = list(range(0, n, depth))
+
+    def work(start: int) -> None:
+        if progress.cancelled:
+            return
+        stop = min(start + depth, n)
+        low, high = max(0, start - halo), min(n, stop + halo)
+        out[start:stop] = function(source[low:high])[start - low : stop - low]
+
+    with ThreadPoolExecutor(thread_count()) as pool:
+        pending = {pool.submit(work, start) for start in starts}
+        while pending:
+            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            progress.report(1 - len(pending) / len(starts), message)
+    progress.check()
+    return out

@@ -1,0 +1,191 @@
+"""The one base class from which everything else is derived.
+
+An operation is a frozen dataclass: its fields are the parameters, its `run` does the work on plain
+values. Roles (inputs and outputs) are read from the signature of `run` and nothing else:
+
+    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image
+
+Several outputs are a `NamedTuple`; a single one is named by its kind (`image`, `labels`, `table`...).
+`run` is pure: same inputs and parameters, same result; no globals, no files, no scene.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+from .docstrings import body, sections, summary
+from .errors import ParameterError
+from .geometry import Grid
+from .parameters import Parameter, parameters_of
+from .values import Kind
+
+
+@dataclass(frozen=True)
+class Role:
+    """An input or output. `kind` is image, mask, labels, transform, landmarks, table or curves."""
+
+    name: str
+    kind: str
+    required: bool = True
+    many: bool = False
+    description: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        return self.name.replace("_", " ").capitalize()
+
+
+class Operation:
+    """Base of all operations. Subclasses are `@dataclass(frozen=True)` and define `run`.
+
+    Class attributes
+    ----------------
+    name
+        Stable word that scenes, recipes and the command line use.
+    title, group
+        What people read.
+    revision
+        Raised when the same inputs and parameters give another result than before.
+    memory_factor
+        Peak extra bytes per input byte (of the float32 image), for planning a run.
+    deterministic, tolerance
+        Whether a repeated run gives the same bits; else the relative difference that verifying allows.
+    vector
+        Whether images with several components are filtered component by component.
+    finite_only
+        Whether NaN and infinite voxels are refused (they spread or have no rank in most filters).
+    presets
+        Named parameter sets, each a mapping from field to value.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    group: ClassVar[str]
+    revision: ClassVar[int] = 1
+    memory_factor: ClassVar[float] = 4.0
+    deterministic: ClassVar[bool] = True
+    tolerance: ClassVar[float] = 0.0
+    vector: ClassVar[bool] = False
+    finite_only: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    run: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        for parameter in self.parameters():
+            value = parameter.coerce(getattr(self, parameter.name), self.name)
+            object.__setattr__(self, parameter.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Refuse combinations of parameters that make no sense, with `ParameterError`."""
+
+    def halo(self, grid: Grid) -> tuple[int, ...] | None:
+        """Voxels along (i, j, k) that a result voxel can depend on; None when on the whole image."""
+        return None
+
+    @classmethod
+    @cache
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """The parameters in the order of the fields."""
+        return parameters_of(cls)
+
+    @classmethod
+    @cache
+    def inputs(cls) -> tuple[Role, ...]:
+        """The input roles in the order of the signature of `run`."""
+        hints = typing.get_type_hints(cls.run, include_extras=True)
+        texts = sections(cls.__doc__).get("Inputs", {})
+        return tuple(
+            _role(name, hints[name], argument.default is inspect.Parameter.empty, texts.get(name, ""))
+            for name, argument in inspect.signature(cls.run).parameters.items()
+            if name not in ("self", "progress")
+        )
+
+    @classmethod
+    @cache
+    def outputs(cls) -> tuple[Role, ...]:
+        """The output roles: the fields of the returned `NamedTuple`, or one role named by its kind."""
+        hint = typing.get_type_hints(cls.run, include_extras=True)["return"]
+        texts = sections(cls.__doc__).get("Outputs", {})
+        if isinstance(hint, type) and hasattr(hint, "_fields"):
+            fields = typing.get_type_hints(hint, include_extras=True)
+            return tuple(_role(name, fields[name], True, texts.get(name, "")) for name in hint._fields)
+        kind = _kind(hint)[0]
+        return (Role(kind, kind, description=texts.get(kind, "")),)
+
+    @classmethod
+    def named(cls, result: Any) -> dict[str, Any]:
+        """What `run` returned, by output role."""
+        if isinstance(result, tuple) and hasattr(result, "_asdict"):
+            return dict(result._asdict())
+        return {cls.outputs()[0].name: result}
+
+    @classmethod
+    def from_parameters(cls, values: Mapping[str, Any]) -> Operation:
+        """The operation with these parameters; unknown names raise `ParameterError`."""
+        known = [parameter.name for parameter in cls.parameters()]
+        for name in values:
+            if name not in known:
+                raise ParameterError(f"{cls.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}.",
+                                     operation=cls.name, field=name)
+        return cls(**values)
+
+    @classmethod
+    def preset(cls, name: str) -> Operation:
+        """The operation with the parameters of a preset."""
+        if name not in cls.presets:
+            raise ParameterError(f"{cls.name} has no preset {name!r}; it has {', '.join(cls.presets) or 'none'}.",
+                                 operation=cls.name, field="preset", value=name)
+        return cls.from_parameters(cls.presets[name])
+
+    def values(self) -> dict[str, Any]:
+        """The parameters as JSON values."""
+        plain = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        """All that a panel, a command line or a reader needs to know, as JSON values."""
+        return {
+            "name": cls.name, "title": cls.title, "group": cls.group, "revision": cls.revision,
+            "summary": summary(cls.__doc__), "description": body(cls.__doc__),
+            "inputs": [dataclasses.asdict(role) for role in cls.inputs()],
+            "outputs": [dataclasses.asdict(role) for role in cls.outputs()],
+            "parameters": cls.schema(), "presets": {k: dict(v) for k, v in cls.presets.items()},
+            "deterministic": cls.deterministic, "memory_factor": cls.memory_factor,
+        }
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """JSON schema of the parameters."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema", "title": cls.title, "type": "object",
+            "properties": {p.name: p.schema() for p in cls.parameters()}, "additionalProperties": False,
+        }
+
+
+def _role(name: str, hint: Any, required: bool, description: str) -> Role:
+    kind, many = _kind(hint)
+    return Role(name, kind, required, many, description)
+
+
+def _kind(hint: Any) -> tuple[str, bool]:
+    """Kind of a role annotation, and whether it is a sequence of them."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _kind(next(arg for arg in typing.get_args(hint) if arg is not type(None)))
+    if origin is typing.Annotated:
+        return next(extra.name for extra in hint.__metadata__ if isinstance(extra, Kind)), False
+    if origin in (collections.abc.Sequence, list, tuple):
+        return _kind(typing.get_args(hint)[0])[0], True
+    return hint.kind, False

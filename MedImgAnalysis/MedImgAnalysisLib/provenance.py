@@ -1,0 +1,121 @@
+"""How a result came about, in a form from which it can be repeated and verified."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from . import __version__
+from .geometry import Grid
+from .operation import Operation
+from .values import Curves, Labels, Landmarks, Measurements
+
+FORMAT = 1
+ATTRIBUTE = "MedImgAnalysis.Provenance"
+"""Name of the node attribute and of the entry in files that can carry one."""
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of what a value means: voxels and geometry, points, numbers. File names do not enter.
+
+    Geometry enters rounded to 1e-6 mm, so that a copy through a float32 header of the same grid
+    counts as the same input only when it really is.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(value):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(value: Any) -> Iterable[bytes | memoryview]:
+    if isinstance(value, sitk.Image):
+        grid = Grid.of(value)
+        yield f"{value.GetPixelIDTypeAsString()} {value.GetNumberOfComponentsPerPixel()} {grid.size}".encode()
+        yield _rounded((*grid.spacing, *grid.origin, *grid.direction))
+        array = sitk.GetArrayViewFromImage(value)
+        yield memoryview(np.ascontiguousarray(array)).cast("B")
+    elif isinstance(value, sitk.Transform):
+        yield from _transform_parts(value)
+    elif isinstance(value, Labels):
+        for segment in value.segments:
+            yield f"{segment.name}".encode()
+            yield from _parts(value.mask(segment))
+    elif isinstance(value, Landmarks):
+        yield repr(value.names).encode()
+        yield value.points.tobytes()
+    elif isinstance(value, Measurements):
+        yield repr([(c.key, c.unit) for c in value.columns]).encode()
+        yield repr([[row.get(c.key) for c in value.columns] for row in value.rows]).encode()
+    elif isinstance(value, Curves):
+        for curve in value.series:
+            yield curve.name.encode()
+            yield np.asarray(curve.x, float).tobytes()
+            yield np.asarray(curve.y, float).tobytes()
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _parts(item)
+    else:
+        raise TypeError(f"no fingerprint for {type(value).__name__}")
+
+
+def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:
+    plain = transform.Downcast() if hasattr(transform, "Downcast") else transform
+    if isinstance(plain, sitk.CompositeTransform):
+        for i in range(plain.GetNumberOfTransforms()):
+            yield from _transform_parts(plain.GetNthTransform(i))
+        return
+    yield transform.GetName().encode()
+    yield np.asarray(transform.GetFixedParameters(), float).tobytes()
+    yield np.asarray(transform.GetParameters(), float).tobytes()
+
+
+def _rounded(numbers: Iterable[float]) -> bytes:
+    return (np.round(np.asarray(tuple(numbers), float), 6) + 0.0).tobytes()
+
+
+@cache
+def software() -> dict[str, str]:
+    """Versions of what computes: this package, Python, SimpleITK, numpy and scipy."""
+    found = {"MedImgAnalysis": __version__, "python": platform.python_version(), "SimpleITK": sitk.Version.VersionString(),
+             "numpy": np.__version__, "platform": sys.platform}
+    try:
+        found["scipy"] = metadata.version("scipy")
+    except metadata.PackageNotFoundError:
+        found["scipy"] = "unknown"
+    return found
+
+
+def record(
+    operation: Operation,
+    inputs: Mapping[str, Mapping[str, Any]],
+    outputs: Mapping[str, Any],
+    seconds: float,
+    warnings: Iterable[str],
+    threads: int,
+) -> dict[str, Any]:
+    """The provenance record of one run, as JSON values.
+
+    `inputs` maps a role to what identifies it: `sha256` and, where known, `name`, `id` or `path`.
+    """
+    parameters = operation.values()
+    return {
+        "format": FORMAT,
+        "operation": operation.name,
+        "revision": operation.revision,
+        "parameters": parameters,
+        "inputs": {role: dict(entry) for role, entry in inputs.items()},
+        "outputs": {role: {"sha256": fingerprint(value)} for role, value in outputs.items() if value is not None},
+        "seed": parameters.get("seed"),
+        "threads": threads,
+        "seconds": round(seconds, 4),
+        "warnings": list(warnings),
+        "software": dict(software()),
+    }

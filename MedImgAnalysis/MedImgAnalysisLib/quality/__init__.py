@@ -1,0 +1,3 @@
+"""Image quality: images in, tables and curves out."""
+
+QUALITY = ()

@@ -1,0 +1,309 @@
+"""A recipe: named inputs, ordered steps, named outputs, as JSON.
+
+What a panel runs is a recipe of one step; what a batch runs is a recipe over many cases.
+
+    {"medimg_recipe": 1, "name": "Denoise and align", "description": "",
+     "inputs": {"t1": {"kind": "image"}, "flair": {"kind": "image"}},
+     "steps": [{"id": "denoise", "operation": "median", "parameters": {"radius_mm": 1.0},
+                "inputs": {"image": "t1"}, "outputs": {"image": "t1_denoised"}}],
+     "outputs": ["t1_denoised"]}
+
+Names are letters, digits, `_`, `-` and `.`, since outputs become file names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import catalog
+from .errors import MedImgError, RecipeError
+from .execution import execute
+from .operation import Operation
+from .progress import SILENT, Progress, Recorder
+
+FORMAT = 1
+MAX_BYTES = 1 << 20
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,79}")
+KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation with its bindings: role to name for inputs, role to name for outputs."""
+
+    id: str
+    operation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+
+    def build(self) -> Operation:
+        """The operation with its parameters; raises `ParameterError`."""
+        return catalog.find(self.operation).from_parameters(self.parameters)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Ordered steps over named values. `inputs` maps a name to its kind."""
+
+    name: str
+    inputs: Mapping[str, str]
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...]
+    description: str = ""
+
+    @classmethod
+    def single(cls, operation: Operation, inputs: Mapping[str, Any], outputs: Mapping[str, str] | None = None) -> Recipe:
+        """The one-step recipe of a run: `inputs` and `outputs` map roles to names (default: the role)."""
+        roles = {role.name: role for role in operation.inputs()}
+        outputs = outputs or {role.name: role.name for role in operation.outputs()}
+        kinds = {name: roles[role].kind for role, names in inputs.items() for name in _names(names)}
+        step = Step(operation.name, operation.name, operation.values(), dict(inputs), dict(outputs))
+        return cls(operation.title, kinds, (step,), tuple(outputs.values()))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """A recipe from its text; `RecipeError` says what is wrong with it."""
+        if len(text) > MAX_BYTES:
+            raise RecipeError(f"A recipe has at most {MAX_BYTES} characters; this one has {len(text)}.")
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"This is not a recipe: {error}.") from None
+        return cls.from_data(data)
+
+    @classmethod
+    def from_data(cls, data: Any) -> Recipe:
+        """A recipe from JSON values, checked."""
+        if not isinstance(data, dict) or data.get("medimg_recipe") != FORMAT:
+            raise RecipeError(f'This is not a recipe of format {FORMAT}: "medimg_recipe": {FORMAT} is missing.')
+        _known(data, {"medimg_recipe", "name", "description", "inputs", "steps", "outputs"}, "The recipe")
+        inputs = _typed(data, "inputs", dict, "The recipe")
+        kinds = {name: entry.get("kind") if isinstance(entry, dict) else entry for name, entry in inputs.items()}
+        steps = tuple(_step(entry, number) for number, entry in enumerate(_typed(data, "steps", list, "The recipe"), 1))
+        outputs = tuple(str(name) for name in _typed(data, "outputs", list, "The recipe"))
+        recipe = cls(str(data.get("name", "")), kinds, steps, outputs, str(data.get("description", "")))
+        problems = recipe.problems()
+        if problems:
+            step, sentence = next(iter(problems.items()))
+            raise RecipeError(sentence if not step else f"Step {step!r}: {sentence}", step=step or None)
+        return recipe
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """A recipe from a file."""
+        try:
+            with open(path, encoding="utf-8") as stream:
+                return cls.from_json(stream.read(MAX_BYTES + 1))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"The recipe {path} cannot be read: {error}.") from None
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON values from which `from_data` makes an equal recipe."""
+        return {
+            "medimg_recipe": FORMAT, "name": self.name, "description": self.description,
+            "inputs": {name: {"kind": kind} for name, kind in self.inputs.items()},
+            "steps": [{"id": s.id, "operation": s.operation, "parameters": dict(s.parameters), "inputs": dict(s.inputs),
+                       "outputs": dict(s.outputs)} | ({} if s.enabled else {"enabled": False}) for s in self.steps],
+            "outputs": list(self.outputs),
+        }
+
+    def as_json(self) -> str:
+        """The text of the recipe file."""
+        return json.dumps(self.as_data(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong, a sentence per step id; the key is empty for the recipe as a whole."""
+        found: dict[str, str] = {}
+        kinds: dict[str, str] = dict(self.inputs)
+        ids: set[str] = set()
+        for name, kind in self.inputs.items():
+            if not NAME.fullmatch(name) or kind not in KINDS:
+                found.setdefault("", f"Input {name!r} of kind {kind!r}: the name may have letters, digits, '_', '-', '.' "
+                                     f"and the kind is one of {', '.join(KINDS)}.")
+        for step in self.steps:
+            if not NAME.fullmatch(step.id) or step.id in ids:
+                found.setdefault(step.id, f"The id {step.id!r} is used twice or has characters other than letters, "
+                                          "digits, '_', '-' and '.'.")
+            ids.add(step.id)
+            if step.enabled:
+                problem = self._problem(step, kinds)
+                if problem:
+                    found.setdefault(step.id, problem)
+        if not self.steps:
+            found.setdefault("", "The recipe has no steps.")
+        for name in self.outputs:
+            if name not in kinds or name in self.inputs:
+                found.setdefault("", f"Output {name!r} is not made by any step.")
+        if len({name.casefold() for name in self.outputs}) != len(self.outputs):
+            found.setdefault("", "Two outputs have the same name.")
+        return found
+
+    def _problem(self, step: Step, kinds: dict[str, str]) -> str | None:
+        try:
+            operation = step.build()
+        except MedImgError as error:
+            return str(error)
+        roles = {role.name: role for role in operation.inputs()}
+        for name, bound in step.inputs.items():
+            if name not in roles:
+                return f"{operation.name} has no input {name!r}; it has {', '.join(roles)}."
+            if not roles[name].many and not isinstance(bound, str):
+                return f"Input {name!r} takes one name."
+            for source in _names(bound):
+                if source not in kinds:
+                    return f"Input {name!r} wants {source!r}, which no earlier step makes and no input names."
+                if not _fits(kinds[source], roles[name].kind):
+                    return f"Input {name!r} is {roles[name].kind}, but {source!r} is {kinds[source]}."
+        for role in roles.values():
+            if role.required and role.name not in step.inputs:
+                return f"Input {role.name!r} ({role.kind}) is not bound."
+        made = {role.name: role.kind for role in operation.outputs()}
+        for name, target in step.outputs.items():
+            if name not in made:
+                return f"{operation.name} has no output {name!r}; it has {', '.join(made)}."
+            if not isinstance(target, str) or not NAME.fullmatch(target):
+                return f"Output name {target!r} may have letters, digits, '_', '-' and '.' only."
+            if target in kinds:
+                return f"The name {target!r} is used twice."
+            kinds[target] = made[name]
+        return None
+
+    def kinds(self) -> dict[str, str]:
+        """The kind of every named value, inputs and results."""
+        kinds = dict(self.inputs)
+        for step in self.steps:
+            if step.enabled:
+                made = {role.name: role.kind for role in catalog.find(step.operation).outputs()}
+                kinds |= {target: made[role] for role, target in step.outputs.items()}
+        return kinds
+
+    def run(
+        self,
+        values: Mapping[str, Any],
+        *,
+        origins: Mapping[str, Mapping[str, Any]] | None = None,
+        progress: Progress = SILENT,
+    ) -> RecipeResult:
+        """Run all enabled steps in order; intermediate values are dropped as soon as nobody needs them."""
+        missing = [name for name in self.inputs if values.get(name) is None and name in self._needed()]
+        if missing:
+            raise RecipeError(f"The recipe needs the inputs {', '.join(missing)}.")
+        recorder = Recorder(progress)
+        steps = [step for step in self.steps if step.enabled]
+        known = {name: values[name] for name in self.inputs if values.get(name) is not None}
+        sources = {name: dict((origins or {}).get(name, {"name": name})) for name in known}
+        kept: dict[str, Any] = {}
+        records: list[dict[str, Any]] = []
+        for number, step in enumerate(steps):
+            part = recorder.part(number / len(steps), (number + 1) / len(steps))
+            bound = {role: _lookup(known, names) for role, names in step.inputs.items()}
+            from_where = {role: _source(sources, names) for role, names in step.inputs.items()}
+            result = execute(step.build(), bound, origins=from_where, progress=part)
+            records.append({"step": step.id, **result.record, "results": dict(step.outputs)})
+            for role, target in step.outputs.items():
+                known[target] = result.outputs[role]
+                sources[target] = {"name": target}
+                if target in self.outputs:
+                    kept[target] = result.outputs[role]
+            later = {name for s in steps[number + 1:] for names in s.inputs.values() for name in _names(names)}
+            known = {name: value for name, value in known.items() if name in later}
+        ordered = {name: kept[name] for name in self.outputs if name in kept}
+        return RecipeResult(ordered, tuple(records), tuple(recorder.warnings))
+
+    def _needed(self) -> set[str]:
+        """The inputs that some required role of an enabled step uses."""
+        needed: set[str] = set()
+        for step in self.steps:
+            if step.enabled:
+                required = {role.name for role in catalog.find(step.operation).inputs() if role.required}
+                needed |= {name for role, names in step.inputs.items() if role in required for name in _names(names)}
+        return needed & set(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class RecipeResult:
+    """Values by output name, a provenance record per step, and all warnings."""
+
+    outputs: dict[str, Any]
+    records: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of a recipe file."""
+    name = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+    names = {"anyOf": [name, {"type": "array", "items": name}]}
+    step = {
+        "type": "object", "required": ["id", "operation"], "additionalProperties": False,
+        "properties": {
+            "id": name, "operation": {"enum": sorted(catalog.OPERATIONS)}, "parameters": {"type": "object"},
+            "inputs": {"type": "object", "additionalProperties": names},
+            "outputs": {"type": "object", "additionalProperties": name}, "enabled": {"type": "boolean"},
+        },
+    }
+    value = {"type": "object", "properties": {"kind": {"enum": list(KINDS)}, "description": {"type": "string"}},
+             "required": ["kind"]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "MedImgAnalysis recipe", "type": "object",
+        "required": ["medimg_recipe", "inputs", "steps", "outputs"], "additionalProperties": False,
+        "properties": {
+            "medimg_recipe": {"const": FORMAT}, "name": {"type": "string"}, "description": {"type": "string"},
+            "inputs": {"type": "object", "propertyNames": name, "additionalProperties": value},
+            "steps": {"type": "array", "items": step, "minItems": 1}, "outputs": {"type": "array", "items": name},
+        },
+    }
+
+
+def _step(entry: Any, number: int) -> Step:
+    where = f"Step {number}"
+    if not isinstance(entry, dict):
+        raise RecipeError(f"{where} must be an object.", step=number)
+    _known(entry, {"id", "operation", "parameters", "inputs", "outputs", "enabled"}, where)
+    for key in ("id", "operation"):
+        _typed(entry, key, str, where)
+    parts = {key: _typed(entry, key, dict, where) for key in ("parameters", "inputs", "outputs") if key in entry}
+    enabled = entry.get("enabled", True)
+    if not isinstance(enabled, bool):
+        raise RecipeError(f'{where}: "enabled" must be true or false.', step=number)
+    return Step(entry["id"], entry["operation"], enabled=enabled, **parts)
+
+
+def _known(entry: Mapping[str, Any], keys: set[str], where: str) -> None:
+    extra = sorted(set(entry) - keys)
+    if extra:
+        raise RecipeError(f"{where} has the unknown entry {extra[0]!r}; it may have {', '.join(sorted(keys))}.")
+
+
+def _typed(entry: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    if not isinstance(entry.get(key), kind):
+        word = {dict: "an object", list: "a list", str: "a text"}[kind]
+        raise RecipeError(f'{where}: "{key}" must be {word}.')
+    return entry[key]
+
+
+def _names(bound: Any) -> list[str]:
+    return [bound] if isinstance(bound, str) else [str(name) for name in bound]
+
+
+def _fits(have: str, want: str) -> bool:
+    """Equal kinds fit; a mask can stand for labels, and labels of one segment for a mask."""
+    return have == want or {have, want} == {"labels", "mask"}
+
+
+def _lookup(known: Mapping[str, Any], bound: Any) -> Any:
+    if isinstance(bound, str):
+        return known.get(bound)
+    return [known[name] for name in bound if name in known]
+
+
+def _source(sources: Mapping[str, Any], bound: Any) -> dict[str, Any]:
+    if isinstance(bound, str):
+        return dict(sources.get(bound, {}))
+    return {"names": [sources.get(name, {}).get("name", name) for name in bound]}

@@ -1,0 +1,5 @@
+"""Registration: transforms map fixed points to moving points, LPS millimetres."""
+
+from .register import Register
+
+REGISTRATION = (Register,)

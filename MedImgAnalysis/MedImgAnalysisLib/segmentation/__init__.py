@@ -1,0 +1,5 @@
+"""Segmentation: images in, labels out."""
+
+from .auto_threshold import AutoThreshold
+
+SEGMENTATION = (AutoThreshold,)
