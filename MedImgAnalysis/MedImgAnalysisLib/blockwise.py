@@ -6,6 +6,7 @@ sides and returns an array of the same first-axis length, of which the core is k
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -26,6 +27,32 @@ def thread_count() -> int:
 def set_thread_count(threads: int) -> None:
     """Set the threads of SimpleITK filters and of slab work in this process."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(int(threads))
+
+
+class _OneThread:
+    """Counts who wants one thread, so that overlapping users restore the setting once, at the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = thread_count()
+                set_thread_count(1)
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                set_thread_count(self._before)
+
+
+ONE_THREAD = _OneThread()
+"""`with ONE_THREAD:` for ITK code whose sums depend on how threads happen to run."""
 
 
 def map_slabs(

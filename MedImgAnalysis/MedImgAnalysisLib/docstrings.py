@@ -1,13 +1,13 @@
 """Reads the sections of a docstring, so that each sentence is written once and shown everywhere.
 
-    One line that says what it does.
+One line that says what it does.
 
-    More text.
+More text.
 
-    Parameters
-    ----------
-    sigma_mm
-        Standard deviation of the kernel.
+Parameters
+----------
+sigma_mm
+    Standard deviation of the kernel.
 """
 
 from __future__ import annotations

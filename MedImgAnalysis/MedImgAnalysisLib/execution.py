@@ -23,8 +23,13 @@ from .progress import SILENT, Progress, Recorder
 from .values import Curves, Labels, Landmarks, Measurements, as_labelmap, present_values
 
 CLASSES: dict[str, type] = {
-    "image": sitk.Image, "mask": sitk.Image, "transform": sitk.Transform, "labels": Labels,
-    "landmarks": Landmarks, "table": Measurements, "curves": Curves,
+    "image": sitk.Image,
+    "mask": sitk.Image,
+    "transform": sitk.Transform,
+    "labels": Labels,
+    "landmarks": Landmarks,
+    "table": Measurements,
+    "curves": Curves,
 }
 
 
@@ -66,8 +71,10 @@ def execute(
     whole = Recorder(progress)
     given = {role: value for role, value in inputs.items() if value is not None}
     ready = prepare(operation, given, whole)
-    hashes = {role: {**(origins or {}).get(role, {}), "sha256": provenance.fingerprint(value)}
-              for role, value in given.items()}
+    hashes = {
+        role: {**(origins or {}).get(role, {}), "sha256": provenance.fingerprint(value)}
+        for role, value in given.items()
+    }
     started = time.perf_counter()
     outputs = operation.named(operation.run(**ready, progress=whole))
     seconds = time.perf_counter() - started
@@ -99,16 +106,22 @@ def prepare(operation: Operation, inputs: Mapping[str, Any], progress: Progress 
     return ready
 
 
-def _check(operation: Operation, role: Role, value: Any, progress: Progress) -> Any:
-    value = _converted(role, value)
-    if not isinstance(value, CLASSES[role.kind]):
-        raise InputError(f"{operation.name}: the input {role.name!r} must be {role.kind}, "
-                         f"not {type(value).__name__}.", role=role.name)
+def _check(operation: Operation, role: Role, given: Any, progress: Progress) -> Any:
+    value: Any = _converted(role, given)
+    if not _is_a(value, role.kind):
+        raise InputError(
+            f"{operation.name}: the input {role.name!r} must be {role.kind}, not {type(value).__name__}.",
+            role=role.name,
+        )
     if role.kind in ("image", "mask"):
         _check_image(operation, role, value)
     if role.kind == "mask":
         return _binary(role, value, progress)
     return value
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    return isinstance(value, CLASSES[kind])
 
 
 def _converted(role: Role, value: Any) -> Any:
@@ -117,8 +130,11 @@ def _converted(role: Role, value: Any) -> Any:
         return Labels.from_labelmap(value)
     if role.kind == "mask" and isinstance(value, Labels):
         if len(value.segments) != 1:
-            raise InputError(f"The {role.name} is a segmentation of {len(value.segments)} segments; choose one of "
-                             f"{', '.join(value.names) or 'none'}.", role=role.name)
+            raise InputError(
+                f"The {role.name} is a segmentation of {len(value.segments)} segments; choose one of "
+                f"{', '.join(value.names) or 'none'}.",
+                role=role.name,
+            )
         return value.mask(value.segments[0])
     return value
 
@@ -129,7 +145,9 @@ def _check_image(operation: Operation, role: Role, image: sitk.Image) -> None:
     if 0 in image.GetSize():
         raise InputError(f"{where} has no voxels.", role=role.name)
     if image.GetDimension() not in (2, 3):
-        raise InputError(f"{where} has {image.GetDimension()} dimensions; choose one frame, 2-D or 3-D.", role=role.name)
+        raise InputError(
+            f"{where} has {image.GetDimension()} dimensions; choose one frame, 2-D or 3-D.", role=role.name
+        )
     if "complex" in kind:
         raise InputError(f"{where} has complex voxels; take the magnitude first.", role=role.name)
     if image.GetNumberOfComponentsPerPixel() > 1 and not (operation.vector and role.kind == "image"):
@@ -139,8 +157,11 @@ def _check_image(operation: Operation, role: Role, image: sitk.Image) -> None:
         array = sitk.GetArrayViewFromImage(image)
         wrong = array.size - int(np.count_nonzero(np.isfinite(array)))
         if wrong:
-            raise InputError(f"{where} has {wrong} voxels that are NaN or infinite; repair it or mask them first.",
-                             role=role.name, nonfinite=wrong)
+            raise InputError(
+                f"{where} has {wrong} voxels that are NaN or infinite; repair it or mask them first.",
+                role=role.name,
+                nonfinite=wrong,
+            )
 
 
 def _binary(role: Role, image: sitk.Image, progress: Progress) -> sitk.Image:
@@ -155,14 +176,15 @@ def _binary(role: Role, image: sitk.Image, progress: Progress) -> sitk.Image:
     return sitk.NotEqual(labelmap, 0)
 
 
-def _mask_for(operation: Operation, name: str, mask: sitk.Image, ready: Mapping[str, Any], progress: Progress) -> sitk.Image:
+def _mask_for(
+    operation: Operation, name: str, mask: sitk.Image, ready: Mapping[str, Any], progress: Progress
+) -> sitk.Image:
     """`mask` belongs to the first image role, `fixed_mask` to `fixed`."""
     images = [role.name for role in operation.inputs() if role.kind == "image" and role.name in ready]
-    owner = name.removesuffix("_mask") if name.removesuffix("_mask") in images else (images or [None])[0]
+    owner = next((i for i in images if name == f"{i}_mask"), images[0] if images else None)
     if owner is None:
         return mask
     moved = on_grid(mask, Grid.of(ready[owner]), labels=True, what=name, progress=progress)
     if not sitk.GetArrayViewFromImage(moved).any():
         raise InputError(f"The {name} does not cover any voxel of the {owner}.", role=name)
     return moved
-

@@ -127,7 +127,7 @@ def _box_corners(grid: Grid) -> np.ndarray:
 
 def check_orthonormal(direction: tuple[float, ...], what: str) -> None:
     """Raise `GeometryError` when the axes are sheared: ITK cannot represent such an image."""
-    n = int(round(len(direction) ** 0.5))
+    n = round(len(direction) ** 0.5)
     axes = np.reshape(direction, (n, n))
     if not np.isfinite(axes).all() or np.abs(axes.T @ axes - np.eye(n)).max() > ORTHONORMAL_TOLERANCE:
         raise GeometryError(f"{what} has axes that are not at right angles; resample it to an orthogonal grid first.")
@@ -162,13 +162,30 @@ def on_grid(
         raise GeometryError(f"The {what} does not overlap the reference image; check that both are of one patient.")
     progress.warn(f"The {what} was resampled onto the reference grid ({grid.describe()}).")
     if labels:
-        return sitk.Resample(image, list(grid.size), sitk.Transform(grid.dimension, sitk.sitkIdentity),
-                             sitk.sitkNearestNeighbor, grid.origin, grid.spacing, grid.direction, 0)
+        return sitk.Resample(
+            image,
+            list(grid.size),
+            sitk.Transform(grid.dimension, sitk.sitkIdentity),
+            sitk.sitkNearestNeighbor,
+            grid.origin,
+            grid.spacing,
+            grid.direction,
+            0,
+        )
     if outside is None:
         outside = float(np.nanmin(sitk.GetArrayViewFromImage(image)))
     kind = sitk.sitkFloat64 if image.GetPixelID() == sitk.sitkFloat64 else sitk.sitkFloat32
-    return sitk.Resample(image, list(grid.size), sitk.Transform(grid.dimension, sitk.sitkIdentity),
-                         sitk.sitkLinear, grid.origin, grid.spacing, grid.direction, outside, kind)
+    return sitk.Resample(
+        image,
+        list(grid.size),
+        sitk.Transform(grid.dimension, sitk.sitkIdentity),
+        sitk.sitkLinear,
+        grid.origin,
+        grid.spacing,
+        grid.direction,
+        outside,
+        kind,
+    )
 
 
 def union_grid(reference: Grid, other: Grid) -> Grid:

@@ -59,6 +59,7 @@ class Operation:
         Peak extra bytes per input byte (of the float32 image), for planning a run.
     deterministic, tolerance
         Whether a repeated run gives the same bits; else the relative difference that verifying allows.
+        `exact` answers for given parameters.
     vector
         Whether images with several components are filtered component by component.
     finite_only
@@ -88,6 +89,11 @@ class Operation:
 
     def check(self) -> None:
         """Refuse combinations of parameters that make no sense, with `ParameterError`."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether a repeated run with these parameters gives the same bits."""
+        return self.deterministic
 
     def halo(self, grid: Grid) -> tuple[int, ...] | None:
         """Voxels along (i, j, k) that a result voxel can depend on; None when on the whole image."""
@@ -136,16 +142,23 @@ class Operation:
         known = [parameter.name for parameter in cls.parameters()]
         for name in values:
             if name not in known:
-                raise ParameterError(f"{cls.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}.",
-                                     operation=cls.name, field=name)
+                raise ParameterError(
+                    f"{cls.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}.",
+                    operation=cls.name,
+                    field=name,
+                )
         return cls(**values)
 
     @classmethod
     def preset(cls, name: str) -> Operation:
         """The operation with the parameters of a preset."""
         if name not in cls.presets:
-            raise ParameterError(f"{cls.name} has no preset {name!r}; it has {', '.join(cls.presets) or 'none'}.",
-                                 operation=cls.name, field="preset", value=name)
+            raise ParameterError(
+                f"{cls.name} has no preset {name!r}; it has {', '.join(cls.presets) or 'none'}.",
+                operation=cls.name,
+                field="preset",
+                value=name,
+            )
         return cls.from_parameters(cls.presets[name])
 
     def values(self) -> dict[str, Any]:
@@ -157,20 +170,29 @@ class Operation:
     def describe(cls) -> dict[str, Any]:
         """All that a panel, a command line or a reader needs to know, as JSON values."""
         return {
-            "name": cls.name, "title": cls.title, "group": cls.group, "revision": cls.revision,
-            "summary": summary(cls.__doc__), "description": body(cls.__doc__),
+            "name": cls.name,
+            "title": cls.title,
+            "group": cls.group,
+            "revision": cls.revision,
+            "summary": summary(cls.__doc__),
+            "description": body(cls.__doc__),
             "inputs": [dataclasses.asdict(role) for role in cls.inputs()],
             "outputs": [dataclasses.asdict(role) for role in cls.outputs()],
-            "parameters": cls.schema(), "presets": {k: dict(v) for k, v in cls.presets.items()},
-            "deterministic": cls.deterministic, "memory_factor": cls.memory_factor,
+            "parameters": cls.schema(),
+            "presets": {k: dict(v) for k, v in cls.presets.items()},
+            "deterministic": cls.deterministic,
+            "memory_factor": cls.memory_factor,
         }
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
         """JSON schema of the parameters."""
         return {
-            "$schema": "https://json-schema.org/draft/2020-12/schema", "title": cls.title, "type": "object",
-            "properties": {p.name: p.schema() for p in cls.parameters()}, "additionalProperties": False,
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": cls.title,
+            "type": "object",
+            "properties": {p.name: p.schema() for p in cls.parameters()},
+            "additionalProperties": False,
         }
 
 

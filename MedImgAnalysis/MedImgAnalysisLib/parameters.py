@@ -86,10 +86,18 @@ class Parameter:
             return None
         converted = self._convert(value)
         if converted is None or not self._in_range(converted):
-            allowed = self.range_text or {"bool": "true or false", "int": "a whole number", "float": "a number",
-                                          "floats": "numbers, separated by commas"}.get(self.kind, "a text")
-            raise ParameterError(f"{operation}: {self.name} is {value!r}; it must be {allowed}.",
-                                 operation=operation, field=self.name, value=repr(value))
+            allowed = self.range_text or {
+                "bool": "true or false",
+                "int": "a whole number",
+                "float": "a number",
+                "floats": "numbers, separated by commas",
+            }.get(self.kind, "a text")
+            raise ParameterError(
+                f"{operation}: {self.name} is {value!r}; it must be {allowed}.",
+                operation=operation,
+                field=self.name,
+                value=repr(value),
+            )
         return converted
 
     def _convert(self, value: Any) -> Any:
@@ -126,7 +134,9 @@ class Parameter:
                 numbers = [float(part) for part in word.split(",")]
             except ValueError:
                 return self.coerce(text, operation)
-            return self.coerce(numbers if self.kind == "floats" else numbers[0] if len(numbers) == 1 else text, operation)
+            return self.coerce(
+                numbers if self.kind == "floats" else numbers[0] if len(numbers) == 1 else text, operation
+            )
         return self.coerce(text, operation)
 
     def schema(self) -> dict[str, Any]:
@@ -170,8 +180,7 @@ def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """The parameters of an operation class in the order of its fields."""
     hints = typing.get_type_hints(cls, include_extras=True)
     texts = sections(cls.__doc__).get("Parameters", {})
-    return tuple(_parameter(field, hints[field.name], texts.get(field.name, ""))
-                 for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+    return tuple(_parameter(field, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(cls))
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, description: str) -> Parameter:

@@ -84,8 +84,13 @@ def _rounded(numbers: Iterable[float]) -> bytes:
 @cache
 def software() -> dict[str, str]:
     """Versions of what computes: this package, Python, SimpleITK, numpy and scipy."""
-    found = {"MedImgAnalysis": __version__, "python": platform.python_version(), "SimpleITK": sitk.Version.VersionString(),
-             "numpy": np.__version__, "platform": sys.platform}
+    found = {
+        "MedImgAnalysis": __version__,
+        "python": platform.python_version(),
+        "SimpleITK": sitk.Version.VersionString(),
+        "numpy": np.__version__,
+        "platform": sys.platform,
+    }
     try:
         found["scipy"] = metadata.version("scipy")
     except metadata.PackageNotFoundError:

@@ -59,7 +59,9 @@ class Recipe:
     description: str = ""
 
     @classmethod
-    def single(cls, operation: Operation, inputs: Mapping[str, Any], outputs: Mapping[str, str] | None = None) -> Recipe:
+    def single(
+        cls, operation: Operation, inputs: Mapping[str, Any], outputs: Mapping[str, str] | None = None
+    ) -> Recipe:
         """The one-step recipe of a run: `inputs` and `outputs` map roles to names (default: the role)."""
         roles = {role.name: role for role in operation.inputs()}
         outputs = outputs or {role.name: role.name for role in operation.outputs()}
@@ -85,7 +87,9 @@ class Recipe:
             raise RecipeError(f'This is not a recipe of format {FORMAT}: "medimg_recipe": {FORMAT} is missing.')
         _known(data, {"medimg_recipe", "name", "description", "inputs", "steps", "outputs"}, "The recipe")
         inputs = _typed(data, "inputs", dict, "The recipe")
-        kinds = {name: entry.get("kind") if isinstance(entry, dict) else entry for name, entry in inputs.items()}
+        kinds = {
+            str(name): str(entry.get("kind") if isinstance(entry, dict) else entry) for name, entry in inputs.items()
+        }
         steps = tuple(_step(entry, number) for number, entry in enumerate(_typed(data, "steps", list, "The recipe"), 1))
         outputs = tuple(str(name) for name in _typed(data, "outputs", list, "The recipe"))
         recipe = cls(str(data.get("name", "")), kinds, steps, outputs, str(data.get("description", "")))
@@ -107,10 +111,21 @@ class Recipe:
     def as_data(self) -> dict[str, Any]:
         """JSON values from which `from_data` makes an equal recipe."""
         return {
-            "medimg_recipe": FORMAT, "name": self.name, "description": self.description,
+            "medimg_recipe": FORMAT,
+            "name": self.name,
+            "description": self.description,
             "inputs": {name: {"kind": kind} for name, kind in self.inputs.items()},
-            "steps": [{"id": s.id, "operation": s.operation, "parameters": dict(s.parameters), "inputs": dict(s.inputs),
-                       "outputs": dict(s.outputs)} | ({} if s.enabled else {"enabled": False}) for s in self.steps],
+            "steps": [
+                {
+                    "id": s.id,
+                    "operation": s.operation,
+                    "parameters": dict(s.parameters),
+                    "inputs": dict(s.inputs),
+                    "outputs": dict(s.outputs),
+                }
+                | ({} if s.enabled else {"enabled": False})
+                for s in self.steps
+            ],
             "outputs": list(self.outputs),
         }
 
@@ -125,12 +140,17 @@ class Recipe:
         ids: set[str] = set()
         for name, kind in self.inputs.items():
             if not NAME.fullmatch(name) or kind not in KINDS:
-                found.setdefault("", f"Input {name!r} of kind {kind!r}: the name may have letters, digits, '_', '-', '.' "
-                                     f"and the kind is one of {', '.join(KINDS)}.")
+                found.setdefault(
+                    "",
+                    f"Input {name!r} of kind {kind!r}: the name may have letters, digits, '_', '-', '.' "
+                    f"and the kind is one of {', '.join(KINDS)}.",
+                )
         for step in self.steps:
             if not NAME.fullmatch(step.id) or step.id in ids:
-                found.setdefault(step.id, f"The id {step.id!r} is used twice or has characters other than letters, "
-                                          "digits, '_', '-' and '.'.")
+                found.setdefault(
+                    step.id,
+                    f"The id {step.id!r} is used twice or has characters other than letters, digits, '_', '-' and '.'.",
+                )
             ids.add(step.id)
             if step.enabled:
                 problem = self._problem(step, kinds)
@@ -212,7 +232,7 @@ class Recipe:
                 sources[target] = {"name": target}
                 if target in self.outputs:
                     kept[target] = result.outputs[role]
-            later = {name for s in steps[number + 1:] for names in s.inputs.values() for name in _names(names)}
+            later = {name for s in steps[number + 1 :] for names in s.inputs.values() for name in _names(names)}
             known = {name: value for name, value in known.items() if name in later}
         ordered = {name: kept[name] for name in self.outputs if name in kept}
         return RecipeResult(ordered, tuple(records), tuple(recorder.warnings))
@@ -241,22 +261,36 @@ def schema() -> dict[str, Any]:
     name = {"type": "string", "pattern": f"^{NAME.pattern}$"}
     names = {"anyOf": [name, {"type": "array", "items": name}]}
     step = {
-        "type": "object", "required": ["id", "operation"], "additionalProperties": False,
+        "type": "object",
+        "required": ["id", "operation"],
+        "additionalProperties": False,
         "properties": {
-            "id": name, "operation": {"enum": sorted(catalog.OPERATIONS)}, "parameters": {"type": "object"},
+            "id": name,
+            "operation": {"enum": sorted(catalog.OPERATIONS)},
+            "parameters": {"type": "object"},
             "inputs": {"type": "object", "additionalProperties": names},
-            "outputs": {"type": "object", "additionalProperties": name}, "enabled": {"type": "boolean"},
+            "outputs": {"type": "object", "additionalProperties": name},
+            "enabled": {"type": "boolean"},
         },
     }
-    value = {"type": "object", "properties": {"kind": {"enum": list(KINDS)}, "description": {"type": "string"}},
-             "required": ["kind"]}
+    value = {
+        "type": "object",
+        "properties": {"kind": {"enum": list(KINDS)}, "description": {"type": "string"}},
+        "required": ["kind"],
+    }
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "MedImgAnalysis recipe", "type": "object",
-        "required": ["medimg_recipe", "inputs", "steps", "outputs"], "additionalProperties": False,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "MedImgAnalysis recipe",
+        "type": "object",
+        "required": ["medimg_recipe", "inputs", "steps", "outputs"],
+        "additionalProperties": False,
         "properties": {
-            "medimg_recipe": {"const": FORMAT}, "name": {"type": "string"}, "description": {"type": "string"},
+            "medimg_recipe": {"const": FORMAT},
+            "name": {"type": "string"},
+            "description": {"type": "string"},
             "inputs": {"type": "object", "propertyNames": name, "additionalProperties": value},
-            "steps": {"type": "array", "items": step, "minItems": 1}, "outputs": {"type": "array", "items": name},
+            "steps": {"type": "array", "items": step, "minItems": 1},
+            "outputs": {"type": "array", "items": name},
         },
     }
 
@@ -283,8 +317,8 @@ def _known(entry: Mapping[str, Any], keys: set[str], where: str) -> None:
 
 def _typed(entry: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     if not isinstance(entry.get(key), kind):
-        word = {dict: "an object", list: "a list", str: "a text"}[kind]
-        raise RecipeError(f'{where}: "{key}" must be {word}.')
+        words: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
+        raise RecipeError(f'{where}: "{key}" must be {words[kind]}.')
     return entry[key]
 
 

@@ -31,8 +31,16 @@ Transform = Annotated[sitk.Transform, Kind("transform")]
 Color = tuple[float, float, float]
 
 PALETTE: tuple[Color, ...] = (
-    (0.90, 0.36, 0.24), (0.27, 0.62, 0.83), (0.44, 0.72, 0.34), (0.94, 0.75, 0.23), (0.62, 0.43, 0.73),
-    (0.35, 0.75, 0.70), (0.91, 0.53, 0.70), (0.63, 0.47, 0.33), (0.56, 0.60, 0.66), (0.74, 0.78, 0.28),
+    (0.90, 0.36, 0.24),
+    (0.27, 0.62, 0.83),
+    (0.44, 0.72, 0.34),
+    (0.94, 0.75, 0.23),
+    (0.62, 0.43, 0.73),
+    (0.35, 0.75, 0.70),
+    (0.91, 0.53, 0.70),
+    (0.63, 0.47, 0.33),
+    (0.56, 0.60, 0.66),
+    (0.74, 0.78, 0.28),
 )
 
 
@@ -113,8 +121,13 @@ class Labels:
         found = present_values(array)
         names, colors = names or {}, colors or {}
         segments = tuple(
-            Segment(f"Segment_{value}", names.get(value, f"Segment_{value}"),
-                    colors.get(value, PALETTE[i % len(PALETTE)]), 0, value)
+            Segment(
+                f"Segment_{value}",
+                names.get(value, f"Segment_{value}"),
+                colors.get(value, PALETTE[i % len(PALETTE)]),
+                0,
+                value,
+            )
             for i, value in enumerate(found)
         )
         return cls((labelmap,), segments)
@@ -131,11 +144,8 @@ class Labels:
             if not own.same_as(grid):
                 raise GeometryError(f"Segment {name!r} is on another grid than the first one.")
             inside = sitk.GetArrayViewFromImage(mask) != 0
-            for layer, array in enumerate(layers):
-                if not (array[inside] != 0).any():
-                    break
-            else:
-                layer = len(layers)
+            layer = next((at for at, array in enumerate(layers) if not array[inside].any()), len(layers))
+            if layer == len(layers):
                 layers.append(np.zeros(inside.shape, np.uint16))
             layers[layer][inside] = number
             segments.append(Segment(f"Segment_{number}", name, colors[(number - 1) % len(colors)], layer, number))
@@ -224,8 +234,8 @@ class Curves:
 def present_values(array: np.ndarray) -> list[int]:
     """The non-zero values of an integer array in rising order."""
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-    if 0 <= low and high < 1 << 24:
-        found = np.flatnonzero(np.bincount(array.ravel()) if array.dtype.itemsize < 8 else np.bincount(array.ravel().astype(np.intp)))
+    if low >= 0 and high < 1 << 24:
+        found = np.flatnonzero(np.bincount(array.ravel().astype(np.intp, copy=False)))
     else:
         found = np.unique(array)
     return [int(value) for value in found if value != 0]

@@ -1,0 +1,101 @@
+"""One level of intensity-based registration: a SimpleITK registration method that reports and stops."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import SimpleITK as sitk
+
+from ..blockwise import ONE_THREAD
+from ..errors import InputError
+from ..progress import Progress
+from .pyramid import Level
+
+
+@dataclass
+class Settings:
+    """What stays the same over the levels. `trace` collects (level, iteration, metric).
+
+    `reproducible` sums the metric in one thread: ITK adds up in the order in which threads finish, so
+    that two runs with several threads differ in the last digits.
+    """
+
+    bins: int = 32
+    seed: int = 1
+    reproducible: bool = True
+    trace: list[tuple[int, int, float]] = field(default_factory=list)
+    level: int = 0
+
+
+def optimise_level(
+    fixed: sitk.Image,
+    moving: sitk.Image,
+    transform: sitk.Transform,
+    level: Level,
+    settings: Settings,
+    progress: Progress,
+    *,
+    fixed_mask: sitk.Image | None = None,
+    moving_mask: sitk.Image | None = None,
+    step_mm: float = 1.0,
+    message: str = "Aligning",
+) -> float:
+    """Improve `transform` (changed in place); returns the Mattes mutual information in nats.
+
+    Regular samples, regular step gradient descent, learning rate estimated once, scales from the
+    Jacobian.
+    """
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(settings.bins)
+    voxels = fixed.GetNumberOfPixels()
+    if level.samples is not None and level.samples < voxels:
+        method.SetMetricSamplingStrategy(method.REGULAR)
+        method.SetMetricSamplingPercentage(level.samples / voxels, settings.seed)
+    if fixed_mask is not None:
+        method.SetMetricFixedMask(fixed_mask)
+    if moving_mask is not None:
+        method.SetMetricMovingMask(moving_mask)
+    method.SetMetricUseFixedImageGradientFilter(False)
+    method.SetMetricUseMovingImageGradientFilter(False)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        step_mm, level.minimum_step_mm, level.iterations, 0.8, 1e-4, method.Once
+    )
+    method.SetOptimizerScalesFromJacobian()
+    method.SetInitialTransform(transform, True)
+
+    def on_iteration() -> None:
+        iteration = method.GetOptimizerIteration()
+        settings.trace.append((settings.level, iteration, -method.GetMetricValue()))
+        if progress.cancelled:
+            method.StopRegistration()
+        else:
+            progress.report(
+                iteration / level.iterations,
+                f"{message}: {level.spacing_mm:g} mm, iteration {iteration}, metric {-method.GetMetricValue():.4f}",
+            )
+
+    method.AddCommand(sitk.sitkIterationEvent, on_iteration)
+    progress.check()
+    try:
+        with ONE_THREAD if settings.reproducible else nullcontext():
+            method.Execute(fixed, moving)
+    except RuntimeError as error:
+        progress.check()
+        raise explained(error) from error
+    finally:
+        method.RemoveAllCommands()
+    progress.check()
+    return float(-method.GetMetricValue())
+
+
+def explained(error: RuntimeError) -> InputError:
+    """Advice for what ITK reports when a registration cannot go on."""
+    text = str(error)
+    if "samples map outside" in text or "no valid points" in text.lower() or "All samples" in text:
+        return InputError(
+            "The images stopped overlapping while they were aligned. Check that both show the same region, start "
+            "from landmarks or moments, or widen the masks."
+        )
+    return InputError(f"The registration could not go on: {text.strip().splitlines()[-1]}")
