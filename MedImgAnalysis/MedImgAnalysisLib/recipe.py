@@ -212,7 +212,7 @@ class Recipe:
         progress: Progress = SILENT,
     ) -> RecipeResult:
         """Run all enabled steps in order; intermediate values are dropped as soon as nobody needs them."""
-        missing = [name for name in self.inputs if values.get(name) is None and name in self._needed()]
+        missing = [name for name in self.inputs if values.get(name) is None and name in self.needed()]
         if missing:
             raise RecipeError(f"The recipe needs the inputs {', '.join(missing)}.")
         recorder = Recorder(progress)
@@ -237,14 +237,14 @@ class Recipe:
         ordered = {name: kept[name] for name in self.outputs if name in kept}
         return RecipeResult(ordered, tuple(records), tuple(recorder.warnings))
 
-    def _needed(self) -> set[str]:
-        """The inputs that some required role of an enabled step uses."""
+    def needed(self) -> tuple[str, ...]:
+        """The inputs that some required role of an enabled step uses, in their order."""
         needed: set[str] = set()
         for step in self.steps:
             if step.enabled:
                 required = {role.name for role in catalog.find(step.operation).inputs() if role.required}
                 needed |= {name for role, names in step.inputs.items() if role in required for name in _names(names)}
-        return needed & set(self.inputs)
+        return tuple(name for name in self.inputs if name in needed)
 
 
 @dataclass(frozen=True, eq=False)
