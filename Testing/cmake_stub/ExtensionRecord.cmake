@@ -1,0 +1,3 @@
+foreach(_variable HOMEPAGE CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS LICENSE_FILE README_FILE)
+  file(APPEND "${MEDIMG_RECORD}" "extension|${_variable}|${EXTENSION_${_variable}}\n")
+endforeach()
