@@ -66,6 +66,8 @@ class Operation:
         Whether NaN and infinite voxels are refused (they spread or have no rank in most filters).
     presets
         Named parameter sets, each a mapping from field to value.
+    keeps
+        Output image role to the input image role whose quantity it still shows (unit, window and level).
     """
 
     name: ClassVar[str]
@@ -78,6 +80,7 @@ class Operation:
     vector: ClassVar[bool] = False
     finite_only: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    keeps: ClassVar[Mapping[str, str]] = {}
 
     run: ClassVar[Any]
 

@@ -62,10 +62,14 @@ class Recipe:
     def single(
         cls, operation: Operation, inputs: Mapping[str, Any], outputs: Mapping[str, str] | None = None
     ) -> Recipe:
-        """The one-step recipe of a run: `inputs` and `outputs` map roles to names (default: the role)."""
+        """The one-step recipe of a run: `inputs` and `outputs` map roles to names.
+
+        The default name of an output is its role, or where an input has that name, the operation and the role.
+        """
         roles = {role.name: role for role in operation.inputs()}
-        outputs = outputs or {role.name: role.name for role in operation.outputs()}
         kinds = {name: roles[role].kind for role, names in inputs.items() for name in _names(names)}
+        made = [role.name for role in operation.outputs()]
+        outputs = outputs or {role: f"{operation.name}_{role}" if role in kinds else role for role in made}
         step = Step(operation.name, operation.name, operation.values(), dict(inputs), dict(outputs))
         return cls(operation.title, kinds, (step,), tuple(outputs.values()))
 

@@ -1,0 +1,44 @@
+"""Markups fiducials and landmarks: names and LPS millimetres; points that are not placed are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from ..errors import InputError
+from ..values import Landmarks
+from . import frames
+
+
+def landmarks_of(node: Any, *, world: bool = True) -> Landmarks:
+    """The placed points of a markups fiducial node in LPS millimetres.
+
+    Points that are being placed, are missing or were skipped have no position and are left out.
+    `world` applies the parent transforms, linear or not. Raises `InputError` for other nodes.
+    """
+    frames.expect(node, "vtkMRMLMarkupsFiducialNode", "a point list")
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    names, points = [], []
+    for number in range(node.GetNumberOfControlPoints()):
+        if node.GetNthControlPointPositionStatus(number) != defined:
+            continue
+        position = [0.0, 0.0, 0.0]
+        (node.GetNthControlPointPositionWorld if world else node.GetNthControlPointPosition)(number, position)
+        names.append(node.GetNthControlPointLabel(number))
+        points.append(position)
+    return Landmarks(tuple(names), np.array(points, float).reshape(-1, 3) * (-1, -1, 1))
+
+
+def put_landmarks(value: Landmarks, node: Any) -> None:
+    """Replace the points of `node` (in its own coordinates)."""
+    if node.GetFixedNumberOfControlPoints() or node.GetLocked():
+        raise InputError(f"The point list {frames.identifier(node)} is locked; unlock it or choose another output.",
+                         node=node.GetID())
+    before = node.StartModify()
+    node.RemoveAllControlPoints()
+    for name, point in zip(value.names, value.points * (-1, -1, 1)):
+        number = node.AddControlPoint(*point.tolist())
+        node.SetNthControlPointLabel(number, name)
+    node.EndModify(before)

@@ -1,0 +1,137 @@
+"""Writes one result of a run to its node: new, overwritten, or added to a segmentation that has other segments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+from ..provenance import ATTRIBUTE
+from ..values import Labels, Segment
+from . import bridge, curves, segmentations
+
+SEGMENT = "MedImgAnalysis.Segment."
+"""Node attribute prefix: which run a segment comes from, and a digest that shows edits by hand."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result and where it goes. `parent` is the transform node whose space the value is in, None for the world."""
+
+    role: str
+    kind: str
+    value: Any
+    target: Any
+    title: str
+    like: Any
+    parent: Any
+    keeps_display: bool
+    moving: Any
+    fixed: Any
+    record: Mapping[str, Any]
+
+
+def write(output: Output, obsolete: list[Any]) -> Any:
+    """Write a result with its provenance; nodes it no longer needs are appended to `obsolete`."""
+    like = output.like
+    options: dict[str, Any] = {"like": like, "parent": output.parent, "keeps_display": output.keeps_display}
+    segments: dict[str, str] = {}
+    target = output.target
+    if output.kind in ("labels", "mask"):
+        labels = output.value if output.kind == "labels" else bridge.mask_labels(output.value, output.title)
+        if target is None or isinstance(target, str):
+            node = bridge.add_node(labels, target or output.title, kind="labels", **options)
+            segments = {segment.id: segment.id for segment in labels.segments}
+        else:
+            node = target
+            segments = _into_segmentation(labels, output)
+    elif target is None or isinstance(target, str):
+        node = bridge.add_node(output.value, target or output.title, kind=output.kind, **options)
+    else:
+        node = target
+        if output.kind == "curves":
+            obsolete += curves.parts_of(node)
+        bridge.put_value(output.value, node, output.kind, **options)
+    if output.kind == "transform":
+        _refer(node, output)
+    _sign(node, output, segments)
+    return node
+
+
+def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
+    """Add segments; those that an earlier run of the same operation wrote are replaced.
+
+    A segment that was edited by hand since then counts as somebody's work and stays; the new result
+    is added beside it.
+    """
+    node = output.target
+    segmentation = node.GetSegmentation()
+    placed = segmentations.between(labels, output.parent, node)
+    own = {entry["segment"]: identity for identity, entry in entries_of(node).items()
+           if entry["operation"] == output.record["operation"] and entry["role"] == output.role
+           and segmentation.GetSegment(identity) is not None
+           and entry["digest"] == segmentations.segment_digest(segmentation, identity)}
+    ids: dict[str, str] = {}
+    for segment in placed.segments:
+        identity = own.pop(segment.id, None)
+        ids[segment.id] = identity or _free_id(segmentation, segment, output, set(ids.values()))
+    for stale in own.values():
+        segmentation.RemoveSegment(stale)
+        node.RemoveAttribute(SEGMENT + stale)
+    segmentations.put_labels(placed, node, ids)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    return ids
+
+
+def _free_id(segmentation: Any, segment: Segment, output: Output, taken: set[str]) -> str:
+    wanted = segment.id
+    number = 1
+    while segmentation.GetSegment(wanted) is not None or wanted in taken:
+        number += 1
+        wanted = f"{output.record['operation']}_{segment.id}" + (f"_{number}" if number > 2 else "")
+    return wanted
+
+
+def entries_of(node: Any) -> dict[str, dict[str, Any]]:
+    """Which run each segment comes from, by segment id."""
+    found = {}
+    for name in node.GetAttributeNames():
+        if name.startswith(SEGMENT):
+            try:
+                found[name.removeprefix(SEGMENT)] = json.loads(node.GetAttribute(name))
+            except ValueError:
+                continue
+    return found
+
+
+def record_of(node: Any) -> dict[str, Any] | None:
+    """The provenance record of a node, None when it has none that can be read."""
+    try:
+        found = json.loads(node.GetAttribute(ATTRIBUTE) or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
+    record = dict(output.record)
+    if segments:
+        record["scene"] = {**record["scene"], "segments": dict(segments)}
+    node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
+    for source, identity in segments.items():
+        entry = {"operation": record["operation"], "role": output.role, "segment": source,
+                 "digest": segmentations.segment_digest(node.GetSegmentation(), identity)}
+        node.SetAttribute(SEGMENT + identity, json.dumps(entry))
+
+
+def _refer(node: Any, output: Output) -> None:
+    """Say which nodes a registration was made from, as other registration modules do."""
+    kind = slicer.vtkMRMLTransformNode
+    pairs = (kind.GetMovingNodeReferenceRole(), output.moving), (kind.GetFixedNodeReferenceRole(), output.fixed)
+    for role, other in pairs:
+        if other is not None:
+            node.SetNodeReferenceID(role, other.GetID())

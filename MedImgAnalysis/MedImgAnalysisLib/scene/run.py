@@ -1,0 +1,280 @@
+"""Runs recipes and operations on the nodes of a scene: all or nothing.
+
+Inputs are copied out of the scene first (`collect`), the work is done on plain values (`compute`,
+in any thread), and the results are written in one batch (`commit`). An error or a cancel at any
+point leaves the scene as it was. Inputs are never written to.
+
+    nodes = run_in_scene(Gaussian(sigma_mm=2), {"image": volume})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import slicer
+
+from .. import catalog
+from ..errors import InputError, RecipeError
+from ..operation import Operation
+from ..progress import SILENT, Progress, Recorder
+from ..recipe import Recipe, RecipeResult, Step
+from . import bridge, frames, outputs
+from .rollback import Restore
+from .sources import Source, check_not_moved_twice, common_parent
+from .standalone import batch
+
+
+class SceneRun:
+    """One run of a recipe in the scene.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    inputs
+        Node, or (segmentation node, segment id), or a list of them, by input name of the recipe.
+        None and missing stand for inputs that are not used.
+    outputs
+        Per output name of the recipe: a node to overwrite, or the name of a new node. Missing ones
+        become new nodes named after their input, such as "T1 Gaussian smoothing". Segments written
+        to a segmentation that has other ones are added to it; those of an earlier run of the same
+        operation are replaced.
+
+    Raises
+    ------
+    InputError
+        A node is of the wrong class, or is an input and an output at once.
+    RecipeError
+        The recipe is wrong, or has no such input or output.
+    """
+
+    def __init__(self, recipe: Recipe, inputs: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> None:
+        problems = recipe.problems()
+        if problems:
+            step, sentence = next(iter(problems.items()))
+            raise RecipeError(f"Step {step!r}: {sentence}" if step else sentence, step=step or None)
+        self.recipe = recipe
+        self.sources = _sources(recipe, inputs)
+        self.targets = _targets(recipe, outputs or {}, self.sources)
+        self.world, self.parent = common_parent(self.sources.values())
+        self.warnings: list[str] = []
+        self._values: dict[str, Any] = {}
+        self._stamps: dict[str, tuple[Any, ...]] = {}
+        self._result: RecipeResult | None = None
+
+    def collect(self, progress: Progress = SILENT) -> None:
+        """Copy the inputs out of the scene (main thread)."""
+        recorder = Recorder(progress)
+        self._stamps = {name: source.stamp() for name, source in self.sources.items()}
+        self._values = {name: source.value(self.world, recorder) for name, source in self.sources.items()}
+        self.warnings = recorder.warnings
+
+    def compute(self, progress: Progress = SILENT) -> RecipeResult:
+        """Do the work on the copies (any thread; the scene is not used)."""
+        if not self._values and self.sources:
+            raise RuntimeError("collect() comes before compute()")
+        origins = {name: source.origin() for name, source in self.sources.items()}
+        self._result = self.recipe.run(self._values, origins=origins, progress=progress)
+        self._values = {}
+        return self._result
+
+    def commit(self) -> dict[str, Any]:
+        """Write the results in one batch and give the nodes by output name (main thread).
+
+        Raises `InputError` when an input or output was deleted or changed since `collect`; nothing is
+        written then, or when anything else fails.
+        """
+        if self._result is None:
+            raise RuntimeError("compute() comes before commit()")
+        scene = slicer.mrmlScene
+        self._check_unchanged()
+        restore = Restore(scene, [target for target in self.targets.values() if not isinstance(target, str)])
+        nodes: dict[str, Any] = {}
+        obsolete: list[Any] = []
+        with batch(scene):
+            try:
+                for name, value in self._result.outputs.items():
+                    if value is not None:
+                        nodes[name] = self._write(name, value, obsolete)
+            except BaseException:
+                restore.back()
+                raise
+            for node in obsolete:
+                scene.RemoveNode(node)
+        return nodes
+
+    def run(self, progress: Progress = SILENT) -> dict[str, Any]:
+        """All three steps, one after the other, in this thread."""
+        self.collect(progress)
+        self.compute(progress)
+        progress.check()
+        return self.commit()
+
+    def default_name(self, output: str) -> str:
+        """How a new node for this output of the recipe is called, before a number makes it unique."""
+        return self._title(*self._maker(output))
+
+    def _check_unchanged(self) -> None:
+        for name, source in self.sources.items():
+            sentence = source.changed(self._stamps[name])
+            if sentence:
+                raise InputError(sentence, role=name)
+        for name, target in self.targets.items():
+            if not isinstance(target, str) and target.GetScene() is not slicer.mrmlScene:
+                raise InputError(f"The output {target.GetName()!r} was deleted while the operation ran; nothing was "
+                                 "changed.", role=name)
+
+    def _write(self, name: str, value: Any, obsolete: list[Any]) -> Any:
+        assert self._result is not None
+        step, role = self._maker(name)
+        record = next(entry for entry in self._result.records if entry["step"] == step.id)
+        warnings = [*self.warnings, *record["warnings"]]
+        output = outputs.Output(
+            role=role, kind=self.recipe.kinds()[name], value=value, target=self.targets.get(name),
+            title=self._title(step, role), like=self._like(name), parent=self.parent,
+            keeps_display=self._keeps(name) is not None,
+            moving=self._bound_node(step, "moving"), fixed=self._bound_node(step, "fixed"),
+            record={**record, "warnings": warnings, "scene": self._scene_entry(name, role)},
+        )
+        return outputs.write(output, obsolete)
+
+    def _scene_entry(self, name: str, role: str) -> dict[str, Any]:
+        """What repeating the run in the scene needs beyond the record of the step."""
+        return {"output": name, "role": role, "world": self.world, "recipe": self.recipe.as_data(),
+                "inputs": {key: source.origin() for key, source in self.sources.items()}}
+
+    def _maker(self, name: str) -> tuple[Step, str]:
+        """The step that makes a value, and the role it has there."""
+        for step in self.recipe.steps:
+            if step.enabled and name in step.outputs.values():
+                return step, next(role for role, made in step.outputs.items() if made == name)
+        raise RecipeError(f"Output {name!r} is not made by any step.")
+
+    def _keeps(self, name: str) -> Source | None:
+        """The input whose quantity an image still shows, following the steps back."""
+        if name in self.sources:
+            return self.sources[name]
+        if name in self.recipe.inputs:
+            return None
+        step, role = self._maker(name)
+        before = catalog.find(step.operation).keeps.get(role)
+        bound = step.inputs.get(before) if before else None
+        return self._keeps(bound) if isinstance(bound, str) else None
+
+    def _like(self, name: str) -> Any:
+        kept = self._keeps(name)
+        if kept is not None:
+            return kept.node
+        step, _role = self._maker(name)
+        first = self._first(step)
+        return first.node if first is not None else None
+
+    def _first(self, step: Step) -> Source | None:
+        """The source that the first input of a step comes from."""
+        for bound in step.inputs.values():
+            for name in [bound] if isinstance(bound, str) else bound:
+                if name in self.sources:
+                    return self.sources[name]
+                if name not in self.recipe.inputs:
+                    return self._first(self._maker(name)[0])
+        return None
+
+    def _bound(self, step: Step, role: str) -> Source | None:
+        bound = step.inputs.get(role)
+        if not isinstance(bound, str):
+            return None
+        return self._keeps(bound) or (None if bound in self.recipe.inputs else self._first(self._maker(bound)[0]))
+
+    def _bound_node(self, step: Step, role: str) -> Any:
+        source = self._bound(step, role)
+        return source.node if source is not None else None
+
+    def _title(self, step: Step, role: str) -> str:
+        operation = catalog.find(step.operation)
+        suffix = f" {role.replace('_', ' ')}" if len(operation.outputs()) > 1 else ""
+        moving, fixed = self._bound(step, "moving"), self._bound(step, "fixed")
+        if moving is not None and fixed is not None:
+            return f"{moving.title()} to {fixed.title()}{suffix}"
+        first = self._first(step)
+        return f"{first.title()} {operation.title}{suffix}" if first is not None else f"{operation.title}{suffix}"
+
+
+def run_in_scene(
+    operation: Operation,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Run one operation on nodes; gives the output nodes by role.
+
+    `inputs` and `outputs` are by role, see `SceneRun`. A role that takes several values gets a list.
+    """
+    recipe, nodes = single_step(operation, inputs)
+    names = dict(recipe.steps[0].outputs)
+    for role in outputs or {}:
+        if role not in names:
+            raise InputError(f"{operation.name} has no output {role!r}; it has {', '.join(names)}.", role=role)
+    run = SceneRun(recipe, nodes, {names[role]: target for role, target in (outputs or {}).items()})
+    made = run.run(progress)
+    return {role: made[name] for role, name in names.items() if name in made}
+
+
+def single_step(operation: Operation, inputs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+    """The one-step recipe for inputs by role, and the nodes by the input names of that recipe."""
+    bound: dict[str, Any] = {}
+    nodes: dict[str, Any] = {}
+    roles = {role.name: role for role in operation.inputs()}
+    for role, given in inputs.items():
+        if role not in roles:
+            raise InputError(f"{operation.name} has no input {role!r}; it has {', '.join(roles)}.", role=role)
+        if given is None:
+            continue
+        if roles[role].many:
+            names = [f"{role}_{number}" for number in range(1, len(given) + 1)]
+            bound[role] = names
+            nodes.update(zip(names, given))
+        else:
+            bound[role] = role
+            nodes[role] = given
+    for wanted in roles.values():
+        if wanted.required and wanted.name not in bound:
+            raise InputError(f"{operation.name} needs the input {wanted.name!r} ({wanted.kind}).", role=wanted.name)
+    return Recipe.single(operation, bound), nodes
+
+
+def _sources(recipe: Recipe, inputs: Mapping[str, Any]) -> dict[str, Source]:
+    for name in inputs:
+        if name not in recipe.inputs:
+            raise RecipeError(f"The recipe has no input {name!r}; it has {', '.join(recipe.inputs) or 'none'}.")
+    missing = [name for name in recipe.needed() if inputs.get(name) is None]
+    if missing:
+        raise RecipeError(f"The recipe needs the inputs {', '.join(missing)}.")
+    sources = {name: Source.of(name, recipe.inputs[name], given) for name, given in inputs.items() if given is not None}
+    check_not_moved_twice(sources.values())
+    return sources
+
+
+def _targets(recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, Source]) -> dict[str, Any]:
+    """The given outputs, checked: right class, no input, no transform that an input is under, no node twice."""
+    kinds = recipe.kinds()
+    read = {source.node for source in sources.values()}
+    above = {parent for node in read for parent in frames.parents_of(node)}
+    targets: dict[str, Any] = {}
+    for name, target in wanted.items():
+        if name not in recipe.outputs:
+            raise RecipeError(f"The recipe has no output {name!r}; it has {', '.join(recipe.outputs)}.")
+        if target is None or target == "":
+            continue
+        if not isinstance(target, str):
+            bridge.check_class(target, kinds[name], output=True)
+            what = frames.identifier(target)
+            if target in read:
+                raise InputError(f"{what} is an input, and inputs are never changed; choose another output.", role=name)
+            if target in above:
+                raise InputError(f"An input is under the transform {what}; take it out or choose another output.",
+                                 role=name)
+            if target in targets.values():
+                raise InputError(f"{what} is named as two outputs.", role=name)
+        targets[name] = target
+    return targets

@@ -1,0 +1,121 @@
+"""Table nodes and measurements: typed columns with titles, units and descriptions.
+
+Scene files keep six digits of a table's numbers, so the exact ones go along in a node attribute and
+are used wherever the cells still show them. Missing numbers are NaN, missing texts are empty.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import vtk
+
+from ..errors import InputError
+from ..values import Column, Measurements
+from . import frames
+
+EXACT = "MedImgAnalysis.Numbers"
+"""Node attribute with the exact numbers by column key, as JSON."""
+TYPE = "MedImgAnalysis.Type"
+"""Column property `int` for whole numbers of which some are missing, which are stored as double."""
+LONGEST_INT = 1 << 53
+
+
+def measurements_of(node: Any) -> Measurements:
+    """The columns and rows of a table node.
+
+    Number columns become float or int, all others text. Raises `InputError` when it is no table.
+    """
+    frames.expect(node, "vtkMRMLTableNode", "a table")
+    table = node.GetTable()
+    exact = _exact(node)
+    columns: list[Column] = []
+    cells: dict[str, list[Any]] = {}
+    for number in range(table.GetNumberOfColumns()):
+        array = table.GetColumn(number)
+        key = array.GetName() or f"column_{number + 1}"
+        if key in cells:
+            raise InputError(f"The table {frames.identifier(node)} has two columns named {key!r}.", node=node.GetID())
+        values, kind = _values(array, node.GetColumnProperty(key, TYPE))
+        cells[key] = _restored(values, exact.get(key), kind)
+        columns.append(Column(key, node.GetColumnTitle(key) or key, node.GetColumnUnitLabel(key) or "",
+                              node.GetColumnDescription(key) or "", kind))
+    count = table.GetNumberOfRows() if columns else 0
+    return Measurements(tuple(columns), tuple({c.key: cells[c.key][row] for c in columns} for row in range(count)))
+
+
+def _values(array: Any, declared: str) -> tuple[list[Any], type]:
+    count = array.GetNumberOfTuples()
+    if array.IsA("vtkStringArray"):
+        return [array.GetValue(row) for row in range(count)], str
+    if not array.IsA("vtkDataArray"):
+        return [array.GetVariantValue(row).ToString() for row in range(count)], str
+    numbers = [array.GetTuple1(row) for row in range(count)]
+    if declared == "int":
+        return [None if math.isnan(n) else int(n) for n in numbers], int
+    if array.GetDataType() in (vtk.VTK_FLOAT, vtk.VTK_DOUBLE):
+        return numbers, float
+    return [int(array.GetVariantValue(row).ToLongLong()) for row in range(count)], int
+
+
+def _exact(node: Any) -> dict[str, list[Any]]:
+    try:
+        found = json.loads(node.GetAttribute(EXACT) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _restored(values: list[Any], exact: Any, kind: type) -> list[Any]:
+    """The exact number wherever the cell still shows it, so that edits by hand count."""
+    if kind is not float or not isinstance(exact, list) or len(exact) != len(values):
+        return values
+    return [number if isinstance(number, float) and math.isclose(number, shown, rel_tol=1e-5, abs_tol=1e-300) else shown
+            for shown, number in zip(values, exact)]
+
+
+def put_measurements(value: Measurements, node: Any) -> None:
+    """Replace the columns of `node` by those of `value`."""
+    before = node.StartModify()
+    node.SetAndObserveTable(vtk.vtkTable())
+    node.RemoveAllColumns()
+    node.SetUseColumnTitleAsColumnHeader(True)
+    exact: dict[str, list[Any]] = {}
+    for column in value.columns:
+        cells = value.column(column.key)
+        array, kind = _array(column, cells)
+        node.AddColumn(array)
+        node.SetColumnTitle(column.key, column.title)
+        node.SetColumnUnitLabel(column.key, column.unit)
+        node.SetColumnDescription(column.key, column.description)
+        if kind:
+            node.SetColumnProperty(column.key, TYPE, kind)
+        if column.dtype is float:
+            exact[column.key] = [c if isinstance(c, float) and math.isfinite(c) else None for c in cells]
+    node.SetAttribute(EXACT, json.dumps(exact) if exact else None)
+    node.EndModify(before)
+
+
+def _array(column: Column, cells: list[Any]) -> tuple[Any, str]:
+    """The VTK column, and its declared type where the array alone does not tell it."""
+    kind = ""
+    if column.dtype is str:
+        array: Any = vtk.vtkStringArray()
+        ready: list[Any] = ["" if cell is None else str(cell) for cell in cells]
+    elif column.dtype is int and all(isinstance(cell, int) for cell in cells):
+        array = vtk.vtkLongLongArray()
+        ready = cells
+    else:
+        array = vtk.vtkDoubleArray()
+        ready = [math.nan if cell is None else float(cell) for cell in cells]
+        if column.dtype is int:
+            kind = "int"
+            if any(abs(cell) > LONGEST_INT for cell in cells if cell is not None):
+                raise InputError(f"The column {column.key!r} has whole numbers beyond 2^53 and missing ones.")
+    array.SetName(column.key)
+    array.SetNumberOfValues(len(ready))
+    for row, cell in enumerate(ready):
+        array.SetValue(row, cell)
+    return array, kind
