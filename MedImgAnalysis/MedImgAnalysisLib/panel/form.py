@@ -1,0 +1,153 @@
+"""The parameter form of an operation, made from `Operation.parameters()` and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..errors import ParameterError
+from ..operation import Operation
+from .fields import Field, field_for
+
+
+class ParameterForm:
+    """A row per parameter, presets and Reset.
+
+    Parameters
+    ----------
+    operation
+        The operation class.
+    on_change
+        Called after the user changed something; not called by `show`.
+    """
+
+    def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
+        self.operation = operation
+        self._on_change = on_change
+        self._showing = True
+        self.widget = qt.QWidget()
+        column = qt.QVBoxLayout(self.widget)
+        column.setContentsMargins(0, 0, 0, 0)
+        self._build_top(column)
+        rows = qt.QFormLayout()
+        rows.fieldGrowthPolicy = qt.QFormLayout.AllNonFixedFieldsGrow
+        column.addLayout(rows)
+        self.fields: dict[str, Field] = {}
+        self.hints: dict[str, Any] = {}
+        for parameter in operation.parameters():
+            likely = [parameter.default, *(preset.get(parameter.name) for preset in operation.presets.values())]
+            field = field_for(parameter, operation.name, self._edited, likely)
+            self.fields[parameter.name] = field
+            label = qt.QLabel(_("{title}:").format(title=parameter.title))
+            label.toolTip = field.widget.toolTip
+            rows.addRow(label, self._with_hint(field))
+        if not self.fields:
+            nothing = qt.QLabel(_("There is nothing to set."))
+            column.addWidget(nothing)
+        self._showing = False
+        self.show(operation().values())
+
+    def _build_top(self, column: Any) -> None:
+        top = qt.QHBoxLayout()
+        self.preset = qt.QComboBox()
+        self.preset.objectName = "presetSelector"
+        self.preset.toolTip = _("Sets of parameters that suit common cases. Any change makes it Custom.")
+        self.preset.addItem(_("Defaults"))
+        for name in self.operation.presets:
+            self.preset.addItem(name)
+        self.preset.addItem(_("Custom"))
+        self.preset.connect("currentIndexChanged(int)", self._preset_chosen)
+        self.reset_button = qt.QPushButton(_("Reset"))
+        self.reset_button.objectName = "resetButton"
+        self.reset_button.toolTip = _("Set all parameters of this operation to their defaults.")
+        self.reset_button.connect("clicked()", self.reset)
+        label = qt.QLabel(_("Preset:"))
+        top.addWidget(label)
+        top.addWidget(self.preset, 1)
+        top.addWidget(self.reset_button)
+        column.addLayout(top)
+        for widget in (label, self.preset, self.reset_button):
+            widget.setVisible(bool(self.operation.parameters()))
+
+    def _with_hint(self, field: Field) -> Any:
+        """A count of voxels gets a label that says how many millimetres that is."""
+        if field.parameter.unit != "voxels":
+            return field.widget
+        box = qt.QWidget()
+        row = qt.QHBoxLayout(box)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(field.widget, 1)
+        hint = qt.QLabel("")
+        hint.objectName = f"hint_{field.parameter.name}"
+        row.addWidget(hint)
+        self.hints[field.parameter.name] = hint
+        return box
+
+    def _edited(self) -> None:
+        if not self._showing:
+            self._update_preset()
+            self._on_change()
+
+    def _preset_chosen(self, index: int) -> None:
+        if self._showing:
+            return
+        names = list(self.operation.presets)
+        if index == 0:
+            self.reset()
+        elif index <= len(names):
+            self.show(self.operation.preset(names[index - 1]).values())
+            self._on_change()
+        else:
+            self._update_preset()
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        self.show(self.operation().values())
+        self._on_change()
+
+    def show(self, values: Mapping[str, Any]) -> None:
+        """Show these parameter values (as JSON values); `ParameterError` when they are not valid."""
+        checked = self.operation.from_parameters(values)
+        self._showing = True
+        try:
+            for name, field in self.fields.items():
+                field.show(getattr(checked, name))
+        finally:
+            self._showing = False
+        self._update_preset()
+
+    def build(self) -> Operation:
+        """The operation with the values shown; raises `ParameterError`."""
+        return self.operation.from_parameters({name: field.value() for name, field in self.fields.items()})
+
+    def problem(self) -> str:
+        """What is wrong with the values shown, empty when nothing is."""
+        try:
+            self.build()
+        except ParameterError as error:
+            return str(error)
+        return ""
+
+    def show_spacing(self, spacing: tuple[float, ...] | None) -> None:
+        """Say beside counts of voxels how many millimetres they are on an image of this spacing (i, j, k)."""
+        for name, hint in self.hints.items():
+            count = None if self.problem() else self.fields[name].value()
+            if spacing is None or count is None:
+                hint.setText("")
+            else:
+                lengths = " x ".join(f"{count * length:.3g}" for length in spacing)
+                hint.setText(_("= {lengths} mm").format(lengths=lengths))
+
+    def _update_preset(self) -> None:
+        """Name the preset whose values are shown."""
+        index = len(self.operation.presets) + 1
+        if not self.problem():
+            values = self.build().values()
+            known = [self.operation(), *(self.operation.preset(name) for name in self.operation.presets)]
+            index = next((i for i, one in enumerate(known) if one.values() == values), index)
+        was, self._showing = self._showing, True
+        self.preset.currentIndex = index
+        self._showing = was

@@ -1,0 +1,241 @@
+"""The page of a module that runs the operations of one package.
+
+    self.panel = OperationPanel(self, package="filtering")
+
+The parameter node is the truth: what the user does goes into it, and whatever changes it (a script, a
+loaded scene) is shown. `cleanup` has to be called at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from .. import catalog
+from ..errors import ParameterError
+from .chooser import OperationChooser
+from .form import ParameterForm
+from .request import Request, is_watched
+from .run_section import RunSection
+from .selectors import InputSelectors, OutputSelectors
+from .state import PanelState
+from .suggestions import suggest_inputs
+
+SCENE = slicer.vtkMRMLScene
+MODIFIED = "ModifiedEvent"
+
+
+class OperationPanel(VTKObservationMixin):
+    """Fills the sections of the module's .ui file and keeps them equal to the parameter node.
+
+    Parameters
+    ----------
+    module_widget
+        The module's `ScriptedLoadableModuleWidget` with `logic`; gets the attribute `ui`.
+    package
+        Key in `catalog.PACKAGES`.
+    """
+
+    def __init__(self, module_widget: Any, package: str) -> None:
+        VTKObservationMixin.__init__(self)
+        self.module_widget = module_widget
+        self.operations = {operation.name: operation for operation in catalog.PACKAGES[package]}
+        self.state: PanelState | None = None
+        self._updating = False
+        self._shown = ""
+        self.form: ParameterForm
+        self.inputs: InputSelectors
+        self.outputs: OutputSelectors
+        root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
+        module_widget.layout.addWidget(root)
+        self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
+        root.setMRMLScene(slicer.mrmlScene)
+        self.chooser = OperationChooser(list(self.operations.values()), self._operation_chosen)
+        self.ui.operationSection.layout().addWidget(self.chooser.widget)
+        self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
+        self._build(next(iter(self.operations)))
+        for event, handler in (
+            (SCENE.StartCloseEvent, self._scene_closes), (SCENE.EndCloseEvent, self._scene_replaced),
+            (SCENE.EndImportEvent, self._scene_replaced), (SCENE.NodeRemovedEvent, self._node_removed),
+        ):
+            self.addObserver(slicer.mrmlScene, event, handler)
+        self.enter()
+
+    def enter(self) -> None:
+        """The module is shown: follow its parameter node."""
+        self._follow(PanelState(self.module_widget.logic.getParameterNode()))
+
+    def exit(self) -> None:
+        """The module is left: stop following; a run goes on."""
+        self._follow(None)
+
+    def cleanup(self) -> None:
+        """The module goes away: stop the run and forget the scene."""
+        self.run.cleanup()
+        self._follow(None)
+        self.removeObservers()
+
+    @property
+    def operation(self) -> Any:
+        """The class of the chosen operation."""
+        return self.operations[self._shown]
+
+    def request(self) -> Request:
+        """What Apply would run; raises `ParameterError` when the form holds something that means nothing."""
+        selectors = self.inputs.selectors
+        return Request(
+            self.form.build(),
+            {name: selector.nodes() for name, selector in selectors.items() if selector.nodes()},
+            {name: selector.segment() for name, selector in selectors.items() if selector.segment()},
+            {role.name: self.outputs.node(role.name) for role in self.operation.outputs()},
+        )
+
+    def obstacle(self) -> str:
+        """Why Apply cannot run, empty when it can."""
+        if self.state is None:
+            return _("There is no scene.")
+        try:
+            return self.inputs.problem() or self.request().obstacle()
+        except ParameterError as error:
+            return str(error)
+
+    # Parameter node to page
+
+    def _follow(self, state: PanelState | None) -> None:
+        if self.state is not None:
+            self.removeObserver(self.state.node, MODIFIED, self._node_modified)
+        self.state = state
+        if state is not None:
+            self.addObserver(state.node, MODIFIED, self._node_modified)
+            self._show_state()
+            self._suggest()
+        self._check()
+
+    def _node_modified(self, caller: Any = None, event: Any = None) -> None:
+        if not self._updating:
+            self._show_state()
+
+    def _show_state(self) -> None:
+        if self.state is None:
+            return
+        self._updating = True
+        try:
+            name = self.state.operation
+            if name and name not in self.operations:
+                self.run.log.warn(
+                    _("The scene names the operation {name}, which this module does not have.").format(name=name))
+                name = ""
+            if not name:
+                name = self._shown
+                self.state.operation = name
+            if name != self._shown:
+                self._build(name)
+            self.chooser.show(name)
+            self._show_parameters(self.state)
+            for role, selector in self.inputs.selectors.items():
+                selector.show(self.state.inputs(role), self.state.segment(role))
+            for role in self.outputs.combos:
+                self.outputs.show(role, self.state.output(name, role))
+        finally:
+            self._updating = False
+        self._check()
+
+    def _show_parameters(self, state: PanelState) -> None:
+        kept = state.parameters(self._shown)
+        defaults = self.operation().values()
+        wanted = {**defaults, **kept}
+        if not self.form.problem() and self.form.build().values() == wanted:
+            return
+        try:
+            self.form.show(wanted)
+        except ParameterError as error:
+            self.run.log.warn(
+                _("The saved parameters cannot be used ({reason}); the defaults are shown.").format(reason=error))
+            self.form.show(defaults)
+            state.keep_parameters(self._shown, defaults)
+
+    def _build(self, name: str) -> None:
+        """Make the rows of an operation; the rows of the one before go away."""
+        if self._shown:
+            for old in (self.inputs, self.form, self.outputs):
+                old.widget.hide()
+                old.widget.setParent(None)
+                old.widget.deleteLater()
+        self._shown = name
+        operation = self.operations[name]
+        self.inputs = InputSelectors(operation, self._inputs_changed)
+        self.form = ParameterForm(operation, self._form_changed)
+        self.outputs = OutputSelectors(operation, self._outputs_changed)
+        for section, part in ((self.ui.inputsSection, self.inputs), (self.ui.parametersSection, self.form),
+                              (self.ui.outputsSection, self.outputs)):
+            section.layout().addWidget(part.widget)
+
+    # Page to parameter node
+
+    def _operation_chosen(self, name: str) -> None:
+        if self.state is not None and not self._updating:
+            self.state.operation = name
+            self._suggest()
+
+    def _form_changed(self) -> None:
+        if self.state is not None and not self._updating and not self.form.problem():
+            self._updating = True
+            self.state.keep_parameters(self._shown, self.form.build().values())
+            self._updating = False
+        self._check()
+
+    def _inputs_changed(self) -> None:
+        if self.state is not None and not self._updating:
+            self._updating = True
+            with slicer.util.NodeModify(self.state.node):
+                for role, selector in self.inputs.selectors.items():
+                    self.state.keep_inputs(role, selector.nodes())
+                    self.state.keep_segment(role, selector.segment())
+            self._updating = False
+            self._check()
+
+    def _outputs_changed(self) -> None:
+        if self.state is not None and not self._updating:
+            self._updating = True
+            for role in self.outputs.combos:
+                self.state.keep_output(self._shown, role, self.outputs.node(role))
+            self._updating = False
+            self._check()
+
+    def _suggest(self) -> None:
+        """Choose inputs for required roles that have none, to save the user some clicks."""
+        if self.state is not None and suggest_inputs(self.operation, self.state):
+            self._show_state()
+
+    def _check(self) -> None:
+        """Show whether Apply can run, new names, and millimetres beside voxels."""
+        if self._updating:
+            return
+        obstacle = self.obstacle()
+        self.run.show_obstacle(obstacle)
+        if self.state is None or self.form.problem():
+            return
+        request = self.request()
+        self.form.show_spacing(request.spacing())
+        names = {} if obstacle else request.new_names()
+        for role in self.outputs.combos:
+            self.outputs.show_new_name(role, names.get(role, self.operation.title))
+
+    # Scene
+
+    def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
+        self.run.drop(_("The scene was closed while the operation was running."))
+        self._follow(None)
+
+    def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
+        if self.module_widget.parent.isEntered:
+            self.enter()
+
+    def _node_removed(self, caller: Any = None, event: Any = None) -> None:
+        for node, name in self.run.watched:
+            if not is_watched(node):
+                self.run.drop(_("{name} was deleted while the operation was running.").format(name=name))
+                return

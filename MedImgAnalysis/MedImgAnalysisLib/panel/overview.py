@@ -1,0 +1,147 @@
+"""The page of the host module: what the extension can do, and what it runs on."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+import MedImgAnalysisLib
+
+from .. import catalog
+from ..provenance import software
+
+MODULES = {
+    "filtering": "MedImgFiltering", "registration": "MedImgRegistration", "segmentation": "MedImgSegmentation",
+    "agreement": "MedImgAgreement", "quality": "MedImgQuality",
+}
+"""Module that shows the operations of a package."""
+
+ICON_SIZE = 40
+
+
+def summaries() -> dict[str, str]:
+    """One sentence per package."""
+    return {
+        "filtering": _("Smooth and denoise images."),
+        "registration": _("Align images of one patient."),
+        "segmentation": _("Separate structures from their surroundings."),
+        "agreement": _("Compare segmentations of two readers or methods."),
+        "quality": _("Measure how good an image is."),
+    }
+
+
+def present_modules() -> list[tuple[str, Any]]:
+    """(package, module) of the modules that are loaded, in the order of the catalog."""
+    pairs = [(package, getattr(slicer.modules, MODULES[package].lower(), None)) for package in catalog.PACKAGES]
+    return [(package, module) for package, module in pairs if module is not None]
+
+
+def versions() -> list[tuple[str, str]]:
+    """What computes, and where the library was loaded from."""
+    rows = list(software().items())
+    rows.insert(1, ("Slicer", str(slicer.app.applicationVersion)))
+    rows.append(("library", str(Path(MedImgAnalysisLib.__file__).parent)))
+    return rows
+
+
+def foreign_library(module_path: str) -> str:
+    """A sentence when the library in use is not the one that came with the module, else empty."""
+    own = Path(module_path).resolve().parent / "MedImgAnalysisLib"
+    used = Path(MedImgAnalysisLib.__file__).resolve().parent
+    if used == own:
+        return ""
+    return _(
+        "Another copy of the library is in use: {used}. Remove it, or results may come from another version."
+    ).format(used=used)
+
+
+class OverviewPage:
+    """Fills the sections of the host module's .ui file.
+
+    Parameters
+    ----------
+    module_widget
+        The module's widget, with `logic` that has `load_sample_data()`; gets the attribute `ui`.
+    """
+
+    def __init__(self, module_widget: Any) -> None:
+        self.module_widget = module_widget
+        root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
+        module_widget.layout.addWidget(root)
+        self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
+        root.setMRMLScene(slicer.mrmlScene)
+        self.buttons: dict[str, Any] = {}
+        self._cards: Any = None
+        self.ui.samplesButton.connect("clicked()", self.load_samples)
+        self.ui.copyVersionsButton.connect("clicked()", self.copy_versions)
+        self.ui.versionsLabel.text = _table(versions())
+        warning = foreign_library(slicer.util.modulePath(module_widget.moduleName))
+        self.ui.libraryWarningLabel.text = warning
+        self.ui.libraryWarningLabel.setVisible(bool(warning))
+        self.enter()
+
+    def enter(self) -> None:
+        """Show the modules that are loaded by now."""
+        present = present_modules()
+        if list(self.buttons) == [package for package, module in present] and self._cards is not None:
+            return
+        if self._cards is not None:
+            self._cards.hide()
+            self._cards.deleteLater()
+        self._cards = qt.QWidget()
+        column = qt.QVBoxLayout(self._cards)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.buttons = {}
+        for package, module in present:
+            column.addWidget(self._card(package, module))
+        if not present:
+            column.addWidget(qt.QLabel(_("No module of this extension is loaded.")))
+        self.ui.modulesSection.layout().addWidget(self._cards)
+
+    def _card(self, package: str, module: Any) -> Any:
+        card = qt.QFrame()
+        card.frameShape = qt.QFrame.StyledPanel
+        row = qt.QHBoxLayout(card)
+        picture = qt.QLabel()
+        picture.setPixmap(module.icon.pixmap(ICON_SIZE, ICON_SIZE))
+        row.addWidget(picture)
+        names = ", ".join(operation.title for operation in catalog.PACKAGES[package])
+        text = qt.QLabel(f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}"
+                         f"<br/><i>{html.escape(names)}</i>")
+        text.wordWrap = True
+        row.addWidget(text, 1)
+        button = qt.QPushButton(_("Open"))
+        button.objectName = f"open_{package}"
+        button.toolTip = _("Go to the module {title}.").format(title=module.title)
+        button.connect("clicked()", lambda: self.open_module(package))
+        row.addWidget(button)
+        self.buttons[package] = button
+        return card
+
+    def open_module(self, package: str) -> None:
+        """Go to a module; without a main window there is nowhere to go."""
+        if slicer.util.mainWindow() is None:
+            self.ui.statusLabel.text = _("There is no main window to show the module in.")
+            return
+        slicer.util.selectModule(MODULES[package])
+
+    def load_samples(self) -> None:
+        """Put the sample data into the scene."""
+        with slicer.util.WaitCursor():
+            names = [node.GetName() for node in self.module_widget.logic.load_sample_data()]
+        self.ui.statusLabel.text = _("Loaded: {names}.").format(names=", ".join(names))
+
+    def copy_versions(self) -> None:
+        """Put the versions on the clipboard, for a report of a problem."""
+        slicer.app.clipboard().setText("\n".join(f"{name}: {value}" for name, value in versions()))
+        self.ui.statusLabel.text = _("The versions are on the clipboard.")
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    lines = (f"<tr><td>{html.escape(name)}&nbsp;&nbsp;</td><td>{html.escape(value)}</td></tr>" for name, value in rows)
+    return f"<table>{''.join(lines)}</table>"

@@ -1,0 +1,143 @@
+"""What a panel asks for: one operation, its nodes, where the results go. Also as recipe and as Python text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from ..operation import Operation
+from ..recipe import Recipe
+from ..scene.run import SceneRun
+
+WILDCARDS = frozenset("*?[]")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One run as the user asked for it.
+
+    Attributes
+    ----------
+    operation
+        With its parameters.
+    inputs
+        Nodes by role; roles that are not used are left out.
+    segments
+        Segment id by mask role.
+    outputs
+        The node to write over by role, None for a new one.
+    """
+
+    operation: Operation
+    inputs: Mapping[str, tuple[Any, ...]]
+    segments: Mapping[str, str]
+    outputs: Mapping[str, Any]
+
+    def obstacle(self) -> str:
+        """Why this cannot run, empty when it can."""
+        given = [node for nodes in self.inputs.values() for node in nodes]
+        written = [node for node in self.outputs.values() if node is not None]
+        for node in written:
+            if node in given:
+                return _("{name} is an input; choose another output.").format(name=node.GetName())
+            if written.count(node) > 1:
+                return _("{name} is chosen for two outputs.").format(name=node.GetName())
+        try:
+            self.scene_run()
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def source(self) -> Any:
+        """The node after which results are called: the first input."""
+        return next((node for nodes in self.inputs.values() for node in nodes), None)
+
+    def spacing(self) -> tuple[float, ...] | None:
+        """Spacing of the first input volume along (i, j, k) in millimetres, None without one."""
+        source = self.source()
+        return tuple(source.GetSpacing()) if source is not None and source.IsA("vtkMRMLVolumeNode") else None
+
+    def recipe(self) -> Recipe:
+        """The one-step recipe of this run; names in it are role names and `<operation>_<role>`."""
+        roles = {role.name: role for role in self.operation.inputs()}
+        inputs: dict[str, Any] = {}
+        for role, nodes in self.inputs.items():
+            inputs[role] = [f"{role}_{number}" for number in range(1, len(nodes) + 1)] if roles[role].many else role
+        return Recipe.single(self.operation, inputs,
+                             {role: f"{self.operation.name}_{role}" for role in self.outputs})
+
+    def scene_run(self) -> SceneRun:
+        """The run in the scene; raises `InputError` when a node does not fit."""
+        recipe = self.recipe()
+        nodes: dict[str, Any] = {}
+        for role, bound in recipe.steps[0].inputs.items():
+            for name, node in zip([bound] if isinstance(bound, str) else bound, self.inputs[role], strict=True):
+                segment = self.segments.get(role)
+                nodes[name] = (node, segment) if segment else node
+        made = recipe.steps[0].outputs
+        return SceneRun(recipe, nodes, {made[role]: node for role, node in self.outputs.items() if node is not None})
+
+    def new_names(self) -> dict[str, str]:
+        """How new nodes will be called, by output role."""
+        run = self.scene_run()
+        return {role: run.default_name(name) for role, name in self.recipe().steps[0].outputs.items()}
+
+    def by_role(self, nodes: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run wrote, by output role instead of by name in the recipe."""
+        return {role: nodes[name] for role, name in self.recipe().steps[0].outputs.items() if name in nodes}
+
+    def watched(self) -> list[tuple[Any, str]]:
+        """(node, name) of every node whose removal ends the run."""
+        nodes = [node for group in self.inputs.values() for node in group]
+        nodes += [node for node in self.outputs.values() if node is not None]
+        return [(node, str(node.GetName())) for node in nodes]
+
+    def python_call(self, module_name: str) -> str:
+        """One line for the Python console that does the same; parameters at their defaults are left out."""
+        parts = [repr(self.operation.name)]
+        many = {role.name for role in self.operation.inputs() if role.many}
+        for role, nodes in self.inputs.items():
+            calls = [self._input_call(role, node) for node in nodes]
+            parts.append(f"{role}=[{', '.join(calls)}]" if role in many else f"{role}={calls[0]}")
+        defaults = type(self.operation)().values()
+        parts += [f"{name}={value!r}" for name, value in self.operation.values().items() if value != defaults[name]]
+        written = {role: node_call(node) for role, node in self.outputs.items() if node is not None}
+        if written:
+            parts.append("outputs={" + ", ".join(f"{role!r}: {call}" for role, call in written.items()) + "}")
+        return f"slicer.util.getModuleLogic({module_name!r}).run({', '.join(parts)})"
+
+    def _input_call(self, role: str, node: Any) -> str:
+        segment = self.segments.get(role)
+        return f"({node_call(node)}, {segment!r})" if segment else node_call(node)
+
+    def described_inputs(self) -> list[tuple[str, str]]:
+        """(title of the role, name of the node) for messages."""
+        titles = {role.name: role.title for role in self.operation.inputs()}
+        return [(titles[role], ", ".join(self._described(role, node) for node in nodes))
+                for role, nodes in self.inputs.items()]
+
+    def _described(self, role: str, node: Any) -> str:
+        segment = self.segments.get(role)
+        if not segment:
+            return str(node.GetName())
+        found = node.GetSegmentation().GetSegment(segment)
+        return f"{node.GetName()} / {found.GetName() if found is not None else segment}"
+
+
+def node_call(node: Any) -> str:
+    """Python text that gives this node: by its name where that is enough, else by its id."""
+    name = node.GetName() or ""
+    same = slicer.mrmlScene.GetNodesByName(name)
+    same.UnRegister(None)
+    plain = bool(name) and not WILDCARDS & set(name) and same.GetNumberOfItems() == 1
+    return f"slicer.util.getNode({(name if plain else node.GetID())!r})"
+
+
+def is_watched(node: Any) -> bool:
+    """Whether the node is still in the scene."""
+    return bool(slicer.mrmlScene.IsNodePresent(node))

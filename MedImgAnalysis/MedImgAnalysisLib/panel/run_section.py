@@ -1,0 +1,226 @@
+"""Apply and what follows: the run in a thread, progress, cancel, the result log, and the two exports."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import Cancelled, MedImgError
+from ..progress import Progress
+from ..recipe import RecipeResult
+from ..scene.run import SceneRun
+from ..values import Measurements
+from .display import show_results
+from .request import Request
+from .result_log import ResultLog, inputs_text
+from .runner import Runner
+
+logger = logging.getLogger("MedImgAnalysis")
+
+
+class RunSection:
+    """Fills `runSection` and `resultSection` of a page.
+
+    Parameters
+    ----------
+    ui
+        Widgets of the page by name.
+    module_name
+        For the Python call.
+    request
+        Gives what Apply runs; may raise `MedImgError`.
+    on_idle
+        Called when a run has ended, so that the page can say again whether Apply can run.
+    """
+
+    def __init__(self, ui: Any, module_name: str, request: Callable[[], Request], on_idle: Callable[[], None]) -> None:
+        self.ui = ui
+        self.module_name = module_name
+        self._request = request
+        self._on_idle = on_idle
+        self.runner = Runner(self._on_progress, self._on_warning, self._on_end)
+        self.watched: list[tuple[Any, str]] = []
+        self._scene_run: SceneRun | None = None
+        self._running: Request | None = None
+        self._dropped = ""
+        self._build_run(ui.runSection.layout())
+        self._build_result(ui.resultSection.layout())
+        self.show_obstacle("")
+
+    def _build_run(self, column: Any) -> None:
+        self.apply_button = qt.QPushButton(_("Apply"))
+        self.apply_button.objectName = "applyButton"
+        self.apply_button.default = True
+        self.apply_button.connect("clicked()", self.apply_or_cancel)
+        self.progress_bar = qt.QProgressBar()
+        self.progress_bar.objectName = "progressBar"
+        self.progress_bar.setRange(0, 100)
+        self.progress_bar.setVisible(False)
+        self.status = qt.QLabel("")
+        self.status.objectName = "statusLabel"
+        self.status.wordWrap = True
+        for widget in (self.apply_button, self.progress_bar, self.status):
+            column.addWidget(widget)
+
+    def _build_result(self, column: Any) -> None:
+        browser = qt.QTextBrowser()
+        browser.objectName = "resultLog"
+        browser.openExternalLinks = True
+        browser.placeholderText = _("What each run gave is listed here.")
+        browser.minimumHeight = 140
+        self.log = ResultLog(browser)
+        column.addWidget(browser)
+        row = qt.QHBoxLayout()
+        self.copy_button = _button("copyCallButton", _("Copy Python call"), self.copy_call,
+                                   _("Copy the line that does the same in the Python console."))
+        self.export_button = _button("exportRecipeButton", _("Export recipe..."), self.export_recipe,
+                                     _("Write a recipe file that does the same on many images."))
+        self.clear_button = _button("clearLogButton", _("Clear"), self.log.clear, _("Empty the list of results."))
+        for button, stretch in ((self.copy_button, 1), (self.export_button, 1), (self.clear_button, 0)):
+            row.addWidget(button, stretch)
+        column.addLayout(row)
+
+    def show_obstacle(self, obstacle: str) -> None:
+        """Enable Apply, or say why it cannot run."""
+        self.copy_button.enabled = self.export_button.enabled = not obstacle
+        if self.runner.running:
+            return
+        self.apply_button.text = _("Apply")
+        self.apply_button.enabled = not obstacle
+        self.apply_button.toolTip = obstacle or _("Run the operation. The scene changes only when it is done.")
+        if obstacle or not self._running:
+            self.status.text = obstacle
+
+    def apply_or_cancel(self) -> None:
+        """The button: start, or stop what runs."""
+        if not self.runner.running:
+            self._start()
+            return
+        self.runner.cancel()
+        self.apply_button.enabled = False
+        self.status.text = _("Stopping...")
+
+    def drop(self, reason: str) -> None:
+        """Stop what runs and forget its result, because the scene changed under it."""
+        if self.runner.running and not self._dropped:
+            self._dropped = reason
+            self.watched = []
+            self.runner.cancel()
+
+    def cleanup(self) -> None:
+        """Stop what runs; nothing is said or written any more."""
+        self.runner.stop()
+
+    def _start(self) -> None:
+        try:
+            request = self._request()
+            self.log.begin(request.operation.title, inputs_text(request.described_inputs()))
+            self._running, self._dropped = request, ""
+            self._scene_run = request.scene_run()
+            self._scene_run.collect(Progress(on_warning=self.log.warn))
+        except Exception as error:  # noqa: BLE001  shown to the user, see _failed
+            self._failed(error)
+            return
+        self.watched = request.watched()
+        self.apply_button.text = _("Cancel")
+        self.apply_button.toolTip = _("Stop; the scene stays as it is.")
+        self.progress_bar.setValue(0)
+        self.progress_bar.setVisible(True)
+        self.status.text = _("Running...")
+        self.runner.start(self._scene_run.compute)
+
+    def _on_progress(self, fraction: float, message: str) -> None:
+        self.progress_bar.setValue(round(100 * fraction))
+        if message and self.apply_button.enabled:
+            self.status.text = message
+
+    def _on_warning(self, sentence: str) -> None:
+        self.log.warn(sentence)
+
+    def _on_end(self, result: Any, error: BaseException | None) -> None:
+        self.progress_bar.setVisible(False)
+        self.watched = []
+        if self._dropped:
+            self._say(_("{reason} The result was dropped.").format(reason=self._dropped))
+        elif error is not None:
+            self._failed(error)
+            return
+        else:
+            try:
+                self._commit(result)
+            except Exception as problem:  # noqa: BLE001  shown to the user, see _failed
+                self._failed(problem)
+                return
+        self._idle()
+
+    def _commit(self, result: RecipeResult) -> None:
+        """Write the results into the scene, say so and show them."""
+        run, request = self._scene_run, self._running
+        if run is None or request is None:
+            raise RuntimeError("nothing was run")
+        nodes = request.by_role(run.commit())
+        titles = {role.name: role.title for role in request.operation.outputs()}
+        seconds = sum(record["seconds"] for record in result.records)
+        self.log.finish({titles[role]: node.GetName() for role, node in nodes.items()}, seconds)
+        for value in result.outputs.values():
+            if isinstance(value, Measurements):
+                self.log.measurements(value)
+        self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
+        show_results(request, nodes)
+
+    def _failed(self, error: BaseException) -> None:
+        """Say what went wrong: one line for what the user can mend, a dialog for what is a bug."""
+        if isinstance(error, (Cancelled, MedImgError)):
+            self._say(str(error))
+        elif isinstance(error, MemoryError):
+            self._say(_("There is not enough memory for this operation on this image. Nothing was changed."))
+        else:
+            text = "".join(traceback.format_exception(error))
+            logger.error(text)
+            self._say(_("An unexpected error came up, nothing was changed: {error}").format(error=error))
+            slicer.util.errorDisplay(
+                _("An unexpected error came up, nothing was changed: {error}").format(error=error), detailedText=text)
+        self._idle()
+
+    def _say(self, sentence: str) -> None:
+        self.log.say(sentence)
+        self.status.text = sentence
+
+    def _idle(self) -> None:
+        self._scene_run = None
+        self._on_idle()
+        self._running, self._dropped = None, ""
+
+    def copy_call(self) -> None:
+        """Put the Python line of this run on the clipboard."""
+        slicer.app.clipboard().setText(self._request().python_call(self.module_name))
+        self.status.text = _("The Python call is on the clipboard.")
+
+    def export_recipe(self) -> None:
+        """Ask for a file and write the recipe of this run."""
+        request = self._request()
+        path = qt.QFileDialog.getSaveFileName(
+            self.ui.runSection, _("Export recipe"), f"{request.operation.name}.recipe.json", _("Recipe (*.json)"))
+        if not path:
+            return
+        try:
+            Path(path).write_text(request.recipe().as_json(), encoding="utf-8")
+        except OSError as error:
+            self._say(_("The recipe could not be written: {error}").format(error=error))
+            return
+        self._say(_("The recipe was written to {path}.").format(path=path))
+
+
+def _button(name: str, text: str, slot: Callable[[], None], tool_tip: str) -> Any:
+    button = qt.QPushButton(text)
+    button.objectName = name
+    button.toolTip = tool_tip
+    button.connect("clicked()", slot)
+    return button

@@ -1,0 +1,221 @@
+"""Selectors for the input and output roles of an operation, made from `Operation.inputs()` and `.outputs()`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..operation import Operation, Role
+
+NODE_CLASSES: dict[str, tuple[str, ...]] = {
+    "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
+    "mask": ("vtkMRMLSegmentationNode",),
+    "labels": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode"),
+    "transform": ("vtkMRMLLinearTransformNode", "vtkMRMLBSplineTransformNode", "vtkMRMLGridTransformNode",
+                  "vtkMRMLTransformNode"),
+    "landmarks": ("vtkMRMLMarkupsFiducialNode",),
+    "table": ("vtkMRMLTableNode",),
+    "curves": ("vtkMRMLPlotChartNode",),
+}
+"""Scene nodes that can play a role, by kind of the role; exactly these classes, not those derived from them."""
+
+WRITTEN_CLASSES = {**NODE_CLASSES, "labels": ("vtkMRMLSegmentationNode",)}
+"""Scene nodes that can get an output."""
+
+
+def kind_title(kind: str) -> str:
+    """What people call the node of a kind."""
+    return {
+        "image": _("volume"), "mask": _("segment"), "labels": _("segmentation"), "transform": _("transform"),
+        "landmarks": _("point list"), "table": _("table"), "curves": _("chart"),
+    }[kind]
+
+
+def node_combo(classes: tuple[str, ...], name: str, many: bool = False) -> Any:
+    """A node selector for these classes that neither creates nor deletes nodes."""
+    combo = slicer.qMRMLCheckableNodeComboBox() if many else slicer.qMRMLNodeComboBox()
+    combo.objectName = name
+    combo.nodeTypes = list(classes)
+    combo.showChildNodeTypes = False
+    combo.addEnabled = False
+    combo.removeEnabled = False
+    return combo
+
+
+class InputSelector(ABC):
+    """Base: chooses the nodes of one input role."""
+
+    widget: Any
+
+    def __init__(self, role: Role, on_change: Callable[[], None]) -> None:
+        self.role = role
+        self._on_change = on_change
+        self._build()
+        self.widget.objectName = f"input_{role.name}"
+        self.widget.toolTip = role.description or _("The {kind} to work on.").format(kind=kind_title(role.kind))
+
+    @abstractmethod
+    def _build(self) -> None:
+        """Make `widget` and connect it to `_changed`."""
+
+    def _changed(self) -> None:
+        self._on_change()
+
+    @abstractmethod
+    def nodes(self) -> tuple[Any, ...]:
+        """The chosen nodes."""
+
+    @abstractmethod
+    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+        """Choose these nodes (and this segment)."""
+
+    def segment(self) -> str:
+        """The chosen segment id, empty where none is."""
+        return ""
+
+    def problem(self) -> str:
+        """What is still to be chosen, empty when nothing is."""
+        if self.role.required and not self.nodes():
+            return _("Choose a {kind} as {role}.").format(kind=kind_title(self.role.kind), role=self.role.title.lower())
+        return ""
+
+
+class NodeSelector(InputSelector):
+    """One node."""
+
+    def _build(self) -> None:
+        self.widget = node_combo(NODE_CLASSES[self.role.kind], f"input_{self.role.name}")
+        self.widget.noneEnabled = True
+        self.widget.noneDisplay = (
+            _("Select a {kind}") if self.role.required else _("None (optional)")
+        ).format(kind=kind_title(self.role.kind))
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
+
+    def nodes(self) -> tuple[Any, ...]:
+        node = self.widget.currentNode()
+        return () if node is None else (node,)
+
+    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+        self.widget.setCurrentNode(nodes[0] if nodes else None)
+
+
+class NodesSelector(InputSelector):
+    """Several nodes, by check boxes."""
+
+    def _build(self) -> None:
+        self.widget = node_combo(NODE_CLASSES[self.role.kind], f"input_{self.role.name}", many=True)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.connect("checkedNodesChanged()", self._changed)
+
+    def nodes(self) -> tuple[Any, ...]:
+        return tuple(self.widget.checkedNodes())
+
+    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+        for number in range(self.widget.nodeCount()):
+            node = self.widget.nodeFromIndex(number)
+            if node in nodes:
+                self.widget.check(node)
+            else:
+                self.widget.uncheck(node)
+
+
+class SegmentSelector(InputSelector):
+    """One segment of a segmentation."""
+
+    def _build(self) -> None:
+        self.widget = slicer.qMRMLSegmentSelectorWidget()
+        self.widget.noneEnabled = True
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
+        self.widget.connect("currentSegmentChanged(QString)", lambda segment: self._changed())
+
+    def nodes(self) -> tuple[Any, ...]:
+        node = self.widget.currentNode()
+        return () if node is None or not self.segment() else (node,)
+
+    def segment(self) -> str:
+        return str(self.widget.currentSegmentID() or "")
+
+    def problem(self) -> str:
+        node = self.widget.currentNode()
+        if node is not None and not self.segment():
+            return _("Choose a segment of {name} as {role}, or no segmentation.").format(
+                name=node.GetName(), role=self.role.title.lower())
+        return super().problem()
+
+    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+        self.widget.setCurrentNode(nodes[0] if nodes else None)
+        if nodes:
+            self.widget.setCurrentSegmentID(segment)
+
+
+def input_selector(role: Role, on_change: Callable[[], None]) -> InputSelector:
+    """The selector that suits a role."""
+    if role.many:
+        return NodesSelector(role, on_change)
+    return (SegmentSelector if role.kind == "mask" else NodeSelector)(role, on_change)
+
+
+class InputSelectors:
+    """All input roles of an operation, as rows of a form."""
+
+    def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
+        self.widget, rows = _form()
+        self.selectors = {role.name: input_selector(role, on_change) for role in operation.inputs()}
+        for selector in self.selectors.values():
+            _add_row(rows, selector.role, selector.widget)
+
+    def problem(self) -> str:
+        """What is still to be chosen first, empty when nothing is."""
+        return next((text for selector in self.selectors.values() if (text := selector.problem())), "")
+
+
+class OutputSelectors:
+    """All output roles: a new node by default, or an existing one that is written over."""
+
+    def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
+        self.widget, rows = _form()
+        self.combos: dict[str, Any] = {}
+        for role in operation.outputs():
+            combo = node_combo(WRITTEN_CLASSES[role.kind], f"output_{role.name}")
+            combo.noneEnabled = True
+            combo.setMRMLScene(slicer.mrmlScene)
+            combo.toolTip = _("{what} A new {kind} unless you choose one to write over.").format(
+                what=role.description, kind=kind_title(role.kind)).strip()
+            combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: on_change())
+            self.combos[role.name] = combo
+            _add_row(rows, role, combo)
+
+    def node(self, role: str) -> Any:
+        """The node to write over, None for a new one."""
+        return self.combos[role].currentNode()
+
+    def show(self, role: str, node: Any) -> None:
+        """Choose the node to write over, None for a new one."""
+        self.combos[role].setCurrentNode(node)
+
+    def show_new_name(self, role: str, name: str) -> None:
+        """Show how a new node will be called."""
+        text = _("New: {name}").format(name=name)
+        if self.combos[role].noneDisplay != text:
+            self.combos[role].noneDisplay = text
+
+
+def _form() -> tuple[Any, Any]:
+    widget = qt.QWidget()
+    rows = qt.QFormLayout(widget)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.fieldGrowthPolicy = qt.QFormLayout.AllNonFixedFieldsGrow
+    return widget, rows
+
+
+def _add_row(rows: Any, role: Role, widget: Any) -> None:
+    label = qt.QLabel(_("{title}:").format(title=role.title))
+    label.toolTip = widget.toolTip
+    rows.addRow(label, widget)

@@ -1,0 +1,47 @@
+"""Inputs to begin with, so that a scene with one volume needs no choosing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from ..operation import Operation
+from .selectors import NODE_CLASSES
+from .state import PanelState
+
+
+def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
+    """Choose a node for each required role without one: those of fitting class that no role uses yet.
+
+    The volume in the background of the slice views comes first. Returns whether anything was chosen.
+    Masks and roles that take several nodes are left to the user.
+    """
+    used = [node for role in operation.inputs() for node in state.inputs(role.name)]
+    changed = False
+    for role in operation.inputs():
+        if not role.required or role.many or role.kind == "mask" or state.inputs(role.name):
+            continue
+        node = next((node for node in candidates(role.kind) if node not in used), None)
+        if node is not None:
+            state.keep_inputs(role.name, [node])
+            used.append(node)
+            changed = True
+    return changed
+
+
+def candidates(kind: str) -> list[Any]:
+    """Nodes that can play a role of this kind, the one shown in the slice views first."""
+    found = [node for name in NODE_CLASSES[kind] for node in slicer.util.getNodesByClass(name)
+             if node.GetClassName() == name and not node.GetHideFromEditors()]
+    shown = shown_volume()
+    return sorted(found, key=lambda node: node is not shown)
+
+
+def shown_volume() -> Any:
+    """The background volume of the first slice view that has one, else None."""
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        node = slicer.mrmlScene.GetNodeByID(view.GetBackgroundVolumeID() or "")
+        if node is not None:
+            return node
+    return None

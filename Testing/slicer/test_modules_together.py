@@ -1,0 +1,68 @@
+"""Runs inside Slicer: all modules of the extension load, and a phantom goes through a filter the three ways.
+
+ctest runs it; by hand:
+
+    Slicer --testing --no-main-window --additional-module-paths MedImgAnalysis MedImgAnalysis/MedImgFiltering \
+        --python-script Testing/slicer/test_modules_together.py
+"""
+
+import sys
+import time
+import unittest
+
+import numpy as np
+
+import slicer
+
+MODULES = ("MedImgAnalysis", "MedImgFiltering")
+TIMEOUT_SECONDS = 120
+
+
+class ModulesTogether(unittest.TestCase):
+    """The panel, the logic and the recipe give equal voxels in the real application."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def test_all_modules_have_a_page_and_a_logic(self):
+        for name in MODULES:
+            self.assertIsNotNone(slicer.util.getModuleWidget(name).logic, name)
+
+    def test_panel_logic_and_recipe_give_equal_voxels(self):
+        from MedImgAnalysisLib.scene import bridge
+
+        volume = slicer.util.getModuleLogic("MedImgAnalysis").load_sample_data()[1]
+        widget = slicer.util.getModuleWidget("MedImgFiltering")
+        panel = widget.panel
+        panel.enter()
+        panel.state.operation = "gaussian"
+        panel.state.keep_parameters("gaussian", {"sigma_mm": 1.5})
+        panel.state.keep_inputs("image", [volume])
+        request = panel.request()
+        before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")}
+        panel.run.apply_button.click()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while panel.run.runner.running and time.monotonic() < deadline:
+            slicer.app.processEvents()
+        made = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetID() not in before]
+        self.assertEqual(len(made), 1, panel.run.log.browser.plainText)
+        by_panel = slicer.util.arrayFromVolume(made[0])
+        by_logic = slicer.util.arrayFromVolume(widget.logic.run("gaussian", image=volume, sigma_mm=1.5))
+        np.testing.assert_array_equal(by_panel, by_logic)
+        result = request.recipe().run({"image": bridge.value_of(volume, "image")})
+        by_recipe = bridge.value_of(made[0], "image")
+        (value,) = result.outputs.values()
+        self.assertEqual(value.GetSize(), by_recipe.GetSize())
+        np.testing.assert_array_equal(by_panel, np.asarray(memory(value)))
+
+
+def memory(image):
+    """The voxels of an image as an array (k, j, i)."""
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(image)
+
+
+if __name__ == "__main__":
+    outcome = unittest.TextTestRunner(verbosity=2).run(unittest.defaultTestLoader.loadTestsFromTestCase(ModulesTogether))
+    sys.exit(0 if outcome.wasSuccessful() else 1)
