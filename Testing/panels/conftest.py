@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from slicer_standin import driving
+from slicer_standin import driving, modules
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +37,8 @@ def load_module(standin: SimpleNamespace) -> Iterator:
     """`load_module(path)` imports a module .py as Slicer does and gives its module, widget and logic; see LoadedModule."""
     loaded = []
 
-    def load(path: Path | str) -> driving.LoadedModule:
-        loaded.append(driving.LoadedModule(path))
+    def load(path: Path | str) -> modules.LoadedModule:
+        loaded.append(modules.LoadedModule(path))
         return loaded[-1]
 
     yield load

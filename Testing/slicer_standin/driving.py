@@ -1,4 +1,4 @@
-"""What tests do with the stand-in: begin and end a test, load a module, press, wait, look."""
+"""What the fixtures of Testing/panels do: begin and end a test, press, wait, look."""
 
 from __future__ import annotations
 
@@ -7,101 +7,85 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
+
+from .install import complete_modules, install
+from .record import RECORD, Dialog
+from .toolkit import QtCore, QtWidgets
 
 PANEL_WIDTH = 460
-_standin: SimpleNamespace | None = None
-_expecting = False
 
 
-def installed() -> SimpleNamespace:
-    """Install once; Slicer's own Python files are used when SLICER_BASE_PYTHON names its Base/Python folder."""
-    global _standin
-    if _standin is None:
-        from . import install
-
-        slicer = install.install(os.environ.get("SLICER_BASE_PYTHON"), testing=False)
-        install.start()
-        _standin = SimpleNamespace(slicer=slicer)
-    return _standin
+def installed() -> ModuleType:
+    """`slicer`; its own Python files are used when SLICER_BASE_PYTHON names Slicer's folder Base/Python."""
+    return install(os.environ.get("SLICER_BASE_PYTHON"))
 
 
 def begin() -> None:
-    """Empty scene, no recorded errors, no dialog expected."""
-    global _expecting
-    from . import core
+    """Empty scene, nothing recorded, no dialog expected."""
+    from MedImgAnalysisLib.scene import standalone
 
-    _standin.slicer.mrmlScene.Clear(0)
+    slicer = installed()
+    standalone.start()  # somebody may have stopped it
+    complete_modules(slicer)
+    standalone.clear()
     process_events()
-    core.ERRORS.clear()
-    core.DIALOGS_SHOWN.clear()
-    core.DIALOG_ANSWERS.clear()
-    _expecting = False
+    RECORD.clear()
 
 
 def end() -> None:
     """Fail when a slot raised or a dialog came up that the test did not expect; leave an empty scene."""
-    from . import core
-
     process_events()
-    errors, dialogs = list(core.ERRORS), list(core.DIALOGS_SHOWN)
-    expecting = _expecting
+    errors, dialogs, expected = RECORD.slot_errors, RECORD.dialogs, RECORD.dialogs_expected
     begin()
     if errors:
         texts = ["".join(traceback.format_exception(error)) for error in errors]
-        raise AssertionError(f"{len(errors)} exception(s) in slots, which Slicer would only print:\n" + "\n".join(texts))
-    if dialogs and not expecting:
+        raise AssertionError(
+            f"{len(errors)} exception(s) in slots, which Slicer would only print:\n" + "\n".join(texts)
+        )
+    if dialogs and not expected:
         raise AssertionError(f"dialogs came up that the test did not expect: {dialogs}")
 
 
-def slot_errors() -> list[Exception]:
-    """The exceptions raised in slots so far; empty the list when the test expects them."""
-    from . import core
+def expect_dialogs(*answers: object) -> list[Dialog]:
+    """Allow modal dialogs in this test, answered in turn; returns the (growing) list of those shown.
 
-    return core.ERRORS
-
-
-def expect_dialogs(*answers: object) -> list[tuple[str, str, str]]:
-    """Allow modal dialogs in this test, answered in turn; returns the (growing) list of (class, title, text) shown."""
-    global _expecting
-    from . import core
-
-    _expecting = True
-    core.DIALOG_ANSWERS.extend(answers)
-    return core.DIALOGS_SHOWN
+    An answer is the result code or text; a function gets the dialog and returns it. Without one: cancelled.
+    """
+    RECORD.dialogs_expected = True
+    RECORD.answers.extend(answers)
+    return RECORD.dialogs
 
 
-def answer_files(*paths: Path | str) -> list[tuple[str, str, str]]:
+def answer_files(*paths: Path | str) -> list[Dialog]:
     """What the next file dialogs return; '' is Cancel."""
     return expect_dialogs(*(str(path) for path in paths))
 
 
 def process_events(seconds: float = 0.0) -> None:
-    """Run the event loop until idle (timers of zero delay included), at least `seconds` long."""
-    from .core import QtCore, QtWidgets
-
-    end = time.monotonic() + seconds
+    """Run the event loop until idle (timers without delay included), at least `seconds` long."""
+    end_time = time.monotonic() + seconds
     while True:
         for _ in range(5):
             QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
             QtWidgets.QApplication.processEvents()
-        if time.monotonic() >= end:
+        if time.monotonic() >= end_time:
             return
         time.sleep(0.005)
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
-    """Run the event loop until `condition()` holds; TimeoutError after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """Run the event loop until `condition()` holds; fails at once when a slot raises, else after `timeout` seconds."""
+    end_time = time.monotonic() + timeout
     while not condition():
-        if slot_errors():
-            raise AssertionError(f"a slot raised while waiting: {slot_errors()[0]!r}") from slot_errors()[0]
-        if time.monotonic() > end:
+        if RECORD.slot_errors:
+            raise AssertionError(f"a slot raised while waiting: {RECORD.slot_errors[0]!r}") from RECORD.slot_errors[0]
+        if time.monotonic() > end_time:
             raise TimeoutError(f"still not so after {timeout} s: {condition}")
         process_events(0.01)
 
 
-def press(button: object) -> None:
+def press(button: QtWidgets.QAbstractButton) -> None:
     """Click as a user does: the button must be enabled and not hidden."""
     name = button.objectName() or button.text()
     if not button.isEnabled():
@@ -112,45 +96,13 @@ def press(button: object) -> None:
     process_events()
 
 
-def grab(widget: object, path: Path | str, width: int = PANEL_WIDTH) -> Path:
-    """Save a PNG of `widget` at panel width and the height it asks for."""
-    from . import install
-
-    install.grab(widget, str(path), width)
+def grab(widget: QtWidgets.QWidget, path: Path | str, width: int = PANEL_WIDTH) -> Path:
+    """Save a PNG of `widget`, as wide as a Slicer panel and as high as it asks for."""
+    widget.resize(width, max(200, widget.sizeHint().height()))
+    widget.show()
+    process_events()
+    widget.resize(width, max(200, widget.sizeHint().height()))
+    process_events()
+    if not widget.grab().save(str(path)):
+        raise OSError(f"{path}: the picture could not be written")
     return Path(path)
-
-
-class LoadedModule:
-    """A module .py loaded as Slicer does: `python` (the Python module), `module`, `widget` (set up), `parent`, `logic`."""
-
-    def __init__(self, path: Path | str) -> None:
-        from . import install
-
-        self.name = Path(path).stem
-        self.python, self.parent, self.widget = install.load_module(str(path))
-        self.module = getattr(_standin.slicer.modules, self.name + "Instance")
-        self.enter()
-
-    @property
-    def logic(self) -> object:
-        return self.widget.logic
-
-    @property
-    def ui(self) -> object:
-        return self.widget.ui
-
-    def enter(self) -> None:
-        self.parent.enter()
-        process_events()
-
-    def exit(self) -> None:
-        self.parent.exit()
-        process_events()
-
-    def unload(self) -> None:
-        """Leave and clean up as at Slicer's exit, then delete the widget."""
-        self.exit()
-        self.widget.cleanup()
-        self.parent.setParent(None)
-        self.parent.deleteLater()
-        process_events()

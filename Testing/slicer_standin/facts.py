@@ -1,108 +1,136 @@
-"""The whitelist: what real Slicer offers on each class."""
+"""What Slicer's Python offers on each Qt, CTK and Slicer class, read from facts.json."""
+
+from __future__ import annotations
+
 import json
-import os
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
-PATH = os.path.join(os.path.dirname(__file__), "facts.json")
-EVERY_QOBJECT = ("connect", "disconnect", "metaObject", "parent", "setParent", "children", "findChild", "findChildren",
-                 "setProperty", "property", "tr")
-EVERY_WRAPPER = ("className", "inherits", "help", "delete")
+EVERY_OBJECT = (
+    "connect disconnect metaObject parent setParent children findChild findChildren setProperty property tr "
+    "className inherits help delete"
+).split()
+KEYWORDS = ("exec", "print", "raise", "import", "del", "from")
 
 
-def name_of(s):
-    return s.removeprefix("static ").split("(")[0]
+class Member(NamedTuple):
+    """One name on a class. `kind`: property, method, signal, key, enum, virtual or builtin; `owner`: class it is from."""
+
+    kind: str
+    owner: str
+    data: object = None
+
+
+def name_of(signature: str) -> str:
+    """`clicked` from `clicked(bool)`."""
+    return signature.removeprefix("static ").split("(")[0]
+
+
+def normalized(signature: str) -> str:
+    """What Qt makes of a signature that people write in connect()."""
+    signature = signature.strip()
+    if signature[:1].isdigit():
+        signature = signature[1:]
+    name, _, arguments = signature.partition("(")
+    types = []
+    for text in arguments.rsplit(")", 1)[0].split(",") if arguments.strip(") ") else ():
+        text = text.strip()
+        if text.startswith("const ") and text.endswith("&"):
+            text = text[6:-1].strip()
+        elif text.startswith("const ") and not text.endswith("*"):
+            text = text[6:].strip()
+        types.append(text.replace(" *", "*").replace(" >", ">").strip())
+    return f"{name.strip()}({','.join(types)})"
 
 
 class Facts:
-    def __init__(self, path=PATH):
-        d = json.load(open(path))
-        self.d, self.C, self.Q, self.ui, self.py = d, d["classes"], d["qt"], d["designer"], d["python"]
-        self._tables = {}
+    """Look-up in facts.json. Of classes outside the subset only the name is known (`is_named`)."""
 
-    def entry(self, cls):
-        return self.C.get(cls) or self.Q.get(cls)
+    def __init__(self, path: Path) -> None:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        self.slicer: dict[str, dict] = content["classes"]
+        self.qt: dict[str, dict] = content["qt"]
+        self.designer = set(content["designer"])
+        self.python: dict[str, dict] = content["python"]
+        self.named: dict[str, str] = content["named"]
+        self.qt_named = set(content["qtNamed"])
 
-    def chain(self, cls):
-        out = []
-        while cls:
-            e = self.entry(cls)
-            if e is None:
-                break
-            out.append((cls, e))
-            cls = e.get("b")
-        return out
+    def entry(self, name: str | None) -> dict | None:
+        return self.slicer.get(name) or self.qt.get(name)
 
-    def table(self, cls):
-        """name -> (kind, owner, data); kinds: p(roperty) m(ethod) s(ignal) e(num key) E(num type). PythonQt lookup order."""
-        t = self._tables.get(cls)
-        if t is not None:
-            return t
-        t, chain = {}, self.chain(cls)
-        for owner, e in reversed(chain):
-            for k, v in e.get("e", {}).items():
-                t.setdefault(k, ("E", owner, k))
-                for key in v:
-                    t[key] = ("e", owner, k)
-        for n in EVERY_QOBJECT + EVERY_WRAPPER:
-            t[n] = ("x", "QObject", None)
-        for owner, e in reversed(chain):
-            for n in e.get("m", ()):
-                t[n] = ("m", owner, None)
-            for n in e.get("st", ()):
-                t[n] = ("m", owner, "static")
-            for n in e.get("v", ()):
-                t.setdefault(n, ("v", owner, None))
-                t["py_q_" + n] = ("v", owner, None)
-            sig = {}
-            for s in e.get("s", ()):
-                sig.setdefault(name_of(s), []).append(s)
-            for n, l in sig.items():
-                t[n] = ("s", owner, l)
-            for key in ("sl", "inv", "dec"):
-                for s in e.get(key, ()):
-                    n = name_of(s)
-                    t[n] = ("m", owner, (t[n][2] or []) + [s] if t.get(n, ("", "", None))[1] == owner and isinstance(t[n][2], list) and t[n][0] == "m" else [s])
-        for owner, e in reversed(chain):
-            for n, p in e.get("p", {}).items():
-                if isinstance(p, str):
-                    typ, w = (p[:-2], False) if p.endswith(" r") else (p, True)
-                else:
-                    typ, w = p[0], bool(p[2])
-                t[n] = ("p", owner, (typ, w))
-        if "objectName" in t:
-            t["name"] = t["objectName"]
-        for n in list(t):
-            if t[n][0] == "m" and n + "_" not in t and n in ("exec", "print", "raise", "import", "del", "from"):
-                t[n + "_"] = t[n]
-        self._tables[cls] = t
-        return t
+    def known(self, name: str) -> bool:
+        return self.entry(name) is not None
 
-    def signals(self, cls):
-        out = {}
-        for owner, e in reversed(self.chain(cls)):
-            for s in e.get("s", ()):
-                out[s] = owner
-        return out
+    def chain(self, name: str | None) -> list[tuple[str, dict]]:
+        """The class and its bases, as (name, entry)."""
+        found = []
+        while (entry := self.entry(name)) is not None:
+            found.append((name, entry))
+            name = entry.get("b")
+        return found
 
-    def known(self, cls):
-        return self.entry(cls) is not None
+    def enums(self, name: str) -> dict[str, dict[str, int]]:
+        """The enum types that the class itself declares."""
+        declared = (self.entry(name) or {}).get("e", {})
+        return {key: declared[value] if isinstance(value, str) else value for key, value in declared.items()}
+
+    @cache  # noqa: B019 - one object for the whole run
+    def members(self, name: str) -> dict[str, Member]:
+        """All names on the class in PythonQt's order of look-up: property, slot, signal, enum key, built-in."""
+        chain = list(reversed(self.chain(name)))
+        found: dict[str, Member] = {}
+        for owner, _ in chain:
+            for enum, keys in self.enums(owner).items():
+                found.setdefault(enum, Member("enum", owner))
+                found |= {key: Member("key", owner, enum) for key in keys}
+        found |= {key: Member("builtin", "QObject") for key in EVERY_OBJECT}
+        for owner, entry in chain:
+            found |= self._callables(owner, entry)
+        for owner, entry in chain:
+            for key, what in entry.get("p", {}).items():
+                kind, writable = (
+                    (what[0], bool(what[2])) if isinstance(what, list) else (what.removesuffix(" r"), " r" not in what)
+                )
+                found[key] = Member("property", owner, (kind, writable))
+        if "objectName" in found:
+            found["name"] = found["objectName"]
+        for key in KEYWORDS:
+            if key in found:
+                found.setdefault(key + "_", found[key])
+        return found
+
+    def _callables(self, owner: str, entry: dict) -> dict[str, Member]:
+        found = {key: Member("method", owner) for key in (*entry.get("m", ()), *entry.get("st", ()))}
+        for key in entry.get("v", ()):
+            found.setdefault(key, Member("virtual", owner))
+            found["py_q_" + key] = Member("virtual", owner)
+        signals: dict[str, list[str]] = {}
+        for signature in entry.get("s", ()):
+            signals.setdefault(name_of(signature), []).append(signature)
+        found |= {key: Member("signal", owner, overloads) for key, overloads in signals.items()}
+        for signature in (*entry.get("sl", ()), *entry.get("inv", ()), *entry.get("dec", ())):
+            found[name_of(signature)] = Member("method", owner)
+        return found
+
+    @cache  # noqa: B019
+    def signals(self, name: str) -> dict[str, str]:
+        """Signature -> declaring class."""
+        return {signature: owner for owner, entry in reversed(self.chain(name)) for signature in entry.get("s", ())}
+
+    def enum_value(self, text: str) -> int | None:
+        """The number of `QFrame::Box|QFrame::Raised`; None when a part does not exist."""
+        total = 0
+        for part in text.split("|"):
+            scope, _, key = part.strip().rpartition("::")
+            for owner, _ in self.chain(scope.split("::")[0]):
+                values = [keys[key] for keys in self.enums(owner).values() if key in keys]
+                if values:
+                    total |= values[0]
+                    break
+            else:
+                return None
+        return total
 
 
-FACTS = Facts()
-
-
-def normalized(sig):
-    """QMetaObject::normalizedSignature for what people write in connect()."""
-    sig = sig.strip()
-    if sig[:1].isdigit():
-        sig = sig[1:]
-    n, _, a = sig.partition("(")
-    a = a.rsplit(")", 1)[0]
-    out = []
-    for x in (y.strip() for y in a.split(",")) if a.strip() else ():
-        if x.startswith("const ") and x.endswith("&"):
-            x = x[6:-1].strip()
-        elif x.startswith("const ") and not x.endswith("*"):
-            x = x[6:].strip()
-        x = x.replace(" *", "*").replace(" >", ">").strip()
-        out.append(x)
-    return n.strip() + "(" + ",".join(out) + ")"
+FACTS = Facts(Path(__file__).with_name("facts.json"))

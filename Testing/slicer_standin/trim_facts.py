@@ -23,7 +23,7 @@ qMRMLSpinBox qMRMLSubjectHierarchyComboBox qMRMLSubjectHierarchyTreeView qMRMLTa
 qMRMLSliceWidget qMRMLThreeDWidget qMRMLWidget qMRMLCoordinatesWidget qMRMLVolumeThresholdWidget
 qSlicerApplication qSlicerLayoutManager qSlicerLoadableModule qSlicerMainWindow qSlicerModuleManager
 qSlicerScriptedLoadableModule qSlicerScriptedLoadableModuleWidget qSlicerSimpleMarkupsWidget qSlicerWidget
-qSlicerAbstractCoreModule qSlicerCommandOptions qSlicerIOManager
+qSlicerAbstractCoreModule qSlicerModuleSelectorToolBar
 """.split()
 QT = """
 Qt QAbstractButton QAbstractItemModel QAbstractItemView QAction QActionGroup QApplication QBoxLayout QBrush QButtonGroup
@@ -101,7 +101,9 @@ def main() -> None:
 def _block(value: object) -> str:
     if not isinstance(value, dict):
         return json.dumps(value)
-    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value[key], separators=(',', ':'))}" for key in value) + "}"
+    return (
+        "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value[key], separators=(',', ':'))}" for key in value) + "}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,292 @@
+"""Node selectors: qMRMLNodeComboBox and qMRMLCheckableNodeComboBox."""
+
+from __future__ import annotations
+
+from ..classes import behaviour, store, value
+from ..signals import emit
+from ..toolkit import QObject, QtCore, QtWidgets
+from .numbers import row
+from .scene import SceneGiver
+
+
+@behaviour("qMRMLNodeComboBox")
+class NodeComboBox(SceneGiver):
+    """Lists the scene's nodes of `nodeTypes`, then None, Create and Delete rows as enabled."""
+
+    defaults = {"nodeTypes": [], "showHidden": False, "showChildNodeTypes": True, "noneEnabled": False, "addEnabled": True,
+                "removeEnabled": True, "selectNodeUponCreation": True, "noneDisplay": "None", "hideChildNodeTypes": []}  # fmt: skip
+
+    def _init(self) -> None:
+        mine = self._own
+        mine.scene, mine.id, mine.wanted, mine.busy = None, "", None, False
+        mine.ids, mine.attributes, mine.bases, mine.labels, mine.actions = [], {}, {}, {}, []
+        mine.combo = QtWidgets.QComboBox(self)
+        mine.combo.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
+        mine.combo.setMinimumContentsLength(8)
+        mine.combo.currentIndexChanged.connect(self._chosen)
+        row(self, mine.combo)
+        self.setEnabled(False)
+
+    # which nodes are listed
+    def _accepts(self, node: object) -> bool:
+        if not node.GetID() or (node.GetHideFromEditors() and not value(self, "showHidden")):
+            return False
+        types = value(self, "nodeTypes")
+        return not types or any(self._accepts_as(node, kind) for kind in types)
+
+    def _accepts_as(self, node: object, kind: str) -> bool:
+        name, types = node.GetClassName(), value(self, "nodeTypes")
+        if not node.IsA(kind) or (not value(self, "showChildNodeTypes") and name != kind):
+            return False
+        if name not in types and any(node.IsA(hidden) for hidden in value(self, "hideChildNodeTypes")):
+            return False
+        attribute, wanted = self._own.attributes.get(kind, (None, None))
+        return (
+            attribute is None
+            or node.GetAttribute(attribute) == wanted
+            or (wanted is None and node.GetAttribute(attribute) is not None)
+        )
+
+    def _scene_event(self) -> None:
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        mine, scene = self._own, self._own.scene
+        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())] if scene is not None else []
+        ids = [node.GetID() for node in nodes if self._accepts(node)]
+        filled = not mine.ids and bool(ids)
+        mine.ids = ids
+        none, extra_rows = value(self, "noneEnabled"), self._has_extra_rows()
+        new = mine.id if mine.id in ids else ""
+        if mine.id and not new and ids and not none:
+            new = ids[-1]  # the current node went away: a neighbour becomes current
+        if not new and filled and not none and not extra_rows:
+            new = ids[0]  # QComboBox chooses the first row of a list that was empty
+        self._select(new)
+
+    def _has_extra_rows(self) -> bool:
+        return bool(self._own.actions) or any(
+            value(self, name + "Enabled") for name in ("add", "remove", "edit", "rename")
+        )
+
+    def _select(self, node_id: str) -> None:
+        changed = node_id != self._own.id
+        self._own.id = node_id
+        self._show()
+        if changed:
+            self._emit_current()
+
+    def _emit_current(self) -> None:
+        node = self.currentNode()
+        emit(self, "currentNodeChanged(vtkMRMLNode*)", node)
+        emit(self, "currentNodeChanged(bool)", node is not None)
+        emit(self, "currentNodeIDChanged(QString)", self._own.id)
+
+    def _show(self) -> None:
+        mine, types = self._own, value(self, "nodeTypes")
+        mine.busy = True
+        mine.combo.clear()
+        if value(self, "noneEnabled"):
+            mine.combo.addItem(value(self, "noneDisplay"), "")
+        for node_id in mine.ids:
+            mine.combo.addItem(mine.scene.GetNodeByID(node_id).GetName(), node_id)
+        for kind in types if value(self, "addEnabled") else ():
+            mine.combo.addItem("Create new " + self.nodeTypeLabel(kind), "+" + kind)
+        label = self.nodeTypeLabel(types[0]) if len(types) == 1 else "node"
+        if value(self, "removeEnabled"):
+            mine.combo.addItem("Delete current " + label, "-")
+        mine.combo.setCurrentIndex(mine.combo.findData(mine.id) if mine.id or value(self, "noneEnabled") else -1)
+        mine.combo.setPlaceholderText("Select a " + label)
+        mine.busy = False
+
+    def _chosen(self, position: int) -> None:
+        """The user chose a row."""
+        if self._own.busy or position < 0:
+            return
+        data = self._own.combo.itemData(position) or ""
+        if data.startswith("+"):
+            self.addNode(data[1:])
+        elif data == "-":
+            self.removeCurrentNode()
+        else:
+            self._select(data)
+            emit(self, "nodeActivated(vtkMRMLNode*)", self.currentNode())
+
+    # properties
+    def set_nodeTypes(self, types: list[str]) -> None:
+        store(self, "nodeTypes", [kind for kind in types if kind])
+        self._rebuild()
+
+    def set_noneEnabled(self, enabled: bool) -> None:
+        store(self, "noneEnabled", enabled)
+        self._rebuild()
+
+    def set_showHidden(self, shown: bool) -> None:
+        store(self, "showHidden", shown)
+        self._rebuild()
+
+    def set_showChildNodeTypes(self, shown: bool) -> None:
+        store(self, "showChildNodeTypes", shown)
+        self._rebuild()
+
+    def set_hideChildNodeTypes(self, types: list[str]) -> None:
+        store(self, "hideChildNodeTypes", list(types))
+        self._rebuild()
+
+    def set_addEnabled(self, enabled: bool) -> None:
+        store(self, "addEnabled", enabled)
+        self._show()
+
+    def set_removeEnabled(self, enabled: bool) -> None:
+        store(self, "removeEnabled", enabled)
+        self._show()
+
+    def set_noneDisplay(self, text: str) -> None:
+        store(self, "noneDisplay", text)
+        self._show()
+
+    def get_currentNodeID(self) -> str:
+        return self._own.id
+
+    def set_currentNodeID(self, node_id: str) -> None:
+        self.setCurrentNodeID(node_id)
+
+    get_currentNodeId, set_currentNodeId = get_currentNodeID, set_currentNodeID
+
+    def get_baseName(self) -> str:
+        types = value(self, "nodeTypes")
+        return self._own.bases.get(types[0], "") if types else ""
+
+    def set_baseName(self, text: str) -> None:
+        self._own.bases = dict.fromkeys(value(self, "nodeTypes"), text)
+
+    # slots and invokables
+    def setMRMLScene(self, scene: object) -> None:
+        mine = self._own
+        if scene is mine.scene:
+            return
+        mine.scene, mine.ids = scene, []
+        self._observe(scene)
+        blocked = QObject.blockSignals(self, True)
+        before = mine.id
+        self._rebuild()
+        QObject.blockSignals(self, blocked)
+        if mine.wanted:
+            self.setCurrentNodeID(mine.wanted)
+            mine.wanted = None
+        elif mine.id != before:
+            self._emit_current()
+        self.setEnabled(scene is not None)
+
+    def currentNode(self) -> object:
+        return self._own.scene.GetNodeByID(self._own.id) if self._own.scene is not None and self._own.id else None
+
+    def currentNodeId(self) -> str:
+        return self._own.id
+
+    def setCurrentNode(self, node: object) -> None:
+        if isinstance(node, str) or node is None:
+            self.setCurrentNodeID(node)
+        elif hasattr(node, "GetID"):
+            self.setCurrentNodeID(node.GetID())
+        else:
+            raise TypeError(f"not a node: {node!r}")
+
+    def setCurrentNodeID(self, node_id: str | None) -> None:
+        node_id = node_id or ""
+        if self._own.scene is None:
+            self._own.wanted = node_id
+        elif node_id in self._own.ids and node_id != self._own.id:
+            self._select(node_id)
+            emit(self, "nodeActivated(vtkMRMLNode*)", self.currentNode())  # the real one sends Enter to its list
+        else:
+            self._select(node_id if node_id in self._own.ids else "")
+
+    def setCurrentNodeIndex(self, position: int) -> None:
+        self._select(self._own.ids[position] if 0 <= position < len(self._own.ids) else "")
+
+    def nodeCount(self) -> int:
+        return len(self._own.ids)
+
+    def nodeFromIndex(self, position: int) -> object:
+        return self._own.scene.GetNodeByID(self._own.ids[position]) if 0 <= position < len(self._own.ids) else None
+
+    def addNode(self, kind: str | None = None) -> object:
+        types, scene = value(self, "nodeTypes"), self._own.scene
+        kind = kind or (types[0] if types else None)
+        if kind not in types or scene is None:
+            return None
+        node = scene.CreateNodeByClass(kind)
+        node.UnRegister(None)
+        node.SetName(scene.GenerateUniqueName(self._own.bases.get(kind) or self.nodeTypeLabel(kind)))
+        if kind in self._own.attributes:
+            name, wanted = self._own.attributes[kind]
+            node.SetAttribute(name, wanted or "")
+        node = scene.AddNode(node)
+        if value(self, "selectNodeUponCreation"):
+            self.setCurrentNode(node)
+        emit(self, "nodeAddedByUser(vtkMRMLNode*)", node)
+        return node
+
+    def removeCurrentNode(self) -> None:
+        if self.currentNode() is not None:
+            self._own.scene.RemoveNode(self.currentNode())
+
+    def addAttribute(self, kind: str, name: str, wanted: object = None) -> None:
+        if kind in value(self, "nodeTypes"):
+            self._own.attributes[kind] = (name, None if wanted is None else str(wanted))
+            self._rebuild()
+
+    def removeAttribute(self, kind: str, name: str) -> None:
+        self._own.attributes.pop(kind, None)
+        self._rebuild()
+
+    def setNodeTypeLabel(self, label: str, kind: str) -> None:
+        self._own.labels[kind] = label
+        self._show()
+
+    def nodeTypeLabel(self, kind: str) -> str:
+        scene = self._own.scene
+        return (
+            self._own.labels.get(kind)
+            or (scene.GetTypeDisplayNameByClassName(kind) if scene is not None else "")
+            or "node"
+        )
+
+    def addMenuAction(self, action: object) -> None:
+        self._own.actions.append(action)
+
+
+@behaviour("qMRMLCheckableNodeComboBox")
+class CheckableNodeComboBox:
+    """Each listed node can be checked."""
+
+    def _init(self) -> None:
+        self._own.checked = set()
+
+    def checkedNodes(self) -> list:
+        return [self._own.scene.GetNodeByID(item) for item in self._own.ids if item in self._own.checked]
+
+    def uncheckedNodes(self) -> list:
+        return [self._own.scene.GetNodeByID(item) for item in self._own.ids if item not in self._own.checked]
+
+    def checkState(self, node: object) -> int:
+        return QtCore.Qt.Checked if node.GetID() in self._own.checked else QtCore.Qt.Unchecked
+
+    def setCheckState(self, node: object, state: int) -> None:
+        before = set(self._own.checked)
+        (self._own.checked.add if int(state) == 2 else self._own.checked.discard)(node.GetID())
+        if before != self._own.checked:
+            emit(self, "checkedNodesChanged()")
+
+    def check(self, node: object) -> None:
+        self.setCheckState(node, 2)
+
+    def uncheck(self, node: object) -> None:
+        self.setCheckState(node, 0)
+
+    def allChecked(self) -> bool:
+        return not self.uncheckedNodes()
+
+    def noneChecked(self) -> bool:
+        return not self.checkedNodes()

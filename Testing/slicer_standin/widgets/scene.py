@@ -1,0 +1,84 @@
+"""Widgets that are given a scene and watch it."""
+
+from __future__ import annotations
+
+import shiboken6
+
+from ..classes import behaviour
+from ..facts import FACTS
+from ..signals import emit, native_name
+
+
+class SceneHolder:
+    """Takes a scene; `_scene_set` is called when it is given, `_scene_event` when its nodes change."""
+
+    def setMRMLScene(self, scene: object) -> None:
+        if scene is not self._scene():
+            self._own.scene = scene
+            self._scene_set(scene)
+            if "mrmlSceneChanged(vtkMRMLScene*)" in FACTS.signals(native_name(self)):
+                emit(self, "mrmlSceneChanged(vtkMRMLScene*)", scene)
+
+    def _scene(self) -> object:
+        return getattr(self._own, "scene", None)
+
+    def _scene_set(self, scene: object) -> None:
+        """For those that do something with it."""
+
+    def _observe(self, scene: object) -> None:
+        """Call `_scene_event` after each node added or removed, close, import and batch."""
+        for old, tag in getattr(self._own, "tags", ()):
+            old.RemoveObserver(tag)
+        self._own.tags = []
+        names = ("NodeAdded", "NodeRemoved", "EndClose", "EndImport", "EndRestore", "EndBatchProcess")
+        for name in names if scene is not None else ():
+            tag = scene.AddObserver(getattr(scene, name + "Event"), lambda caller, event: self._guarded())
+            self._own.tags.append((scene, tag))
+
+    def _guarded(self) -> None:
+        if shiboken6.isValid(self):
+            self._scene_event()
+
+
+class SceneGiver(SceneHolder):
+    """Gives the scene back, too (a qSlicerWidget does not)."""
+
+    def mrmlScene(self) -> object:
+        return self._scene()
+
+
+@behaviour("qMRMLWidget", "qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLCoordinatesWidget")
+class MRMLWidget(SceneGiver):
+    """In number widgets the scene gives units, which are not modelled."""
+
+
+@behaviour("qSlicerWidget")
+class SlicerWidget(SceneHolder):
+    pass
+
+
+@behaviour("qSlicerAbstractModuleWidget")
+class ModuleWidget:
+    """What Slicer calls enter and exit on; the Python widget is told."""
+
+    def get_isEntered(self) -> bool:
+        return getattr(self._own, "entered", False)
+
+    def enter(self) -> None:
+        self._own.entered = True
+        self._tell("enter")
+
+    def exit(self) -> None:
+        self._own.entered = False
+        self._tell("exit")
+
+    def _tell(self, name: str) -> None:
+        widget = getattr(self._own, "python", None)
+        if hasattr(widget, name):
+            getattr(widget, name)()
+
+
+@behaviour("qSlicerScriptedLoadableModuleWidget")
+class ScriptedModuleWidget:
+    def self(self) -> object:
+        return self._own.python
