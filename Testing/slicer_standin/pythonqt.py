@@ -27,7 +27,8 @@ def patch() -> None:
     plain_set = next(base for base in QObject.__mro__ if base.__name__ == "Object").__setattr__
     checked_set = _make_set(plain_set)
     for module in MODULES:
-        for kind in vars(module).values():
+        for name in dir(module):  # not vars(): PySide6 makes its classes when they are first asked for
+            kind = getattr(module, name)
             if isinstance(kind, type) and issubclass(kind, QObject) and "__setattr__" in kind.__dict__:
                 kind.__setattr__ = checked_set
     QtCore.QTimer.singleShot = staticmethod(_single_shot)
