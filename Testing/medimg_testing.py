@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from pathlib import Path
 
@@ -30,3 +32,30 @@ def oblique_grid(image: sitk.Image) -> sitk.Image:
         image.SetSpacing((0.7, 1.1))
         image.SetOrigin((-31.0, 12.5))
     return image
+
+
+def find_reference_values() -> Path | None:
+    """The file of reference values for metrics, beside the test data folder."""
+    folder = find_data()
+    path = folder.parent / "facts" / "metrics-reference.json" if folder else None
+    return path if path is not None and path.is_file() else None
+
+
+def reference_cases(family: str) -> dict[str, dict]:
+    """Cases of one family by name; empty where the file is not here."""
+    path = find_reference_values()
+    if path is None:
+        return {}
+    cases = json.loads(path.read_text(encoding="utf-8"))["public"]["cases"]
+    return {name: case for name, case in cases.items() if case["family"] == family}
+
+
+def agrees(expected: dict, found: float | None) -> bool:
+    """Whether a number is within the tolerance of its reference entry; null wants an undefined one."""
+    value = expected["value"]
+    if value is None:
+        return found is None or not math.isfinite(found)
+    if found is None or not math.isfinite(found):
+        return False
+    tolerance = max(expected.get("tol_abs") or 0, (expected.get("tol_rel") or 0) * abs(value))
+    return abs(found - value) <= tolerance + 1e-12 * max(1, abs(value))

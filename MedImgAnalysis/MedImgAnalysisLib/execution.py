@@ -17,9 +17,10 @@ import SimpleITK as sitk
 from . import provenance
 from .blockwise import thread_count
 from .errors import InputError
-from .geometry import Grid, check_orthonormal, on_grid
+from .geometry import Grid, check_orthonormal
 from .operation import Operation, Role
 from .progress import SILENT, Progress, Recorder
+from .resampling import on_grid
 from .values import Curves, Labels, Landmarks, Measurements, as_labelmap, present_values
 
 CLASSES: dict[str, type] = {

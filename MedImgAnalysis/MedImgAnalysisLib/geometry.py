@@ -15,7 +15,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import GeometryError
-from .progress import SILENT, Progress
 
 SAME_GRID_VOXELS = 1e-3
 ORTHONORMAL_TOLERANCE = 1e-3
@@ -138,54 +137,6 @@ def image_like(array: np.ndarray, reference: sitk.Image | Grid) -> sitk.Image:
     grid = reference if isinstance(reference, Grid) else Grid.of(reference)
     image = sitk.GetImageFromArray(array, isVector=array.ndim > grid.dimension)
     return grid.put_on(image)
-
-
-def on_grid(
-    image: sitk.Image,
-    grid: Grid,
-    *,
-    labels: bool = False,
-    outside: float | None = None,
-    what: str = "image",
-    progress: Progress = SILENT,
-) -> sitk.Image:
-    """`image` on `grid`: as it is when the grids are the same, else resampled in physical space.
-
-    Labels use the nearest neighbour and 0 outside. Images use linear interpolation in float32 (or
-    float64 if they are) and `outside`, by default the smallest value of the image. Resampling is
-    reported as a warning. Raises `GeometryError` when the two do not overlap.
-    """
-    own = Grid.of(image)
-    if own.same_as(grid):
-        return image if own == grid else grid.put_on(sitk.Image(image))
-    if not own.overlaps(grid):
-        raise GeometryError(f"The {what} does not overlap the reference image; check that both are of one patient.")
-    progress.warn(f"The {what} was resampled onto the reference grid ({grid.describe()}).")
-    if labels:
-        return sitk.Resample(
-            image,
-            list(grid.size),
-            sitk.Transform(grid.dimension, sitk.sitkIdentity),
-            sitk.sitkNearestNeighbor,
-            grid.origin,
-            grid.spacing,
-            grid.direction,
-            0,
-        )
-    if outside is None:
-        outside = float(np.nanmin(sitk.GetArrayViewFromImage(image)))
-    kind = sitk.sitkFloat64 if image.GetPixelID() == sitk.sitkFloat64 else sitk.sitkFloat32
-    return sitk.Resample(
-        image,
-        list(grid.size),
-        sitk.Transform(grid.dimension, sitk.sitkIdentity),
-        sitk.sitkLinear,
-        grid.origin,
-        grid.spacing,
-        grid.direction,
-        outside,
-        kind,
-    )
 
 
 def union_grid(reference: Grid, other: Grid) -> Grid:

@@ -163,7 +163,7 @@ class Recipe:
         if not self.steps:
             found.setdefault("", "The recipe has no steps.")
         for name in self.outputs:
-            if name not in kinds or name in self.inputs:
+            if not found and (name not in kinds or name in self.inputs):
                 found.setdefault("", f"Output {name!r} is not made by any step.")
         if len({name.casefold() for name in self.outputs}) != len(self.outputs):
             found.setdefault("", "Two outputs have the same name.")

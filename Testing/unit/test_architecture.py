@@ -43,9 +43,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_IN = {
     # The panel takes widgets and translation from slicer; nodes it leaves to the scene.
-    "slicer": {"scene", "panel"}, "ctk": {"panel"}, "qt": {"panel"}, "vtk": {"scene"}, "vtkmodules": {"scene"},
-    "pydicom": {"files"}, "dask": {"batch"}, "distributed": {"batch"},
-    "skimage": OPERATIONS, "scipy": OPERATIONS | LOWEST, "SimpleITK": set(MAY_IMPORT), "numpy": set(MAY_IMPORT),
+    "slicer": {"scene", "panel"},
+    "ctk": {"panel"},
+    "qt": {"panel"},
+    "vtk": {"scene"},
+    "vtkmodules": {"scene"},
+    "pydicom": {"files"},
+    "dask": {"batch"},
+    "distributed": {"batch"},
+    "skimage": OPERATIONS,
+    "scipy": OPERATIONS | LOWEST,
+    "SimpleITK": set(MAY_IMPORT),
+    "numpy": set(MAY_IMPORT),
     "tqdm": {"__main__", "commands", "batch"},
 }
 """Packages that are not of the standard library, and the rooms that may import them."""
@@ -164,8 +173,11 @@ def test_nothing_forbidden_is_called(path: Path) -> None:
                 wrong.append(f"line {node.lineno}: a view of an image that nobody holds reads freed memory")
             if called in ("_", "tr", "translate") and any(isinstance(arg, ast.JoinedStr) for arg in node.args):
                 wrong.append(f"line {node.lineno}: an f-string cannot be translated")
-        if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in (
-                "Exception", "BaseException")) and all(isinstance(line, ast.Pass) for line in node.body):
+        if (
+            isinstance(node, ast.ExceptHandler)
+            and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+            and all(isinstance(line, ast.Pass) for line in node.body)
+        ):
             wrong.append(f"line {node.lineno}: every error is swallowed")
         if isinstance(node, ast.Name) and node.id == "NotImplementedError":
             wrong.append(f"line {node.lineno}: NotImplementedError")
@@ -235,8 +247,11 @@ def test_each_module_class_inherits_directly_so_that_slicer_finds_it_in_a_droppe
 
 
 def test_importing_the_whole_catalog_loads_neither_slicer_nor_vtk_nor_scipy() -> None:
-    code = ("import sys; import MedImgAnalysisLib.catalog, MedImgAnalysisLib.recipe; "
-            "print([m for m in ('slicer', 'vtk', 'scipy', 'pydicom', 'qt', 'tqdm') if m in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MODULES, timeout=60,
-                          check=True)
+    code = (
+        "import sys; import MedImgAnalysisLib.catalog, MedImgAnalysisLib.recipe; "
+        "print([m for m in ('slicer', 'vtk', 'scipy', 'pydicom', 'qt', 'tqdm') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=MODULES, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -34,12 +34,26 @@ def configure(folder: Path, testing: bool) -> Built:
     if cmake is None:
         pytest.skip("cmake is not installed")
     # A compiler is not needed to copy Python files, so none is looked for.
-    no_compiler = [f"-DCMAKE_{language}_COMPILER{end}" for language in ("C", "CXX")
-                   for end in ("=cmake", "_FORCED=TRUE", "_WORKS=TRUE")]
+    no_compiler = [
+        f"-DCMAKE_{language}_COMPILER{end}"
+        for language in ("C", "CXX")
+        for end in ("=cmake", "_FORCED=TRUE", "_WORKS=TRUE")
+    ]
     done = subprocess.run(
-        [cmake, "-S", str(ROOT), "-B", str(folder), f"-DSlicer_DIR={ROOT / 'Testing' / 'cmake_stub'}",
-         f"-DBUILD_TESTING={'ON' if testing else 'OFF'}", *no_compiler],
-        capture_output=True, text=True, timeout=120)
+        [
+            cmake,
+            "-S",
+            str(ROOT),
+            "-B",
+            str(folder),
+            f"-DSlicer_DIR={ROOT / 'Testing' / 'cmake_stub'}",
+            f"-DBUILD_TESTING={'ON' if testing else 'OFF'}",
+            *no_compiler,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line.split("|") for line in (folder / "record.txt").read_text(encoding="utf-8").splitlines()]
     return Built(

@@ -40,18 +40,22 @@ def test_mask_volumes_agree_with_the_closed_forms() -> None:
 def test_voxel_values_integrate_to_the_closed_form_of_nested_ellipsoids() -> None:
     head, tissue = fine(), phantom.CONTRAST["t1"]
     volume = {part.name: part.volume_ml for part in head.parts}
-    shell = (tissue["scalp"] * (volume["Head"] - volume["Skull"])
-             + tissue["skull"] * (volume["Skull"] - volume["Intracranial"])
-             + tissue["fluid"] * (volume["Intracranial"] - volume["Brain"]))
+    shell = (
+        tissue["scalp"] * (volume["Head"] - volume["Skull"])
+        + tissue["skull"] * (volume["Skull"] - volume["Intracranial"])
+        + tissue["fluid"] * (volume["Intracranial"] - volume["Brain"])
+    )
     grid = Grid.of(head.clean["t1"])
-    only_shell = phantom._paint([p for p in head.parts if p.name in ("Head", "Skull", "Intracranial")], grid,
-                                (np.eye(3), np.zeros(3)), tissue)
+    only_shell = phantom._paint(
+        [p for p in head.parts if p.name in ("Head", "Skull", "Intracranial")], grid, (np.eye(3), np.zeros(3)), tissue
+    )
     expected = shell + tissue["fluid"] * volume["Brain"]
     assert only_shell.sum(dtype=float) * grid.voxel_volume_mm3 / 1000 == pytest.approx(expected, rel=2e-4)
 
 
-@pytest.mark.parametrize(("radius", "worst", "typical", "volume"),
-                         [(3.0, 0.05, 0.01, 2e-3), (18.0, 0.13, 0.05, 1.2e-3)])
+@pytest.mark.parametrize(
+    ("radius", "worst", "typical", "volume"), [(3.0, 0.05, 0.01, 2e-3), (18.0, 0.13, 0.05, 1.2e-3)]
+)
 def test_a_voxel_on_the_surface_has_the_part_that_lies_inside(
     radius: float, worst: float, typical: float, volume: float
 ) -> None:
@@ -133,7 +137,8 @@ def test_lesions_lie_in_white_matter_and_touch_nothing_else(seed: int) -> None:
     head = coarse(seed)
     lesions = [part for part in head.parts if part.name.startswith("Lesion")]
     assert [round(part.volume_ml, 6) for part in lesions] == [
-        round(4 / 3 * np.pi * r**3 / 1000, 6) for r in (9.0, 7.0, 5.0, 3.5, 2.5)]
+        round(4 / 3 * np.pi * r**3 / 1000, 6) for r in (9.0, 7.0, 5.0, 3.5, 2.5)
+    ]
     directions = np.random.default_rng(seed).normal(size=(500, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     whites, others = head.parts[4:6], [p for p in head.parts[6:] if p not in lesions]

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..geometry import on_grid, union_grid
+from ..geometry import union_grid
 from ..progress import Progress
+from ..resampling import on_grid
 from ..values import Labels, Segment
 
 

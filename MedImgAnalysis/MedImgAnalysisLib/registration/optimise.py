@@ -43,8 +43,7 @@ def optimise_level(
 ) -> float:
     """Improve `transform` (changed in place); returns the Mattes mutual information in nats.
 
-    Regular samples, regular step gradient descent, learning rate estimated once, scales from the
-    Jacobian.
+    Regular samples, learning rate estimated once, scales from the Jacobian.
     """
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(settings.bins)
@@ -59,9 +58,14 @@ def optimise_level(
     method.SetMetricUseFixedImageGradientFilter(False)
     method.SetMetricUseMovingImageGradientFilter(False)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        step_mm, level.minimum_step_mm, level.iterations, 0.8, 1e-4, method.Once
-    )
+    if level.line_search:
+        method.SetOptimizerAsConjugateGradientLineSearch(
+            step_mm, level.iterations, 1e-6, 6, 0.0, 5.0, 0.05, 10, method.Once
+        )
+    else:
+        method.SetOptimizerAsRegularStepGradientDescent(
+            step_mm, level.minimum_step_mm, level.iterations, 0.8, 1e-4, method.Once
+        )
     method.SetOptimizerScalesFromJacobian()
     method.SetInitialTransform(transform, True)
 

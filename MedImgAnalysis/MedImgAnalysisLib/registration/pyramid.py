@@ -16,18 +16,21 @@ class Level(NamedTuple):
     """One resolution and how the optimiser runs there.
 
     `spacing_mm` is what the voxels are averaged to, `samples` the number of fixed voxels that the
-    metric looks at (None: all), `minimum_step_mm` where the optimiser stops.
+    metric looks at (None: all), `minimum_step_mm` where the optimiser stops. `line_search` takes conjugate
+    gradients with a line search instead of regular steps: slower, but it follows the narrow valleys of
+    nearly round objects, in which regular steps stop degrees away from the answer.
     """
 
     spacing_mm: float
     samples: int | None
     iterations: int
     minimum_step_mm: float
+    line_search: bool = False
 
 
 RIGID_LEVELS = (
     Level(8.0, None, 100, 0.05),
-    Level(4.0, 20_000, 60, 0.02),
+    Level(4.0, 20_000, 60, 0.02, line_search=True),
     Level(2.0, 40_000, 40, 0.005),
     Level(1.0, 100_000, 40, 0.002),
 )

@@ -13,13 +13,12 @@ from ..geometry import Grid
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
+from ..resampling import resample
 from ..values import Column, Curve, Curves, Image, Mask, Measurements, Transform
 from .multistart import best_start, usable
 from .optimise import Settings, optimise_level
 from .pyramid import RIGID_LEVELS, Level, centre, centre_of_mass, prepared, shrunk
 from .rigid import Rigid, matrix_of, rigid
-
-INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor, "bspline": sitk.sitkBSpline}
 
 COLUMNS = (
     Column("model", "Model", "", "Kind of transform", str),
@@ -144,8 +143,7 @@ class Register(Operation):
             share = progress.part(0.3 + 0.6 * number / len(levels), 0.3 + 0.6 * (number + 1) / len(levels))
             metric = _refine(small_fixed, small_moving, transform, level, settings, (fixed_mask, moving_mask), share)
         progress.report(0.9, "Resampling")
-        outside = float(sitk.GetArrayViewFromImage(moving).min())
-        image = sitk.Resample(moving, fixed, transform, INTERPOLATORS[self.interpolation], outside)
+        image = resample(moving, Grid.of(fixed), transform, self.interpolation)
         table = _table(self.model, fixed, moving, transform, metric, settings, progress)
         return Registered(transform, image, table, _curves(settings, levels))
 

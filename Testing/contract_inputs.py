@@ -1,0 +1,57 @@
+"""Inputs for every operation of the catalog, made from its roles alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from medimg_testing import oblique_grid
+from MedImgAnalysisLib.geometry import image_like
+from MedImgAnalysisLib.operation import Operation, Role
+from MedImgAnalysisLib.values import Labels, Landmarks
+
+SIZE_KJI = (16, 20, 24)
+
+
+def structure(size: tuple[int, ...] = SIZE_KJI, seed: int = 1) -> np.ndarray:
+    """Two bright blobs, one brighter, on a dark noisy ground; whole numbers from 0 to 120."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in size), indexing="ij")
+    first = sum(((a - 0.25) / 0.45) ** 2 for a in axes) < 1
+    second = sum(((a + 0.45) / 0.3) ** 2 for a in axes) < 1
+    noise = np.random.default_rng(seed).normal(0, 4, size)
+    return np.clip(np.rint(20 + 50 * first + 90 * second + noise), 0, 120)
+
+
+def image_of(array: np.ndarray) -> sitk.Image:
+    """`array` (k, j, i) as an image on an oblique anisotropic grid."""
+    return oblique_grid(sitk.GetImageFromArray(array))
+
+
+def example(role: Role, number: int, dimension: int = 3) -> Any:
+    """A value for one role; images of one operation differ in noise."""
+    size = SIZE_KJI[-dimension:]
+    image = image_of(structure(size, seed=number + 1).astype(np.float32))
+    half = np.zeros(size, np.uint8)
+    half[..., : size[-1] // 2 + 4] = 1
+    mask = image_like(half, image)
+    makers = {
+        "image": lambda: image,
+        "mask": lambda: mask,
+        "labels": lambda: Labels.from_masks(
+            [("Left", mask), ("Bright", image_like(np.uint8(structure(size) > 60), image))]
+        ),
+        "transform": lambda: sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.05, 0.0, 0.0, (1.0, 2.0, 3.0)),
+        "landmarks": lambda: Landmarks(tuple("ABCDE"), np.random.default_rng(number).normal(0, 20, (5, 3))),
+    }
+    return makers[role.kind]()
+
+
+def examples(operation: type[Operation], optional: bool = False, dimension: int = 3) -> dict[str, Any]:
+    """Inputs by role; optional ones only where asked."""
+    values = {}
+    for number, role in enumerate(operation.inputs()):
+        if role.required or optional:
+            value = example(role, number, dimension)
+            values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
+    return values

@@ -1,0 +1,93 @@
+"""Slabs give what the whole gives; progress and cancel come through."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from MedImgAnalysisLib import blockwise
+from MedImgAnalysisLib.blockwise import ONE_THREAD, map_slabs, set_thread_count, thread_count
+from MedImgAnalysisLib.errors import Cancelled
+from MedImgAnalysisLib.progress import Progress, Recorder, run_filter
+from scipy.ndimage import maximum_filter
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 6), st.integers(1, 4), st.integers(1, 2000))
+def test_slabs_with_a_halo_equal_the_whole(length, halo, threads, slab_bytes):
+    array = np.random.default_rng(0).normal(0, 1, (length, 5, 4))
+    before, kept = thread_count(), blockwise.SLAB_BYTES
+    set_thread_count(threads)
+    blockwise.SLAB_BYTES = slab_bytes
+    try:
+        found = map_slabs(lambda s: maximum_filter(s, (2 * halo + 1, 1, 1)), array, halo, np.empty_like(array))
+    finally:
+        set_thread_count(before)
+        blockwise.SLAB_BYTES = kept
+    np.testing.assert_array_equal(found, maximum_filter(array, (2 * halo + 1, 1, 1)))
+
+
+def test_a_cancel_stops_between_slabs(monkeypatch):
+    monkeypatch.setattr(blockwise, "SLAB_BYTES", 32)
+    progress = Progress()
+    threading.Timer(0.2, progress.cancel).start()
+    array = np.zeros((200, 2))
+    started = time.perf_counter()
+    with pytest.raises(Cancelled):
+        map_slabs(lambda s: (time.sleep(0.05), s)[1], array, 0, array, progress=progress)
+    assert time.perf_counter() - started < 1.0
+
+
+def test_an_error_in_a_slab_comes_out():
+    def fail(slab):
+        raise ValueError("broken slab")
+
+    with pytest.raises(ValueError, match="broken slab"):
+        map_slabs(fail, np.zeros((4, 4)), 0, np.zeros((4, 4)))
+
+
+def test_one_thread_is_restored_after_overlapping_users():
+    before = thread_count()
+    set_thread_count(3)
+    try:
+        with ONE_THREAD:
+            with ONE_THREAD:
+                assert thread_count() == 1
+            assert thread_count() == 1
+        assert thread_count() == 3
+    finally:
+        set_thread_count(before)
+
+
+def test_an_itk_filter_reports_and_is_cancelled():
+    image = sitk.GaussianSource(sitk.sitkFloat32, [128, 128, 128])
+    seen: list[float] = []
+    run_filter(sitk.MedianImageFilter(), image, progress=Progress(lambda f, m: seen.append(f)))
+    assert seen and max(seen) <= 1
+    progress = Progress()
+    threading.Timer(0.1, progress.cancel).start()
+    slow = sitk.CurvatureFlowImageFilter()
+    slow.SetNumberOfIterations(200)
+    started = time.perf_counter()
+    with pytest.raises(Cancelled):
+        run_filter(slow, image, progress=progress)
+    assert time.perf_counter() - started < 1.0
+
+
+def test_parts_and_recorders_pass_on_reports_warnings_and_cancel():
+    seen, said = [], []
+    whole = Progress(lambda f, m: seen.append((round(f, 3), m)), said.append)
+    recorder = Recorder(whole)
+    recorder.part(0.5, 1.0).report(0.5, "half of the second half")
+    recorder.warn("look")
+    recorder.warn("look")
+    assert seen == [(0.75, "half of the second half")] and said == recorder.warnings == ["look"]
+    recorder.part(0, 1).cancel()
+    assert whole.cancelled
+    with pytest.raises(Cancelled):
+        recorder.check()
