@@ -1,0 +1,1 @@
+"""Recipes over files: one case, a cohort, and checking what was recorded."""

@@ -1,0 +1,176 @@
+"""How a recomputed value differs from the recorded one: voxels, points and numbers, not files.
+
+Every function yields differences; none means equal. `tolerance` is relative, 0 asks for the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid
+from ..provenance import fingerprint
+from ..values import Curves, Labels, Landmarks, Measurements
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One finding: where, what was recorded, what came out now, and the difference that is allowed."""
+
+    where: str
+    recorded: str
+    recomputed: str
+    allowed: str = "equal"
+
+
+def differences(
+    where: str, recorded: Any, recomputed: Any, tolerance: float, points: np.ndarray | None = None
+) -> Iterator[Difference]:
+    """What differs between two values of one kind.
+
+    Images: the largest difference relative to the largest absolute voxel. Labels: voxels of a segment relative to its
+    size. Tables and curves: numbers relative to themselves. Transforms: where `points` (LPS, (N, 3)) go, relative to
+    their extent; without points, or when exact equality is asked for, the parameters.
+    """
+    if isinstance(recorded, sitk.Image):
+        yield from _images(where, recorded, recomputed, tolerance)
+    elif isinstance(recorded, sitk.Transform):
+        yield from _transforms(where, recorded, recomputed, tolerance, points)
+    elif isinstance(recorded, Labels):
+        yield from _labels(where, recorded, recomputed, tolerance)
+    elif isinstance(recorded, Measurements):
+        yield from rows(
+            where, [dict(row) for row in recorded.rows], [dict(row) for row in recomputed.rows], tolerance
+        )
+    elif isinstance(recorded, Landmarks):
+        yield from _text(where, "names", recorded.names, recomputed.names)
+        if recorded.names == recomputed.names:
+            yield from _arrays(f"{where} points", recorded.points, recomputed.points, tolerance)
+    elif isinstance(recorded, Curves):
+        yield from _curves(where, recorded, recomputed, tolerance)
+    else:
+        raise TypeError(f"no comparison for {type(recorded).__name__}")
+
+
+def rows(
+    where: str, recorded: list[dict[str, Any]], recomputed: list[dict[str, Any]], tolerance: float
+) -> Iterator[Difference]:
+    """What differs between the rows of two tables; undefined equals undefined."""
+    if len(recorded) != len(recomputed):
+        yield Difference(where, f"{len(recorded)} rows", f"{len(recomputed)} rows")
+        return
+    for number, (old, new) in enumerate(zip(recorded, recomputed, strict=True), 1):
+        for key in {**old, **new}:
+            if not _same_cell(old.get(key), new.get(key), tolerance):
+                yield Difference(
+                    f"{where} row {number} {key}", _cell(old.get(key)), _cell(new.get(key)), _allowed(tolerance)
+                )
+
+
+def _same_cell(old: Any, new: Any, tolerance: float) -> bool:
+    if _undefined(old) or _undefined(new):
+        return _undefined(old) and _undefined(new)
+    if isinstance(old, str) or isinstance(new, str):
+        return str(old) == str(new)
+    if old == new:
+        return True
+    return abs(float(old) - float(new)) <= tolerance * max(abs(float(old)), abs(float(new)))
+
+
+def _undefined(value: Any) -> bool:
+    """Empty text counts, since a CSV file does not tell it from an undefined number."""
+    return value is None or value == "" or (isinstance(value, (float, np.floating)) and not math.isfinite(value))
+
+
+def _cell(value: Any) -> str:
+    return "undefined" if _undefined(value) else str(value) if isinstance(value, str) else repr(value)
+
+
+def _allowed(tolerance: float) -> str:
+    return f"within {tolerance:g} of the value" if tolerance else "equal"
+
+
+def _text(where: str, what: str, old: Any, new: Any) -> Iterator[Difference]:
+    if old != new:
+        yield Difference(f"{where} {what}", str(old), str(new))
+
+
+def _images(where: str, old: sitk.Image, new: sitk.Image, tolerance: float) -> Iterator[Difference]:
+    if old.GetDimension() != new.GetDimension() or not Grid.of(old).same_as(Grid.of(new)):
+        yield Difference(f"{where} grid", Grid.of(old).describe(), Grid.of(new).describe())
+        return
+    if (
+        old.GetPixelID() != new.GetPixelID()
+        or old.GetNumberOfComponentsPerPixel() != new.GetNumberOfComponentsPerPixel()
+    ):
+        yield Difference(f"{where} pixel type", old.GetPixelIDTypeAsString(), new.GetPixelIDTypeAsString())
+        return
+    yield from _arrays(f"{where} voxels", sitk.GetArrayViewFromImage(old), sitk.GetArrayViewFromImage(new), tolerance)
+
+
+def _arrays(where: str, old: np.ndarray, new: np.ndarray, tolerance: float) -> Iterator[Difference]:
+    if old.shape != new.shape:
+        yield Difference(where, f"shape {old.shape}", f"shape {new.shape}")
+        return
+    unequal = old != new
+    if old.dtype.kind == "f":
+        unequal &= ~(np.isnan(old) & np.isnan(new))
+    count = int(np.count_nonzero(unequal))
+    if not count:
+        return
+    a, b = old[unequal].astype(np.float64), new[unequal].astype(np.float64)
+    gaps = np.abs(a - b)
+    worst = int(np.argmax(np.where(np.isnan(gaps), np.inf, gaps)))
+    scale = float(np.abs(old[np.isfinite(old)]).max(initial=0)) if old.size else 0.0
+    if not gaps[worst] <= tolerance * scale:
+        allowed = f"within {tolerance * scale:.4g}" if tolerance else "equal"
+        yield Difference(where, repr(float(a[worst])), f"{float(b[worst])!r} ({count} of {old.size} differ)", allowed)
+
+
+def _labels(where: str, old: Labels, new: Labels, tolerance: float) -> Iterator[Difference]:
+    if old.names != new.names:
+        yield Difference(f"{where} segments", ", ".join(old.names), ", ".join(new.names))
+        return
+    for a, b in zip(old.segments, new.segments, strict=True):
+        left, right = old.mask(a), new.mask(b)
+        if not Grid.of(left).same_as(Grid.of(right)):
+            yield Difference(f"{where} grid", old.grid.describe(), new.grid.describe())
+            return
+        left_array, right_array = sitk.GetArrayViewFromImage(left), sitk.GetArrayViewFromImage(right)
+        size, count = int(np.count_nonzero(left_array)), int(np.count_nonzero(left_array != right_array))
+        if count > tolerance * size:
+            allowed = f"at most {int(tolerance * size)} other voxels" if tolerance else "equal"
+            yield Difference(f"{where} segment {a.name}", f"{size} voxels", f"{count} voxels are different", allowed)
+
+
+def _transforms(
+    where: str, old: sitk.Transform, new: sitk.Transform, tolerance: float, points: np.ndarray | None
+) -> Iterator[Difference]:
+    if fingerprint(old) == fingerprint(new):
+        return
+    if not tolerance or points is None or old.GetDimension() != new.GetDimension():
+        yield Difference(f"{where} parameters", _numbers(old), _numbers(new))
+        return
+    gap = max(math.dist(old.TransformPoint(p), new.TransformPoint(p)) for p in points.tolist())
+    allowed = tolerance * float(np.linalg.norm(np.ptp(points, axis=0)))
+    if not gap <= allowed:
+        yield Difference(where, "the recorded positions", f"up to {gap:.4g} mm away", f"within {allowed:.4g} mm")
+
+
+def _numbers(transform: sitk.Transform) -> str:
+    values = transform.GetParameters()
+    return f"{transform.GetName()} {', '.join(f'{v!r}' for v in values[:12])}{' ...' if len(values) > 12 else ''}"
+
+
+def _curves(where: str, old: Curves, new: Curves, tolerance: float) -> Iterator[Difference]:
+    names = ({c.name: c for c in old.series}, {c.name: c for c in new.series})
+    yield from _text(where, "series", list(names[0]), list(names[1]))
+    for name in names[0].keys() & names[1].keys():
+        for axis in ("x", "y"):
+            a, b = (np.asarray(getattr(found[name], axis), float) for found in names)
+            yield from _arrays(f"{where} {name} {axis}", a, b, tolerance)

@@ -1,0 +1,125 @@
+"""A case folder appears whole or not at all, and never takes anybody's other files with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+from .plain import STAGING, read_json, staging_name
+
+RECORD = "provenance.json"
+CASE_FORMAT = 1
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+
+
+def record_of(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished case, None when the folder holds none."""
+    data = read_json(folder / RECORD)
+    return data if data is not None and data.get("medimg_case") == CASE_FORMAT else None
+
+
+def check_free(folder: Path, sources: Iterable[Path] = ()) -> None:
+    """Raise `FileError` unless a result may be put there: new, empty, or the earlier result of a case.
+
+    `sources` are the inputs, which must not lie in the folder that is replaced.
+    """
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise FileError(f"{folder} is not a folder of results; choose another name.", path=folder)
+    inside = [file for file in folder.rglob("*") if not file.is_dir() or file.is_symlink()]
+    record = record_of(folder)
+    own = {RECORD, *map(str, (record or {}).get("files", []))}
+    for file in inside:
+        relative = file.relative_to(folder)
+        if relative.parts[0].startswith(STAGING) or file.name in LITTER:
+            continue
+        if record is None or relative.as_posix() not in own:
+            raise FileError(
+                f"{folder} holds {relative}, which is not part of the result of a case; "
+                "choose another folder or move it away.",
+                path=folder,
+            )
+    for source in sources:
+        if folder.resolve() in source.resolve().parents:
+            raise FileError(
+                f"The input {source} lies in {folder}, which would be replaced; choose another folder.", path=source
+            )
+
+
+@contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """A hidden folder to fill, which becomes `final` at the end; on an error nothing stays behind."""
+    made = [folder for folder in (final.parent, *final.parent.parents) if not folder.exists()]
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = (final.parent if _can_swap(final) else final) / staging_name()
+        temporary.mkdir()
+    except OSError as error:
+        raise FileError(f"{final} cannot be made: {error.strerror or error}.", path=final) from None
+    complete = False
+    try:
+        yield temporary
+        _put_in_place(temporary, final)
+        complete = True
+    finally:
+        remove(temporary)
+        if not complete:
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+
+
+def _can_swap(final: Path) -> bool:
+    """Whether `final` can be renamed: not when it is mounted, the working folder, or its parent is read-only."""
+    if not final.exists():
+        return True
+    here = Path.cwd().resolve()
+    return not (os.path.ismount(final) or final.resolve() in (here, *here.parents)) and os.access(
+        final.parent, os.W_OK
+    )
+
+
+def _put_in_place(temporary: Path, final: Path) -> None:
+    try:
+        if temporary.parent == final:
+            _fill(temporary, final)
+        elif not final.exists():
+            os.rename(temporary, final)
+        else:
+            old = final.with_name(staging_name())
+            os.rename(final, old)
+            os.rename(temporary, final)
+            remove(old)
+    except OSError as error:
+        raise FileError(f"{final} cannot be replaced: {error.strerror or error}.", path=final) from None
+
+
+def _fill(temporary: Path, final: Path) -> None:
+    """Move the contents into a folder that cannot be renamed; the record comes last, it marks a complete case."""
+    (final / RECORD).unlink(missing_ok=True)
+    for entry in final.iterdir():
+        if entry != temporary:
+            remove(entry)
+    for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == RECORD):
+        os.replace(entry, final / entry.name)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder of ours, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def clean(folder: Path) -> None:
+    """Delete what killed runs left half written directly in `folder`. Only while nobody else writes there."""
+    for entry in folder.glob(f"{STAGING}*"):
+        remove(entry)

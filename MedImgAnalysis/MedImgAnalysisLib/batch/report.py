@@ -1,0 +1,114 @@
+"""The report of a cohort: one HTML file that opens anywhere, without network."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, catalog
+from ..recipe import Recipe
+from .report_page import page
+from .report_tables import case_table, numbers
+from .results import CaseResult, columns_of
+
+
+def as_html(folder: Path, recipe: Recipe, cases: Sequence[CaseResult], carried: Sequence[str]) -> str:
+    """The report page. `folder` holds the case folders, from which pictures are taken."""
+    columns = columns_of(cases)
+    title = recipe.name or "Batch"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{escape(recipe.description)}</p>' if recipe.description else "",
+        _badges(cases),
+        _errors(cases),
+        case_table(folder, cases, columns, carried),
+        numbers(cases, columns),
+        _warnings(cases),
+        _provenance(recipe, cases),
+        f"<footer>MedImgAnalysis {escape(__version__)}, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC. "
+        "All digits are in results.csv and results.json beside this file.</footer>",
+    ]
+    return page(f"{title}: report", "\n".join(filter(None, parts)))
+
+
+def _badges(cases: Sequence[CaseResult]) -> str:
+    count = {state: sum(case.state == state for case in cases) for state in ("done", "failed")}
+    rest = len(cases) - sum(count.values())
+    warned = sum(bool(case.warnings) for case in cases)
+    items = [
+        ("", len(cases), "cases"),
+        ("good", count["done"], "done"),
+        ("bad", count["failed"], "failed"),
+        ("warn", rest, "not run"),
+        ("warn", warned, "with warnings"),
+    ]
+    shown = [
+        f'<li><b class="{css}">{number}</b>{word}</li>'
+        for css, number, word in items
+        if number or word in ("cases", "done")
+    ]
+    return f'<ul class="badges">{"".join(shown)}</ul>'
+
+
+def _errors(cases: Sequence[CaseResult]) -> str:
+    failed = [case for case in cases if case.state == "failed"]
+    if not failed:
+        return ""
+    rows = ""
+    for case in failed:
+        kind, message = (escape(str((case.error or {}).get(key, ""))) for key in ("kind", "message"))
+        rows += f'<tr><td class="first">{escape(case.id)}</td><td class="bad">{kind}</td>'
+        rows += f'<td class="text">{message}</td></tr>'
+    head = '<thead><tr><th class="first">Case</th><th>Kind</th><th>What went wrong</th></tr></thead>'
+    return f'<h2>Failed cases</h2><div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+
+
+def _warnings(cases: Sequence[CaseResult]) -> str:
+    where: dict[str, list[str]] = {}
+    for case in cases:
+        for sentence in case.warnings:
+            where.setdefault(sentence, []).append(case.id)
+    if not where:
+        return ""
+    rows = "".join(
+        f'<tr><td class="text">{escape(sentence)}</td><td class="n">{len(ids)}</td>'
+        f'<td class="text">{escape(", ".join(ids[:20]))}{" …" if len(ids) > 20 else ""}</td></tr>'
+        for sentence, ids in sorted(where.items(), key=lambda item: -len(item[1]))
+    )
+    head = '<thead><tr><th>Warning</th><th class="n">Cases</th><th>Which</th></tr></thead>'
+    return f'<h2>Warnings</h2><div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+
+
+def _provenance(recipe: Recipe, cases: Iterable[CaseResult]) -> str:
+    records = [case.record for case in cases if case.record]
+    software = sorted({", ".join(f"{k} {v}" for k, v in record["software"].items()) for record in records})
+    steps = []
+    for step in recipe.steps:
+        if not step.enabled:
+            continue
+        operation = step.build()
+        settings = ", ".join(f"{name} = {value}" for name, value in operation.values().items()) or "no parameters"
+        flow = f"{_bound(step.inputs)} → {_bound(step.outputs)}"
+        steps.append(
+            f"<dt>{escape(step.id)}</dt><dd><b>{escape(catalog.find(step.operation).title)}</b> "
+            f'<code>{escape(operation.name)}</code> <span class="soft">{escape(flow)}</span><br>{escape(settings)}</dd>'
+        )
+    seconds = [float(record["seconds"]) for record in records]
+    facts = [("Software", text) for text in software]
+    if seconds:
+        facts.append(
+            ("Time per case", f"{statistics.median(seconds):.1f} s median, {max(seconds):.1f} s at the most")
+        )
+        facts.append(("Verify", "Each case folder holds provenance.json; medimg verify recomputes a case from it."))
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return f'<h2>How the results came about</h2><div class="card"><dl>{"".join(steps)}{rows}</dl></div>'
+
+
+def _bound(names: Any) -> str:
+    return ", ".join(
+        f"{role}: {', '.join(bound) if isinstance(bound, list) else bound}" for role, bound in names.items()
+    )

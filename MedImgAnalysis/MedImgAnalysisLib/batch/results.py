@@ -1,0 +1,187 @@
+"""The results of a cohort: one row per case, in full precision, with units."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..recipe import Recipe
+from .case import recipe_key
+from .plain import dumps, write_text
+
+ROW_NAMES = ("segment", "label", "region", "structure", "pair", "landmark", "name")
+"""Table columns whose text tells rows apart; it becomes part of the name of a result."""
+
+OWN = ("id", "status", "error", "warnings")
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A number or text that cases have: `key` is `table.row.column`, `group` is `table.row`."""
+
+    key: str
+    title: str
+    unit: str = ""
+    description: str = ""
+    group: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key without its group."""
+        return self.key.removeprefix(f"{self.group}.")
+
+    @property
+    def header(self) -> str:
+        """The key with its unit."""
+        return f"{self.key} [{self.unit}]" if self.unit else self.key
+
+
+@dataclass
+class CaseResult:
+    """What became of a case. `state` is done, failed or `not run`."""
+
+    id: str
+    carried: Mapping[str, str] = field(default_factory=dict)
+    state: str = "not run"
+    error: Mapping[str, Any] | None = None
+    record: Mapping[str, Any] | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the run."""
+        return list((self.record or {}).get("warnings", []))
+
+    def values(self) -> dict[str, Any]:
+        """The numbers and texts of all tables by result key; None where undefined."""
+        return {column.key: value for column, value in flattened(self.record or {})}
+
+
+def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
+    """Every cell of every table of a case: `agreement.liver.dice`."""
+    used: set[str] = set()
+    for table, content in record.get("measurements", {}).items():
+        columns, rows = content["columns"], content["rows"]
+        naming = next((key for key in columns if key in ROW_NAMES), None)
+        for number, row in enumerate(rows, 1):
+            label = str(row.get(naming) or "") if naming else "" if number == 1 else str(number)
+            group = ".".join(filter(None, (table, label)))
+            while group in used:  # two rows of one name, as two segments can have
+                group = f"{group}.{number}"
+            used.add(group)
+            for key, column in columns.items():
+                if key != naming:
+                    title = ": ".join(filter(None, (label, column["title"])))
+                    about = ResultColumn(f"{group}.{key}", title, column["unit"], column["description"], group)
+                    yield about, row.get(key)
+
+
+def columns_of(cases: Iterable[CaseResult]) -> list[ResultColumn]:
+    """All result columns, in the order of the cases in which they first appear."""
+    found: dict[str, ResultColumn] = {}
+    for case in cases:
+        for column, _ in flattened(case.record or {}):
+            found.setdefault(column.key, column)
+    return list(found.values())
+
+
+def as_csv(cases: Sequence[CaseResult], carried: Sequence[str]) -> str:
+    """The table as CSV (UTF-8, comma, full precision).
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front. Undefined is an empty cell.
+    """
+    columns = columns_of(cases)
+    titles = [
+        f"cohort.{name}" if name.casefold() in OWN or name in {c.header for c in columns} else name
+        for name in carried
+    ]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        [cell(text) for text in ("id", "status", *titles, *(c.header for c in columns), "warnings", "error")]
+    )
+    for case in cases:
+        values = case.values()
+        error = (case.error or {}).get("message", "")
+        writer.writerow(
+            [
+                cell(value)
+                for value in (
+                    case.id,
+                    case.state,
+                    *(case.carried.get(name, "") for name in carried),
+                    *(values.get(column.key) for column in columns),
+                    " | ".join(case.warnings),
+                    error,
+                )
+            ]
+        )
+    return stream.getvalue()
+
+
+def cell(value: Any) -> str:
+    """The text of a cell: numbers with all digits, text without a chance to be a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return str(value)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    text = value.replace("\0", "")
+    return (
+        f"'{text}"
+        if text.lstrip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r")) and not _number(text)
+        else text
+    )
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def as_data(recipe: Recipe, cases: Sequence[CaseResult]) -> dict[str, Any]:
+    """The same as JSON values, with what the columns mean and which files each case has."""
+    return {
+        "medimg_results": 1,
+        "version": __version__,
+        "recipe": recipe.as_data(),
+        "recipe_sha256": recipe_key(recipe),
+        "columns": [
+            {"key": c.key, "title": c.title, "unit": c.unit, "description": c.description} for c in columns_of(cases)
+        ],
+        "cases": [
+            {
+                "id": case.id,
+                "status": case.state,
+                "error": case.error,
+                "cohort": dict(case.carried),
+                "warnings": case.warnings,
+                "seconds": (case.record or {}).get("seconds"),
+                "values": case.values(),
+                "outputs": {
+                    name: f"{case.id}/{entry['file']}"
+                    for name, entry in (case.record or {}).get("outputs", {}).items()
+                },
+            }
+            for case in cases
+        ],
+    }
+
+
+def write(folder: Path, recipe: Recipe, cases: Sequence[CaseResult], carried: Sequence[str]) -> dict[str, Path]:
+    """Write `results.csv`, `results.json` and `report.html`, each as a whole."""
+    from .report import as_html
+
+    return {
+        "csv": write_text(folder / "results.csv", as_csv(cases, carried)),
+        "json": write_text(folder / "results.json", dumps(as_data(recipe, cases)) + "\n"),
+        "report": write_text(folder / "report.html", as_html(folder, recipe, cases, carried)),
+    }

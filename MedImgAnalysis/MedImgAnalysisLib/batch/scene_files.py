@@ -1,0 +1,119 @@
+"""The scene file and the pictures of a case. The only part of a batch that loads a scene, and only when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import provenance
+from ..errors import MedImgError
+from ..progress import Progress
+from ..recipe import Recipe, RecipeResult
+from .plain import plain
+
+PICTURES = "snapshots"
+
+
+def start() -> None:
+    """Make the scene; `MissingPackageError` where slicer-core is not installed."""
+    from ..scene import standalone
+
+    standalone.start()
+
+
+def write(
+    folder: Path,
+    recipe: Recipe,
+    values: Mapping[str, Any],
+    result: RecipeResult,
+    *,
+    mrb: Path | None,
+    snapshots: bool,
+    progress: Progress,
+) -> list[str]:
+    """Put inputs and outputs into an empty scene, save it, and take pictures of its slice views.
+
+    Returns the pictures relative to `folder`. Where there is no OpenGL, a warning says so and there are none.
+    """
+    from ..scene import bridge, standalone
+
+    standalone.clear()
+    try:
+        kinds = recipe.kinds()
+        nodes = {name: bridge.add_node(value, name, kind=kinds[name]) for name, value in values.items()}
+        for name, value in result.outputs.items():
+            if value is not None:
+                nodes[name] = bridge.add_node(value, name, kind=kinds[name], like=_like(recipe, name, nodes))
+                nodes[name].SetAttribute(provenance.ATTRIBUTE, json.dumps(plain(_record_of(name, result))))
+        if mrb is not None:
+            mrb.parent.mkdir(parents=True, exist_ok=True)
+            standalone.save_mrb(mrb)
+        return _pictures(folder, recipe, nodes, progress) if snapshots else []
+    finally:
+        standalone.clear()
+
+
+def _record_of(name: str, result: RecipeResult) -> Mapping[str, Any]:
+    return next(record for record in result.records if name in record["results"].values())
+
+
+def _like(recipe: Recipe, name: str, nodes: Mapping[str, Any]) -> Any:
+    """The node of the image on whose grid a result lies: the first image of its step that is in the scene."""
+    kinds = recipe.kinds()
+    for step in recipe.steps:
+        if step.enabled and name in step.outputs.values():
+            sources = [s for bound in step.inputs.values() for s in ([bound] if isinstance(bound, str) else bound)]
+            return next((nodes[s] for s in sources if s in nodes and kinds[s] == "image"), None)
+    return None
+
+
+def _pictures(folder: Path, recipe: Recipe, nodes: Mapping[str, Any], progress: Progress) -> list[str]:
+    from ..scene import views
+    from ..scene.opengl import probe
+
+    reason = probe()
+    if reason:
+        progress.warn(f"There are no pictures: {reason}")
+        return []
+    place = folder / PICTURES
+    place.mkdir()
+    written: list[Path] = []
+    try:
+        for prefix, shown in scenes_to_show(recipe, nodes):
+            written += views.save_slices(
+                place, **{role: nodes[name] for role, name in shown.items()}, prefix=f"{prefix}-"
+            )
+    except (MedImgError, RuntimeError) as error:
+        progress.warn(f"Pictures could not be taken: {error}")
+    if not written:
+        place.rmdir()
+    return [path.relative_to(folder).as_posix() for path in written]
+
+
+def scenes_to_show(recipe: Recipe, names: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
+    """What to take pictures of, as (prefix, role to name).
+
+    Each segmentation on its image, each registered image on the fixed one, every other image alone.
+    """
+    kinds = recipe.kinds()
+    found: list[tuple[str, dict[str, str]]] = []
+    for step in (step for step in recipe.steps if step.enabled):
+        images = [
+            name
+            for role, name in step.inputs.items()
+            if isinstance(name, str) and kinds[name] == "image" and name in names
+        ]
+        for target in (target for target in step.outputs.values() if target in names and target in recipe.outputs):
+            if kinds[target] in ("labels", "mask") and images:
+                found.append((target, {"background": images[0], "segmentation": target}))
+            elif kinds[target] == "image" and len(images) > 1:
+                found.append((target, {"background": images[0], "foreground": target}))
+    shown = {name for _, roles in found for name in roles.values()}
+    found += [
+        (name, {"background": name})
+        for name in recipe.outputs
+        if kinds[name] == "image" and name in names and name not in shown
+    ]
+    return found

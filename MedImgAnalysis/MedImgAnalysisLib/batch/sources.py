@@ -1,0 +1,83 @@
+"""The files that an input consists of, and a hash of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+from ..files.paths import split_part
+from ..progress import SILENT, Progress
+
+HEADER_BYTES = 1 << 20
+DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+def content(path: str | Path, progress: Progress = SILENT) -> dict[str, Any]:
+    """`{"sha256": ..., "bytes": ...}` of a file, of a header with its data files, or of a folder.
+
+    For several files names and contents enter, names relative to the first one's folder. Of `file#part` the whole
+    file is read and `part` is named.
+    """
+    main, part = split_part(path)
+    try:
+        files = list(_files(main))
+        total = sum(file.stat().st_size for file in files)
+        digest, done = hashlib.sha256(), 0
+        for file in files:
+            if len(files) > 1:
+                digest.update(
+                    f"{os.path.relpath(file, main if main.is_dir() else main.parent)}\0".encode(errors="replace")
+                )
+            with open(file, "rb") as stream:
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+                    done += len(block)
+                    progress.report(done / max(total, 1), "Checking inputs")
+    except OSError as error:
+        what = (
+            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
+        )
+        raise FileError(f"{error.filename or main} {what}.", path=main) from None
+    return {"sha256": digest.hexdigest(), "bytes": total, **({} if part is None else {"part": part})}
+
+
+def _files(main: Path) -> Iterator[Path]:
+    if main.is_dir():
+        yield from sorted(file for file in main.rglob("*") if file.is_file())
+        return
+    yield main
+    suffix = main.suffix.lower()
+    if suffix in (".mhd", ".nhdr"):
+        yield from _data_files(main)
+    elif suffix in (".hdr", ".img"):
+        other = main.with_suffix(".img" if suffix == ".hdr" else ".hdr")
+        if other.is_file():
+            yield other
+
+
+def _data_files(header: Path) -> Iterator[Path]:
+    with open(header, "rb") as stream:
+        text = stream.read(HEADER_BYTES).decode("latin-1")
+    found = DATA_FILE.search(text)
+    if found is None or found.group(1).lower() in ("local", ""):
+        return
+    word = found.group(1)
+    if word.upper().startswith("LIST"):
+        names = [line.strip() for line in text[found.end() :].splitlines() if line.strip()]
+    elif "%" in word:
+        pattern = re.sub(r"%0?\d*[du]", "*", word.split()[0])
+        names = sorted(file.name for file in header.parent.glob(pattern))
+    else:
+        names = [word]
+    # A data file that is missing is the reader's to report: it knows the format.
+    yield from (file for file in (_beside(header, name) for name in names) if file.is_file())
+
+
+def _beside(header: Path, name: str) -> Path:
+    """Headers are read as latin-1 so that any bytes pass; names in them are bytes of the file system."""
+    return header.parent / os.fsdecode(name.encode("latin-1"))

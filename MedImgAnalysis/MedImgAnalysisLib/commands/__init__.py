@@ -1,0 +1,1 @@
+"""The command line: a file per command with `add(parsers)` and a function that returns an exit status."""

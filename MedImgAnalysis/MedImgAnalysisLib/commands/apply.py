@@ -1,0 +1,193 @@
+"""`medimg apply`: one operation on files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, catalog, files
+from ..batch.folder import remove
+from ..batch.plain import columns_of, rows_of, staging_name
+from ..blockwise import set_thread_count
+from ..errors import FileError
+from ..execution import execute
+from ..files.paths import ending, split_part
+from ..operation import Operation, Role
+from ..progress import Progress
+from ..values import Measurements
+from .arguments import UsageError, bound, common, count, settings, single
+from .terminal import Terminal, table_text
+
+
+def add(parsers: Any) -> None:
+    """Add the command."""
+    parser = parsers.add_parser(
+        "apply",
+        parents=[common()],
+        help="run one operation on files",
+        description="Run one operation on files. ROLE= can be left out where only one input or output is possible.\n"
+        "A part of a file is named behind #: organs.seg.nrrd#Liver.",
+    )
+    parser.add_argument("name", metavar="NAME", help="an operation, see medimg operations")
+    parser.add_argument(
+        "--in", dest="inputs", metavar="ROLE=FILE", action="append", default=[], help="an input; repeat for more"
+    )
+    parser.add_argument(
+        "--out",
+        dest="outputs",
+        metavar="ROLE=FILE",
+        action="append",
+        default=[],
+        help="where an output goes; repeat for more; the others are not kept",
+    )
+    parser.add_argument(
+        "--set", dest="settings", metavar="PARAMETER=VALUE", action="append", default=[], help="a parameter"
+    )
+    parser.add_argument("--preset", metavar="P", help="start from a preset")
+    parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
+    parser.set_defaults(call=apply)
+
+
+def apply(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run the operation; files appear only when all of it went well."""
+    kind = catalog.find(options.name)
+    operation = built(kind, options.preset, settings(options.settings))
+    inputs = bound(options.inputs, [role.name for role in kind.inputs()], "--in", only(kind.inputs()))
+    outputs = single(
+        bound(options.outputs, [role.name for role in kind.outputs()], "--out", only(kind.outputs())), "--out"
+    )
+    check_inputs(kind, inputs)
+    check_outputs(kind, inputs, outputs)
+    if options.threads:
+        set_thread_count(options.threads)
+    with terminal.working(operation.title) as progress:
+        values = read(kind, inputs, progress.part(0.0, 0.1))
+        origins = {
+            role: {"path": os.path.abspath(paths[0])}
+            if len(paths) == 1
+            else {"paths": [os.path.abspath(path) for path in paths]}
+            for role, paths in inputs.items()
+        }
+        result = execute(operation, values, origins=origins, progress=progress.part(0.1, 0.95))
+        write(kind, result.outputs, outputs, progress)
+    tables = {role: value for role, value in result.outputs.items() if isinstance(value, Measurements)}
+    terminal.give(
+        {
+            "operation": operation.name,
+            "version": __version__,
+            "parameters": operation.values(),
+            "seconds": round(result.seconds, 4),
+            "warnings": terminal.warnings,
+            "outputs": outputs,
+            "measurements": {role: rows_of(table) for role, table in tables.items()},
+            "columns": {role: columns_of(table) for role, table in tables.items()},
+            "provenance": result.record,
+        }
+    )
+    for role, table in tables.items():
+        if role not in outputs:
+            terminal.say(table_text(columns_of(table), rows_of(table)))
+    for role, path in outputs.items():
+        terminal.note(f"{role}: {path}")
+    return 0
+
+
+def built(kind: type[Operation], preset: str | None, texts: Mapping[str, str]) -> Operation:
+    """The operation from preset and settings; `ParameterError` names the parameters there are."""
+    values = dict(kind.preset(preset).values()) if preset is not None else {}
+    parameters = {parameter.name: parameter for parameter in kind.parameters()}
+    for name, text in texts.items():
+        values[name] = parameters[name].parse(text, kind.name) if name in parameters else text
+    return kind.from_parameters(values)
+
+
+def only(roles: Sequence[Role]) -> str | None:
+    """The role that a file without `ROLE=` is for: the only one, or the only one that must be given."""
+    if len(roles) == 1:
+        return roles[0].name
+    required = [role.name for role in roles if role.required]
+    return required[0] if len(required) == 1 else None
+
+
+def check_inputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]]) -> None:
+    """Say what is missing before anything is read."""
+    for role in kind.inputs():
+        if role.required and role.name not in inputs:
+            raise UsageError(f"{kind.name} needs --in {role.name}=FILE ({role.kind}).", role=role.name)
+        if not role.many and len(inputs.get(role.name, ())) > 1:
+            raise UsageError(
+                f"--in {role.name} is given {len(inputs[role.name])} times; it takes one file.", role=role.name
+            )
+
+
+def check_outputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]) -> None:
+    """Refuse before the work what could not be written after it, and what would overwrite an input."""
+    roles = {role.name: role for role in kind.outputs()}
+    if not outputs and not any(role.kind == "table" for role in roles.values()):
+        names = ", ".join(f"{role.name} ({role.kind})" for role in roles.values())
+        raise UsageError(f"{kind.name}: nothing would be kept; give --out ROLE=FILE for one of {names}.")
+    sources = [split_part(path)[0] for paths in inputs.values() for path in paths]
+    seen: dict[str, str] = {}
+    for name, path in outputs.items():
+        check_output(Path(path), roles[name].kind, sources)
+        folded = os.path.normcase(os.path.realpath(path)).casefold()
+        if folded in seen:
+            raise UsageError(f"--out {name} and --out {seen[folded]} are the same file {path}.", role=name)
+        seen[folded] = name
+
+
+def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
+    """Raise `FileError` when a value of this kind cannot be written there."""
+    if ending(path) not in files.ENDINGS[kind]:
+        raise FileError(
+            f"{path}: a {kind} is written as {', '.join(files.ENDINGS[kind])}, not "
+            f"{ending(path) or 'without an ending'}.",
+            path=path,
+        )
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; give the name of a file.", path=path)
+    if not path.parent.is_dir():
+        raise FileError(f"{path}: the folder {path.parent} does not exist.", path=path)
+    if not os.access(path.parent, os.W_OK):
+        raise FileError(f"{path}: the folder {path.parent} cannot be written to.", path=path)
+    for source in sources:
+        if path.exists() and os.path.samefile(path, source):
+            raise FileError(f"{path} is an input; the output must have another name.", path=path)
+
+
+def read(kind: type[Operation], inputs: Mapping[str, Sequence[str]], progress: Progress) -> dict[str, Any]:
+    """The values by role."""
+    values: dict[str, Any] = {}
+    for role in kind.inputs():
+        if role.name in inputs:
+            found = [files.read(path, role.kind, progress) for path in inputs[role.name]]
+            values[role.name] = found if role.many else found[0]
+    return values
+
+
+def write(kind: type[Operation], values: Mapping[str, Any], outputs: Mapping[str, str], progress: Progress) -> None:
+    """Write all outputs beside their places and rename them together at the end."""
+    kinds = {role.name: role.kind for role in kind.outputs()}
+    with ExitStack() as stack:
+        moves: list[tuple[Path, Path]] = []
+        for role, path in outputs.items():
+            if values.get(role) is None:
+                raise FileError(f"{kind.name} gave no {role}; there is nothing to write to {path}.", path=path)
+            place = Path(path).absolute()
+            beside = place.parent / staging_name()
+            stack.callback(remove, beside)
+            progress.report(0.95, f"Writing {place.name}")
+            files.write(values[role], beside / place.name, kinds[role])
+            # The named file last: a header comes after the data file it names.
+            written = sorted(beside.iterdir(), key=lambda file: file.name == place.name)
+            moves += [(file, place.parent / file.name) for file in written]
+        progress.check()
+        for source, target in moves:
+            try:
+                os.replace(source, target)
+            except OSError as error:
+                raise FileError(f"{target} cannot be written: {error.strerror or error}.", path=target) from None

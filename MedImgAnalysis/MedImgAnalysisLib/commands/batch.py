@@ -1,0 +1,105 @@
+"""`medimg batch`: a recipe on a cohort."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .. import __version__
+from ..recipe import Recipe
+from .arguments import common, count
+from .terminal import Terminal
+
+WARNINGS_SHOWN = 5
+
+
+def add(parsers: Any) -> None:
+    """Add the command."""
+    parser = parsers.add_parser(
+        "batch",
+        parents=[common()],
+        help="run a recipe on many cases",
+        description="Run a recipe on every row of a cohort.\n\n"
+        "COHORT.csv has a column id (else the first column is it), a column per recipe input with files relative\n"
+        "to the folder of the cohort, and any other columns, which are carried into the results.\n"
+        "A batch that was stopped goes on where it stopped; finished cases are kept while their recipe and\n"
+        "files are the same. Exit status: 0 all cases done, 1 some failed, 2 wrong request, 130 cancelled.",
+    )
+    parser.add_argument("recipe", metavar="RECIPE.json")
+    parser.add_argument("cohort", metavar="COHORT.csv")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of the results")
+    parser.add_argument(
+        "--workers", type=count, metavar="N", help="processes; default: half the cores, four at the most"
+    )
+    parser.add_argument("--restart", action="store_true", help="run finished cases again")
+    parser.add_argument("--scene", action="store_true", help="save each case as a Slicer scene, too")
+    parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
+    parser.set_defaults(call=batch)
+
+
+def batch(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run the batch; 1 when some cases failed."""
+    from ..batch import cohort as cohorts
+    from ..batch.runner import run_batch
+
+    recipe = Recipe.load(options.recipe)
+    cohort = cohorts.load(options.cohort, recipe)
+    events = _Events(terminal)
+    with terminal.working(recipe.name or "Batch") as progress:
+        result = run_batch(
+            recipe,
+            cohort,
+            options.out,
+            workers=options.workers,
+            restart=options.restart,
+            scene=options.scene,
+            snapshots=options.snapshots,
+            on_event=events,
+            progress=progress,
+        )
+    done = [case.id for case in result.cases if case.state == "done"]
+    terminal.give(
+        {
+            "recipe": recipe.name,
+            "version": __version__,
+            "out": str(options.out),
+            "cases": len(result.cases),
+            "done": done,
+            "kept": list(result.kept),
+            "recomputed": result.recomputed,
+            "failed": [{"case": case.id, "error": dict(case.error or {})} for case in result.failed],
+            "warnings": {case.id: case.warnings for case in result.cases if case.warnings},
+            "files": {name: str(path) for name, path in result.files.items()},
+        }
+    )
+    events.sum_up()
+    kept = f", {len(result.kept)} of them kept from before" if result.kept else ""
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    terminal.note(f"{len(done)} of {len(result.cases)} cases done{kept}{failed}. {result.files['report']}")
+    return 1 if result.failed else 0
+
+
+class _Events:
+    """Says what happens to cases: every failure, every recomputed case, each warning once."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._cases: dict[str, set[str]] = {}
+
+    def __call__(self, event: str, case: str, data: dict[str, Any]) -> None:
+        if event == "failed":
+            self._terminal.note(f"{case} failed: {data.get('message', '')}")
+        elif event == "done" and data.get("reason"):
+            self._terminal.note(f"{case} was run again: {data['reason']}")
+        elif event == "warning":
+            self._cases.setdefault(data["text"], set()).add(case)
+            if len(self._cases) <= WARNINGS_SHOWN and len(self._cases[data["text"]]) == 1:
+                self._terminal.warn(f"{case}: {data['text']}")
+
+    def sum_up(self) -> None:
+        """Say what was not shown one by one."""
+        more = sum(len(cases) > 1 for cases in self._cases.values())
+        hidden = max(0, len(self._cases) - WARNINGS_SHOWN)
+        if more or hidden:
+            cases = len(set().union(*self._cases.values()))
+            self._terminal.note(f"There are warnings in {cases} cases; the report has all of them.")
