@@ -1,7 +1,7 @@
 """A head whose truth is known: nested ellipsoids in millimetres, imaged twice with a motion between.
 
-Scalp, skull, fluid, grey matter, folded white matter, ventricles and lesions are painted in this
-order, each over what was there before. All of it is computed from formulas and a seed, nothing is
+Scalp, skull, fluid, grey matter, folded white matter, cerebellum, ventricles and lesions are painted in
+this order, each over what was there before. All of it is computed from formulas and a seed, nothing is
 downloaded. The head lies at LPS (0, 0, 0) in the FLAIR-like image, which is the fixed one; in the
 T1-like image, the moving one, it is turned and shifted.
 
@@ -99,6 +99,7 @@ FIXED_PARTS = (
     Ellipsoid("Brain", "grey", (0, 0, 0), (58, 78, 71)),
     Ellipsoid("White matter left", "white", (27.5, 0, 3), (23.5, 55, 47), folds=0.14),
     Ellipsoid("White matter right", "white", (-27.5, 0, 3), (23.5, 55, 47), folds=0.14),
+    Ellipsoid("Cerebellum", "white", (0, 36, -38), (30, 20, 15), folds=0.1),
     Ellipsoid("Deep grey left", "grey", (28, 6, -14), (7, 12, 8), 15),
     Ellipsoid("Deep grey right", "grey", (-28, 6, -14), (7, 12, 8), -15),
     Ellipsoid("Fissure", "fluid", (0, -5, 25), (1.6, 62, 36)),

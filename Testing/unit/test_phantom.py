@@ -154,7 +154,7 @@ def test_all_inner_parts_lie_in_the_brain_and_the_closed_forms_may_be_added() ->
     rng = np.random.default_rng(0)
     brain = next(p for p in phantom.FIXED_PARTS if p.name == "Brain")
     points = rng.uniform(-1, 1, (200000, 3)) * brain.radii * 1.1
-    separate = [p for p in phantom.FIXED_PARTS if p.name.startswith(("Deep", "Fissure", "Ventricle"))]
+    separate = [p for p in phantom.FIXED_PARTS if p.name.startswith(("Cerebellum", "Deep", "Fissure", "Ventricle"))]
     inside = np.array([part.contains(points) for part in separate])
     assert (inside.sum(axis=0) <= 1).all()
     assert inside.any(axis=1).all()
