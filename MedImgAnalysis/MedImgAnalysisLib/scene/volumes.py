@@ -65,7 +65,7 @@ def image_of(node: Any, *, world: bool = True, progress: Progress = SILENT) -> s
     """
     frames.expect(node, "vtkMRMLVolumeNode", "a volume")
     grid = node_grid(node, world=False)
-    image = _on_grid(_array(node), grid)
+    image = _on_grid(array_of(node), grid)
     parent = frames.parent_of(node)
     if world and parent is not None:
         matrix = frames.world_matrix(parent)
@@ -82,8 +82,8 @@ def is_labelmap(node: Any) -> bool:
     return bool(node.IsA("vtkMRMLLabelMapVolumeNode"))
 
 
-def _array(node: Any) -> np.ndarray:
-    """The voxels as a view (k, j, i[, component])."""
+def array_of(node: Any) -> np.ndarray:
+    """The voxels of a node as a view (k, j, i[, component]); it dies with the image data of the node."""
     scalars = node.GetImageData().GetPointData().GetScalars()
     if scalars.GetDataType() == vtk.VTK_BIT:
         raise InputError(f"The volume {frames.identifier(node)} has packed bits; convert it to unsigned char first.")
