@@ -20,12 +20,13 @@ PACKAGE = "MedImgAnalysisLib"
 OPERATIONS = {"filtering", "registration", "segmentation", "agreement", "quality"}
 LOWEST = {"__init__", "errors", "progress", "geometry", "values", "docstrings", "parameters", "resampling", "blockwise"}
 """Plain building blocks; they import each other only."""
-CORE = LOWEST | {"operation", "provenance"}
+CORE = LOWEST | {"operation", "provenance", "compare"}
 ENGINE = CORE | OPERATIONS | {"catalog", "execution", "recipe"}
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
     "provenance": CORE,
+    "compare": CORE,
     **{room: LOWEST | {"operation", room} for room in OPERATIONS},
     "catalog": LOWEST | OPERATIONS | {"operation"},
     "execution": CORE,

@@ -12,11 +12,11 @@ import SimpleITK as sitk
 
 from .. import files, provenance
 from ..blockwise import set_thread_count, thread_count
+from ..compare import Difference, differences, rows
 from ..errors import FileError, MedImgError
 from ..geometry import Grid
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
-from .compare import Difference, differences, rows
 from .folder import RECORD, record_of
 from .plain import rows_of
 from .sources import content

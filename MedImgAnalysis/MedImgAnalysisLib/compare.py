@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Grid
-from ..provenance import fingerprint
-from ..values import Curves, Labels, Landmarks, Measurements
+from .geometry import Grid
+from .provenance import fingerprint
+from .values import Curves, Labels, Landmarks, Measurements
 
 
 @dataclass(frozen=True)
