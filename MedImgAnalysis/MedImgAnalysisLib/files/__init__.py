@@ -1,0 +1,147 @@
+"""Files on disk to values and back: images, DICOM series, segmentations, transforms, landmarks, tables.
+
+`read` and `write` are all that the rest needs. A file is never trusted: headers are checked against
+the file before a voxel is used, what cannot be right is refused in one line (`FileError`), and what
+is doubtful is said through `progress.warn`. A file appears under its name only when it is complete.
+
+A part of a file is named after a `#`: `scan.nii.gz#3` (frame 3), `organs.seg.nrrd#Liver` (one segment as
+a mask), `labels.nii.gz#3` (one label value as a mask), `folder#1.2.840...` (one DICOM series).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from ..errors import FileError, InputError
+from ..progress import SILENT, Progress
+from ..values import Curves, Labels, Landmarks, Measurements
+from .paths import DEFAULT_ENDINGS, ending, file_name, split_part
+
+__all__ = ["ENDINGS", "file_name", "kind_of", "read", "read_sequence", "write"]
+
+_IMAGES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "image": (*_IMAGES, ".png", ".tif", ".tiff"),
+    "mask": (*_IMAGES, ".seg.nrrd"),
+    "labels": (".seg.nrrd", *_IMAGES),
+    "transform": (".h5", ".hdf5", ".tfm", ".txt", ".mat", ".nrrd", ".nii", ".nii.gz", ".mha", ".mhd"),
+    "landmarks": (".mrk.json", ".fcsv", ".csv"),
+    "table": (".csv", ".json"),
+    "curves": (".csv", ".json"),
+}
+"""The endings that `write` knows, by kind; the first one is the default."""
+
+
+def read(path: str | os.PathLike[str], kind: str, progress: Progress = SILENT) -> Any:
+    """The value in a file or folder.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder with a DICOM series for an image; `path#part` chooses a part of it.
+    kind
+        `image`, `mask`, `labels`, `transform`, `landmarks`, `table` or `curves`.
+    progress
+        Gets the warnings, and stops the reading of large files.
+
+    Returns
+    -------
+    value
+        `SimpleITK.Image` (also for a mask), `Labels`, `SimpleITK.Transform`, `Landmarks`, `Measurements`
+        or `Curves`; LPS millimetres.
+
+    Raises
+    ------
+    FileError
+        In one line that names the file and what is wrong with it.
+    """
+    if kind not in DEFAULT_ENDINGS:
+        raise FileError(f"There is no kind of file {kind!r}; there are {', '.join(DEFAULT_ENDINGS)}.")
+    place, part = split_part(path)
+    try:
+        return _read(place, part, kind, progress)
+    except FileError:
+        raise
+    except InputError as error:
+        raise FileError(f"{place}: {error}", path=place) from error
+    except (OSError, MemoryError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it does not fit in memory"
+        raise FileError(f"{place}: the file cannot be read: {why}.", path=place) from error
+
+
+def read_sequence(path: str | os.PathLike[str], progress: Progress = SILENT) -> list[sitk.Image]:
+    """The frames of a 4-D image file or of a DICOM series with several time points, as 3-D images."""
+    from . import dicom, images
+
+    place, part = split_part(path)
+    if place.is_dir() or images.format_of(place) == "DICOM":
+        return dicom.read_sequence(place, part, progress)
+    return images.read_frames_of(place, progress)
+
+
+def write(value: Any, path: str | os.PathLike[str], kind: str | None = None) -> Path:
+    """Write a value in the format of the ending and return the path.
+
+    The folder is created. The file is written beside its final name and renamed when it is complete,
+    so an error leaves no half file and no changed one. Raises `FileError`.
+    """
+    place = Path(path)
+    kind = kind or kind_of(value)
+    try:
+        return _write(value, place, kind)
+    except FileError:
+        raise
+    except InputError as error:
+        raise FileError(f"{place}: {error}", path=place) from error
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value; a mask cannot be told from an image and counts as one."""
+    for cls, kind in ((sitk.Image, "image"), (Labels, "labels"), (sitk.Transform, "transform"),
+                      (Landmarks, "landmarks"), (Measurements, "table"), (Curves, "curves")):
+        if isinstance(value, cls):
+            return kind
+    raise FileError(f"A {type(value).__name__} cannot be written to a file.")
+
+
+def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
+    from . import dicom, images, landmarks, segmentations, tables, transforms
+
+    if kind == "image":
+        if place.is_dir() or images.format_of(place) == "DICOM":
+            return dicom.read_image(place, part, progress)
+        return images.read_image(place, part, progress)
+    if place.is_dir():
+        raise FileError(f"{place}: this is a folder; a {kind} is read from a file.", path=place)
+    if kind == "mask":
+        return segmentations.read_mask(place, part, progress)
+    if kind == "labels":
+        return segmentations.read_labels(place, progress)
+    if kind == "transform":
+        return transforms.read_transform(place, progress)
+    if kind == "landmarks":
+        return landmarks.read_landmarks(place, part, progress)
+    return tables.read_table(place) if kind == "table" else tables.read_curves(place)
+
+
+def _write(value: Any, place: Path, kind: str) -> Path:
+    from . import images, landmarks, segmentations, tables, transforms
+
+    if ending(place) not in ENDINGS[kind]:
+        raise FileError(f"{place}: a {kind} is written as {', '.join(ENDINGS[kind])}, not "
+                        f"{ending(place) or 'without an ending'}.", path=place)
+    if kind == "mask" and ending(place) == ".seg.nrrd":
+        return segmentations.write_mask(value, place)
+    if kind in ("image", "mask"):
+        return images.write_image(value, place)
+    if kind == "labels":
+        return segmentations.write_labels(value, place)
+    if kind == "transform":
+        return transforms.write_transform(value, place)
+    if kind == "landmarks":
+        return landmarks.write_landmarks(value, place)
+    return tables.write_table(value, place) if kind == "table" else tables.write_curves(value, place)

@@ -1,0 +1,95 @@
+"""DICOM images: a series in a folder, or one file.
+
+`folder#key` chooses a series by its UID (or the end of it), its number or its description; `folder#0`
+chooses a volume of a series with several; `folder#key#0` both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..errors import FileError
+from ..progress import SILENT, Progress
+from .dicom_headers import Scan, Series, Slice, scan
+from .dicom_stack import build, one_orientation, split_volumes
+
+
+def read_image(place: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image:
+    """The volume of a DICOM series; `FileError` when there are several and none is chosen."""
+    volumes, number = _volumes(place, part, progress)
+    if number is None and len(volumes) > 1:
+        raise FileError(
+            f"{place}: the series holds {len(volumes)} volumes of {len(volumes[0])} slices (time points, echoes or "
+            f"acquisitions). Choose one as {place.name}#0 to {place.name}#{len(volumes) - 1}, or read them all with "
+            "files.read_sequence.", path=place, frames=len(volumes))
+    if not 0 <= (number or 0) < len(volumes):
+        raise FileError(f"{place}: there is no volume {number}; there are 0 to {len(volumes) - 1}.", path=place)
+    return build(place, volumes[number or 0], progress)
+
+
+def read_sequence(place: Path, part: str | None = None, progress: Progress = SILENT) -> list[sitk.Image]:
+    """All volumes of a DICOM series."""
+    volumes, number = _volumes(place, part, progress)
+    chosen = volumes if number is None else volumes[number:number + 1]
+    return [build(place, slices, progress.part(n / len(chosen), (n + 1) / len(chosen))) for n, slices in enumerate(chosen)]
+
+
+def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:
+    found = scan(place, progress.part(0.0, 0.3))
+    if not found.series:
+        raise FileError(_nothing(place, found), path=place)
+    if found.bare:
+        progress.warn(f"{place.name}: {len(found.bare)} files have no DICOM preamble ({found.bare[0]}); they were read "
+                      "nevertheless.")
+    series, number = _choose(place, found, part)
+    report = f"{len(series.slices)} slices; ignored {found.foreign} files that are not DICOM, {found.without_image} DICOM " \
+             "files without an image"
+    progress.report(0.3, report)
+    if not any(s.position for s in series.slices) and len({s.path for s in series.slices}) == 1:
+        # Frames without a place, as of ultrasound: a sequence of single slices.
+        return [[one] for one in series.slices], number
+    return split_volumes(place, one_orientation(place, series.slices, progress), progress), number
+
+
+def _nothing(place: Path, found: Scan) -> str:
+    if place.is_file():
+        what = "a DICOM file without an image" if found.without_image else "not a DICOM file"
+        return f"{place}: this is {what}."
+    return (f"{place}: there is no DICOM image in this folder ({found.foreign} files are not DICOM, {found.without_image} are "
+            "DICOM files without an image).")
+
+
+def _choose(place: Path, found: Scan, part: str | None) -> tuple[Series, int | None]:
+    """The series that `part` names, and the number of a volume where `part` ends in one."""
+    many = list(found.series.values())
+    keys = part.split("#") if part else []
+    number: int | None = None
+    if keys and keys[-1].isdigit() and (len(keys) > 1 or (len(many) == 1 and not _matching(many, keys[0]))):
+        number = int(keys.pop())
+    if not keys:
+        if len(many) == 1:
+            return many[0], number
+        listed = "; ".join(series.describe() for series in many)
+        raise FileError(f"{place}: the folder holds {len(many)} series; choose one as {place.name}#UID (its end, the series "
+                        f"number or the description will do). There are: {listed}.", path=place,
+                        series=[series.uid for series in many])
+    chosen = _matching(many, keys[0])
+    if len(chosen) == 1:
+        return chosen[0], number
+    listed = "; ".join(series.describe() for series in many)
+    raise FileError(f"{place}: {len(chosen) or 'no'} series match {keys[0]!r}. There are: {listed}.", path=place,
+                    series=[series.uid for series in many])
+
+
+def _matching(many: list[Series], key: str) -> list[Series]:
+    """Series by UID, end of the UID, number, description, modality, or a word of the description."""
+    word = key.casefold()
+    for fits in (lambda s: s.uid == key, lambda s: s.uid.endswith("." + key.lstrip(".")), lambda s: s.number == key,
+                 lambda s: s.description.casefold() == word, lambda s: s.modality.casefold() == word,
+                 lambda s: bool(word) and word in s.description.casefold()):
+        chosen = [series for series in many if fits(series)]
+        if chosen:
+            return chosen
+    return []
