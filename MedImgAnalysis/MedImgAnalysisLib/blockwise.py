@@ -15,8 +15,8 @@ import SimpleITK as sitk
 
 from .progress import SILENT, Progress
 
-SLAB_BYTES = 8 << 20
-"""Bytes of input that one slab holds at the most, so that a cancel comes through quickly."""
+SLAB_VALUES = 1 << 20
+"""Numbers that one slab holds at the most, so that a cancel comes through quickly."""
 
 
 def thread_count() -> int:
@@ -79,8 +79,8 @@ def map_slabs(
         Array with the first-axis length of `source`, written in place and returned.
     """
     n = source.shape[0]
-    layer = max(1, source[:1].nbytes)
-    depth = max(1, min(-(-n // (2 * thread_count())), max(SLAB_BYTES // layer, 2 * halo, 1)))
+    layer = max(1, source[:1].size)
+    depth = max(1, min(-(-n // (2 * thread_count())), max(SLAB_VALUES // layer, 2 * halo, 1)))
     starts = list(range(0, n, depth))
 
     def work(start: int) -> None:

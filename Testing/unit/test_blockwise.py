@@ -19,21 +19,21 @@ from scipy.ndimage import maximum_filter
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 6), st.integers(1, 4), st.integers(1, 2000))
-def test_slabs_with_a_halo_equal_the_whole(length, halo, threads, slab_bytes):
+def test_slabs_with_a_halo_equal_the_whole(length, halo, threads, slab_values):
     array = np.random.default_rng(0).normal(0, 1, (length, 5, 4))
-    before, kept = thread_count(), blockwise.SLAB_BYTES
+    before, kept = thread_count(), blockwise.SLAB_VALUES
     set_thread_count(threads)
-    blockwise.SLAB_BYTES = slab_bytes
+    blockwise.SLAB_VALUES = slab_values
     try:
         found = map_slabs(lambda s: maximum_filter(s, (2 * halo + 1, 1, 1)), array, halo, np.empty_like(array))
     finally:
         set_thread_count(before)
-        blockwise.SLAB_BYTES = kept
+        blockwise.SLAB_VALUES = kept
     np.testing.assert_array_equal(found, maximum_filter(array, (2 * halo + 1, 1, 1)))
 
 
 def test_a_cancel_stops_between_slabs(monkeypatch):
-    monkeypatch.setattr(blockwise, "SLAB_BYTES", 32)
+    monkeypatch.setattr(blockwise, "SLAB_VALUES", 4)
     progress = Progress()
     threading.Timer(0.2, progress.cancel).start()
     array = np.zeros((200, 2))

@@ -52,6 +52,7 @@ class Gaussian(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"sigma_mm": 0.5}, "Medium": {"sigma_mm": 1.0}, "Strong": {"sigma_mm": 2.0}}
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=50.0)] = 1.0

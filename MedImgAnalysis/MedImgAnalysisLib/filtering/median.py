@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 
 from ..blockwise import map_slabs
 from ..geometry import Grid
+from ..kernels.median import median_of_27
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
@@ -49,6 +51,7 @@ class Median(Operation):
     name: ClassVar[str] = "median"
     title: ClassVar[str] = "Median"
     group: ClassVar[str] = "Denoise"
+    keeps: ClassVar = {"image": "image"}
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
     presets: ClassVar = {
@@ -65,23 +68,27 @@ class Median(Operation):
         return tuple((self.radius_voxels, self.radius_voxels, depth)[: grid.dimension])
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        from scipy.ndimage import median_filter
-
         grid = Grid.of(image)
         array = sitk.GetArrayViewFromImage(image)
         radii = [r if n > 1 else 0 for r, n in zip(reversed(self.halo(grid)), array.shape, strict=False)]
-        size = [2 * r + 1 for r in radii] + [1] * (array.ndim - len(radii))
         _warn_of_anisotropy(grid, radii, progress)
         out = np.empty_like(array)
-        map_slabs(
-            lambda slab: median_filter(slab, size=size, mode="nearest"),
-            array,
-            radii[0],
-            out,
-            progress=progress,
-            message="Median",
-        )
+        kernel = _network if radii == [1, 1, 1] else partial(_ranked, radii=radii)
+        map_slabs(kernel, array, radii[0], out, progress=progress, message="Median")
         return finished(out, image, mask)
+
+
+def _network(slab: np.ndarray) -> np.ndarray:
+    if slab.ndim == 4:
+        return np.stack([_network(slab[..., c]) for c in range(slab.shape[3])], axis=-1)
+    return median_of_27(np.pad(slab, 1, mode="edge"))
+
+
+def _ranked(slab: np.ndarray, radii: list[int]) -> np.ndarray:
+    from scipy.ndimage import median_filter
+
+    size = [2 * r + 1 for r in radii] + [1] * (slab.ndim - len(radii))
+    return median_filter(slab, size=size, mode="nearest")
 
 
 def _warn_of_anisotropy(grid: Grid, radii: list[int], progress: Progress) -> None:

@@ -13,6 +13,10 @@ from ..progress import Progress
 from .pyramid import Level
 
 
+OUTSIDE = "outside"
+"""`reason` of the error when too many samples leave the moving image."""
+
+
 @dataclass
 class Settings:
     """What stays the same over the levels. `trace` collects (level, iteration, metric).
@@ -43,8 +47,33 @@ def optimise_level(
 ) -> float:
     """Improve `transform` (changed in place); returns the Mattes mutual information in nats.
 
-    Regular samples, learning rate estimated once, scales from the Jacobian.
+    Regular samples, learning rate estimated once, scales from the Jacobian. A line search that leaps out
+    of the image (small images) is taken back and the level is done with regular steps.
     """
+    masks = (fixed_mask, moving_mask)
+    start = transform.GetParameters()
+    try:
+        return _run(fixed, moving, transform, level, settings, progress, masks, step_mm, message)
+    except InputError as error:
+        if not (level.line_search and error.data.get("reason") == OUTSIDE):
+            raise
+    transform.SetParameters(start)
+    regular = level._replace(line_search=False)
+    return _run(fixed, moving, transform, regular, settings, progress, masks, step_mm, message)
+
+
+def _run(
+    fixed: sitk.Image,
+    moving: sitk.Image,
+    transform: sitk.Transform,
+    level: Level,
+    settings: Settings,
+    progress: Progress,
+    masks: tuple[sitk.Image | None, sitk.Image | None],
+    step_mm: float,
+    message: str,
+) -> float:
+    fixed_mask, moving_mask = masks
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(settings.bins)
     voxels = fixed.GetNumberOfPixels()
@@ -100,6 +129,7 @@ def explained(error: RuntimeError) -> InputError:
     if "samples map outside" in text or "no valid points" in text.lower() or "All samples" in text:
         return InputError(
             "The images stopped overlapping while they were aligned. Check that both show the same region, start "
-            "from landmarks or moments, or widen the masks."
+            "from landmarks or moments, or widen the masks.",
+            reason=OUTSIDE,
         )
     return InputError(f"The registration could not go on: {text.strip().splitlines()[-1]}")

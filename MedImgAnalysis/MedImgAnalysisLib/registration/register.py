@@ -101,6 +101,7 @@ class Register(Operation):
     group: ClassVar[str] = "Align"
     memory_factor: ClassVar[float] = 3.0
     tolerance: ClassVar[float] = 1e-3
+    keeps: ClassVar = {"image": "moving"}
     presets: ClassVar = {
         "Precise (1 mm)": {"finest_mm": 1.0},
         "Fast (2 mm)": {"finest_mm": 2.0, "reproducible": False},
