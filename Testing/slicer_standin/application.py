@@ -13,9 +13,9 @@ from .toolkit import QtCore, QtWidgets, private
 # set by install: scene-independent parts of the one application
 PARTS = SimpleNamespace(module_names=[], settings=None, temporary=None)
 FORWARDED = (
-    "setOverrideCursor restoreOverrideCursor overrideCursor clipboard keyboardModifiers translate activeWindow "
-    "topLevelWidgets palette font style quit exit"
-).split()
+    "setOverrideCursor", "restoreOverrideCursor", "overrideCursor", "clipboard", "keyboardModifiers", "translate",
+    "activeWindow", "topLevelWidgets", "palette", "font", "style", "quit", "exit",
+)  # fmt: skip
 
 
 @behaviour("qSlicerModuleManager")
@@ -31,10 +31,12 @@ class ModuleManager:
 
 @behaviour("qSlicerCoreApplication")
 class CoreApplication:
-    defaults = {"majorVersion": 5, "minorVersion": 12, "slicerHome": "/opt/Slicer", "slicerSharePath": "share/Slicer-5.12",
-                "documentationBaseUrl": "https://slicer.readthedocs.io/en/latest/", "documentationVersion": "latest",
-                "os": "linux", "arch": "amd64", "mainApplicationName": "Slicer", "mainApplicationDisplayName": "3D Slicer",
-                "revision": "0", "repositoryRevision": "0", "applicationLocaleName": "en_US", "isInstalled": True}  # fmt: skip
+    defaults = {
+        "majorVersion": 5, "minorVersion": 12, "slicerHome": "/opt/Slicer", "slicerSharePath": "share/Slicer-5.12",
+        "documentationBaseUrl": "https://slicer.readthedocs.io/en/latest/", "documentationVersion": "latest",
+        "os": "linux", "arch": "amd64", "mainApplicationName": "Slicer", "mainApplicationDisplayName": "3D Slicer",
+        "revision": "0", "repositoryRevision": "0", "applicationLocaleName": "en_US", "isInstalled": True,
+    }  # fmt: skip
 
     def get_temporaryPath(self) -> str:
         return PARTS.temporary.name

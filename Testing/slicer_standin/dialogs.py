@@ -9,7 +9,7 @@ from .toolkit import QObject, QtWidgets
 
 # static functions that open a dialog: what they return when the user cancels
 STATIC = {
-    "QMessageBox": {name: 0 for name in ("information", "warning", "critical", "question", "about", "aboutQt")},
+    "QMessageBox": dict.fromkeys(("information", "warning", "critical", "question", "about", "aboutQt"), 0),
     # PythonQt returns the text or number alone, without the second value "ok"
     "QInputDialog": {"getText": "", "getItem": "", "getInt": 0, "getDouble": 0.0, "getMultiLineText": ""},
     "QFileDialog": {"getOpenFileName": "", "getOpenFileNames": (), "getSaveFileName": "", "getExistingDirectory": ""},

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 EVERY_OBJECT = (
-    "connect disconnect metaObject parent setParent children findChild findChildren setProperty property tr "
-    "className inherits help delete"
-).split()
+    "connect", "disconnect", "metaObject", "parent", "setParent", "children", "findChild", "findChildren",
+    "setProperty", "property", "tr", "className", "inherits", "help", "delete",
+)  # fmt: skip
 KEYWORDS = ("exec", "print", "raise", "import", "del", "from")
 
 
 class Member(NamedTuple):
-    """One name on a class. `kind`: property, method, signal, key, enum, virtual or builtin; `owner`: class it is from."""
+    """A name on a class. `kind`: property, method, signal, key, enum, virtual or builtin; `owner`: its class."""
 
     kind: str
     owner: str
@@ -52,7 +52,7 @@ class Facts:
         self.slicer: dict[str, dict] = content["classes"]
         self.qt: dict[str, dict] = content["qt"]
         self.designer = set(content["designer"])
-        self.python: dict[str, dict] = content["python"]
+        self.python: dict[str, list[str]] = content["python"]
         self.named: dict[str, str] = content["named"]
         self.qt_named = set(content["qtNamed"])
 
@@ -89,10 +89,9 @@ class Facts:
             found |= self._callables(owner, entry)
         for owner, entry in chain:
             for key, what in entry.get("p", {}).items():
-                kind, writable = (
-                    (what[0], bool(what[2])) if isinstance(what, list) else (what.removesuffix(" r"), " r" not in what)
-                )
-                found[key] = Member("property", owner, (kind, writable))
+                if isinstance(what, str):  # 'int' or, read-only, 'int r'
+                    what = (what.removesuffix(" r"), "", "" if what.endswith(" r") else "set")
+                found[key] = Member("property", owner, (what[0], bool(what[2])))
         if "objectName" in found:
             found["name"] = found["objectName"]
         for key in KEYWORDS:

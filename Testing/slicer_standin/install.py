@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from . import application, classes, pythonqt, uifile, widgets  # noqa: F401 - importing widgets registers them
+from . import application, classes, pythonqt, substitutes, uifile, widgets  # noqa: F401 - widgets registers them
 from .facts import FACTS
 from .modules import module_object
 from .record import RECORD, watch_uncaught
-from .signals import emit
+from .substitutes import sample_data
 from .toolkit import NotModelled, QObject, QtCore, qt_class
 
 SLICER_FILES = ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "packaging", "cli", "testing")
@@ -44,16 +44,14 @@ def install(base_python: str | None = None) -> ModuleType:
     complete_modules(slicer)
     _record_requests(slicer.util)
     _name_kits()
+    sample_data.register()
     if base_python:
         slicer.__path__.append(str(Path(base_python) / "slicer"))
         sys.path.append(base_python)
         for name in SLICER_FILES:
             importlib.import_module("slicer." + name)
     else:
-        from . import substitutes
-
         substitutes.register(slicer)
-    emit(slicer.app, "startupCompleted()")
     _installed.append(slicer)
     return slicer
 
@@ -64,6 +62,8 @@ def complete_modules(slicer: ModuleType) -> None:
     for module in list(vars(slicer.modules).values()):
         if hasattr(module, "logic") and not isinstance(module, QObject):
             module_object("qSlicerLoadableModule", module.name, logic=module.logic())
+    if not hasattr(slicer.modules, "sampledata"):
+        module_object("qSlicerScriptedLoadableModule", "SampleData")
 
 
 def _namespace(name: str, lookup: Callable[[str], object]) -> ModuleType:

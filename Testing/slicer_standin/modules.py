@@ -9,7 +9,7 @@ from types import ModuleType
 
 from .application import PARTS
 from .classes import behaviour, make
-from .signals import emit
+from .signals import emit, invoke
 from .toolkit import QObject, QtWidgets, private
 
 
@@ -57,9 +57,11 @@ class LoadedModule:
 
         self.name = Path(path).stem
         self.python = _imported(self.name, Path(path))
+        before = list(_startup_slots())
         described = module_object("qSlicerScriptedLoadableModule", self.name, str(path))
         self.module = getattr(self.python, self.name)(described)
         setattr(slicer.modules, self.name + "Instance", self.module)
+        self._complete_startup(before)
         self.parent = make("qSlicerScriptedLoadableModuleWidget")()
         QtWidgets.QWidget.setLayout(self.parent, QtWidgets.QVBoxLayout())
         self.parent.setMRMLScene(slicer.mrmlScene)
@@ -69,6 +71,11 @@ class LoadedModule:
         private(described).representation = self.parent
         self.widget.setup()
         self.enter()
+
+    def _complete_startup(self, before: list) -> None:
+        """Slicer says startupCompleted after all modules were made; tell those who connected just now."""
+        for function in [item for item in _startup_slots() if item not in before]:
+            invoke(function, ())
 
     @property
     def logic(self) -> object:
@@ -98,6 +105,12 @@ class LoadedModule:
         delattr(slicer.moduleNames, self.name)
         PARTS.module_names.remove(self.name)
         QObject.deleteLater(self.parent)
+
+
+def _startup_slots() -> list:
+    import slicer
+
+    return private(slicer.app).slots.setdefault("startupCompleted()", [])
 
 
 def _imported(name: str, path: Path) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What happened during a test that Slicer would only print or show: errors in slots, dialogs, requests to the application."""
+"""What happened during a test that Slicer would only print or show: errors in slots, dialogs, requests."""
 
 from __future__ import annotations
 

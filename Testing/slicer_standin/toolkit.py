@@ -10,7 +10,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("PYSIDE6_OPTION_PYTHON_ENUM", "0x03")
 os.environ.setdefault("PYSIDE63_OPTION_PYTHON_ENUM", "0x03")
 
-from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets  # noqa: E402
+from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
 
 MODULES = (QtCore, QtGui, QtWidgets, QtNetwork, QtUiTools)
 OWN_NAMES = ("slicer_standin", "PySide6", "shiboken6", "shibokensupport")
@@ -31,7 +31,7 @@ def qt_class(name: str) -> type | None:
 
 
 def private(obj: QObject) -> SimpleNamespace:
-    """Private state of an object: `values` of modelled properties, `slots` of modelled signals, `relays` to real ones."""
+    """Private state: `values` of modelled properties, `slots` of modelled signals, `relays` of connections to Qt's."""
     attributes = plain_get(obj, "__dict__")
     if "_own" not in attributes:
         attributes["_own"] = SimpleNamespace(values={}, slots={}, relays=[])

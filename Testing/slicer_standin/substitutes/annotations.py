@@ -128,6 +128,7 @@ PUBLIC = {
     item.__name__: item
     for item in (
         Validator, NotNone, IsInstance, WithinRange, Minimum, Maximum, Choice, Exclude, RangeBounds, Default, Decimals,
-        SingleStep, FloatRange, splitAnnotations, unannotatedType, findFirstAnnotation, isNodeOrUnionOfNodes, getNodeTypes,
+        SingleStep, FloatRange, splitAnnotations, unannotatedType, findFirstAnnotation, isNodeOrUnionOfNodes,
+        getNodeTypes,
     )
 }  # fmt: skip

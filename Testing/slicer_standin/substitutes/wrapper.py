@@ -11,9 +11,9 @@ from .connectors import Connector, parameter_name
 from .parameter import Parameter
 
 RESERVED = (
-    "allParameters default dataType getValue setValue connectGui connectParametersToGui disconnectGui StartModify EndModify "
-    "AddObserver RemoveObserver Modified isCached"
-).split()
+    "allParameters", "default", "dataType", "getValue", "setValue", "connectGui", "connectParametersToGui",
+    "disconnectGui", "StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modified", "isCached",
+)  # fmt: skip
 
 
 class _Wrapper:

@@ -13,8 +13,10 @@ from .scene import SceneGiver
 class NodeComboBox(SceneGiver):
     """Lists the scene's nodes of `nodeTypes`, then None, Create and Delete rows as enabled."""
 
-    defaults = {"nodeTypes": [], "showHidden": False, "showChildNodeTypes": True, "noneEnabled": False, "addEnabled": True,
-                "removeEnabled": True, "selectNodeUponCreation": True, "noneDisplay": "None", "hideChildNodeTypes": []}  # fmt: skip
+    defaults = {
+        "nodeTypes": [], "showHidden": False, "showChildNodeTypes": True, "noneEnabled": False, "addEnabled": True,
+        "removeEnabled": True, "selectNodeUponCreation": True, "noneDisplay": "None", "hideChildNodeTypes": [],
+    }  # fmt: skip
 
     def _init(self) -> None:
         mine = self._own
