@@ -176,6 +176,19 @@ class Landmarks:
             raise InputError("Landmarks must have finite coordinates.")
         object.__setattr__(self, "points", points)
 
+    def paired_with(self, other: Landmarks) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the points of both, row by row the same landmark, as two arrays (N, 3) in LPS millimetres.
+
+        Points pair by name when both hold the same names, each once; else by order. `InputError` when the
+        counts differ: nobody can tell then which point is missing.
+        """
+        if len(self.names) != len(other.names):
+            raise InputError(f"Landmarks must pair up: there are {len(self.names)} points against {len(other.names)}.")
+        if set(self.names) == set(other.names) and len(set(self.names)) == len(self.names):
+            places = {name: n for n, name in enumerate(other.names)}
+            return self.points, other.points[[places[name] for name in self.names]]
+        return self.points, other.points
+
 
 @dataclass(frozen=True)
 class Column:

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from ..errors import FileError
 from ..progress import SILENT, Progress
 from .dicom_headers import Scan, Series, Slice, scan
+from .dicom_pixels import Pixels
 from .dicom_stack import build, one_orientation, split_volumes
 
 
@@ -26,14 +27,16 @@ def read_image(place: Path, part: str | None = None, progress: Progress = SILENT
             "files.read_sequence.", path=place, frames=len(volumes))
     if not 0 <= (number or 0) < len(volumes):
         raise FileError(f"{place}: there is no volume {number}; there are 0 to {len(volumes) - 1}.", path=place)
-    return build(place, volumes[number or 0], progress)
+    return build(place, volumes[number or 0], Pixels(), progress.part(0.3, 1.0))
 
 
 def read_sequence(place: Path, part: str | None = None, progress: Progress = SILENT) -> list[sitk.Image]:
     """All volumes of a DICOM series."""
     volumes, number = _volumes(place, part, progress)
     chosen = volumes if number is None else volumes[number:number + 1]
-    return [build(place, slices, progress.part(n / len(chosen), (n + 1) / len(chosen))) for n, slices in enumerate(chosen)]
+    step, pixels = 0.7 / max(len(chosen), 1), Pixels()
+    return [build(place, slices, pixels, progress.part(0.3 + n * step, 0.3 + (n + 1) * step))
+            for n, slices in enumerate(chosen)]
 
 
 def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:
@@ -41,12 +44,11 @@ def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[li
     if not found.series:
         raise FileError(_nothing(place, found), path=place)
     if found.bare:
-        progress.warn(f"{place.name}: {len(found.bare)} files have no DICOM preamble ({found.bare[0]}); they were read "
-                      "nevertheless.")
+        more = f" and {len(found.bare) - 1} more" * (len(found.bare) > 1)
+        progress.warn(f"{place.name}: no DICOM preamble in {found.bare[0]}{more}; read nevertheless.")
     series, number = _choose(place, found, part)
-    report = f"{len(series.slices)} slices; ignored {found.foreign} files that are not DICOM, {found.without_image} DICOM " \
-             "files without an image"
-    progress.report(0.3, report)
+    progress.report(0.3, f"{len(series.slices)} slices; ignored {found.foreign} files that are not DICOM and "
+                         f"{found.without_image} DICOM files without an image")
     if not any(s.position for s in series.slices) and len({s.path for s in series.slices}) == 1:
         # Frames without a place, as of ultrasound: a sequence of single slices.
         return [[one] for one in series.slices], number
@@ -57,8 +59,8 @@ def _nothing(place: Path, found: Scan) -> str:
     if place.is_file():
         what = "a DICOM file without an image" if found.without_image else "not a DICOM file"
         return f"{place}: this is {what}."
-    return (f"{place}: there is no DICOM image in this folder ({found.foreign} files are not DICOM, {found.without_image} are "
-            "DICOM files without an image).")
+    return (f"{place}: there is no DICOM image in this folder ({found.foreign} files are not DICOM, "
+            f"{found.without_image} are DICOM files without an image).")
 
 
 def _choose(place: Path, found: Scan, part: str | None) -> tuple[Series, int | None]:
@@ -66,21 +68,24 @@ def _choose(place: Path, found: Scan, part: str | None) -> tuple[Series, int | N
     many = list(found.series.values())
     keys = part.split("#") if part else []
     number: int | None = None
-    if keys and keys[-1].isdigit() and (len(keys) > 1 or (len(many) == 1 and not _matching(many, keys[0]))):
+    if keys and keys[-1].isdigit() and (len(keys) > 1 or len(many) == 1):
         number = int(keys.pop())
     if not keys:
         if len(many) == 1:
             return many[0], number
-        listed = "; ".join(series.describe() for series in many)
-        raise FileError(f"{place}: the folder holds {len(many)} series; choose one as {place.name}#UID (its end, the series "
-                        f"number or the description will do). There are: {listed}.", path=place,
+        raise FileError(f"{place}: the folder holds {len(many)} series; choose one as {place.name}#UID (its end, the "
+                        f"series number or the description will do). There are: {_listed(many)}.", path=place,
                         series=[series.uid for series in many])
     chosen = _matching(many, keys[0])
     if len(chosen) == 1:
         return chosen[0], number
-    listed = "; ".join(series.describe() for series in many)
-    raise FileError(f"{place}: {len(chosen) or 'no'} series match {keys[0]!r}. There are: {listed}.", path=place,
-                    series=[series.uid for series in many])
+    raise FileError(f"{place}: {len(chosen) or 'no'} series match {keys[0]!r}. There are: {_listed(chosen or many)}.",
+                    path=place, series=[series.uid for series in many])
+
+
+def _listed(many: list[Series]) -> str:
+    rest = f"; and {len(many) - 10} more" if len(many) > 10 else ""
+    return "; ".join(series.describe() for series in many[:10]) + rest
 
 
 def _matching(many: list[Series], key: str) -> list[Series]:

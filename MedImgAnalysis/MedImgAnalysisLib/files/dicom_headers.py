@@ -70,7 +70,8 @@ class Series:
     def describe(self) -> str:
         """`1.2.3 (CT, series 4, 'Abdomen', 120 slices)`."""
         words = [self.modality, f"series {self.number}" * bool(self.number),
-                 repr(self.description) * bool(self.description), f"{len(self.slices)} slices"]
+                 repr(self.description) * bool(self.description),
+                 f"{len(self.slices)} slice{'s' * (len(self.slices) > 1)}"]
         return f"{self.uid} ({', '.join(word for word in words if word)})"
 
 
@@ -128,7 +129,7 @@ def read_dataset(path: Path, pixels: bool = True) -> tuple[Any, bool]:
         try:
             dataset = pydicom.dcmread(path, force=bare, stop_before_pixels=not pixels,
                                       specific_tags=None if pixels else TAGS)
-        except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, OSError) as error:
+        except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
             if bare:
                 return None, False
             raise FileError(f"{path}: the DICOM file is damaged: {error}.", path=path) from error

@@ -14,6 +14,7 @@ from ..geometry import Grid, image_like
 from ..progress import SILENT, Progress
 from ..values import PALETTE, Color, Labels
 from .dicom_headers import SEGMENTATION, read_dataset
+from .dicom_pixels import NATIVE
 from .header import lps_grid
 from .memory import check_memory
 
@@ -28,12 +29,13 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
         raise FileError(f"{path}: this DICOM file holds no segmentation.", path=path)
     kind = str(dataset.get("SegmentationType", ""))
     if kind != "BINARY":
-        raise FileError(f"{path}: DICOM segmentations of type {kind or 'unknown'} are not supported, only BINARY; convert it "
-                        "with 3D Slicer or dcmqi.", path=path)
+        raise FileError(f"{path}: DICOM segmentations of type {kind or 'unknown'} are not supported, only BINARY; "
+                        "convert it with 3D Slicer or dcmqi.", path=path)
     try:
         frames = _frames(path, dataset)
         grid, places = _grid(path, dataset, progress)
-        numbers = [_macro(dataset, n, "SegmentIdentificationSequence").ReferencedSegmentNumber for n in range(len(frames))]
+        numbers = [_macro(dataset, n, "SegmentIdentificationSequence").ReferencedSegmentNumber
+                   for n in range(len(frames))]
         described = [(int(s.SegmentNumber), str(s.SegmentLabel), _colour(s, n))
                      for n, s in enumerate(dataset.SegmentSequence)]
     except (AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
@@ -54,7 +56,7 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
 def _frames(path: Path, dataset: Any) -> np.ndarray:
     """Frames of 0 and 1, array (frame, row, column); DICOM packs eight pixels into a byte, lowest bit first."""
     shape = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
-    if dataset.file_meta.TransferSyntaxUID.is_compressed and not str(dataset.file_meta.TransferSyntaxUID).endswith(".1.99"):
+    if str(dataset.file_meta.TransferSyntaxUID) not in NATIVE:
         raise FileError(f"{path}: compressed DICOM segmentations are not supported.", path=path)
     count = shape[0] * shape[1] * shape[2]
     check_memory(path, count)

@@ -19,7 +19,7 @@ from ..errors import FileError
 from ..geometry import image_like
 from ..progress import SILENT, Progress
 from .dicom_headers import Slice
-from .dicom_pixels import read_values
+from .dicom_pixels import Pixels
 from .header import lps_grid
 from .images import check_values
 
@@ -35,7 +35,7 @@ def one_orientation(place: Path, slices: Sequence[Slice], progress: Progress = S
     kept = [s for s in slices if unique[(s.uid or s.path, s.frame)] is s]
     if len(kept) < len(slices):
         names = sorted(s.name for s in slices if s not in kept)
-        progress.warn(f"{place.name}: {len(names)} slices are stored more than once; {_some(names)} left out.")
+        progress.warn(f"{place.name}: slices are stored more than once; left out: {_some(names)}.")
     if len(kept) == 1:
         return kept
     groups: list[list[Slice]] = []
@@ -55,8 +55,7 @@ def one_orientation(place: Path, slices: Sequence[Slice], progress: Progress = S
                         f"{len(groups[0])} slices each; put the one you need into its own folder.", path=place)
     if len(groups) > 1:
         names = sorted(s.name for group in groups[1:] for s in group)
-        progress.warn(f"{place.name}: {len(names)} images of another orientation (such as localisers) are left out: "
-                      f"{_some(names)}.")
+        progress.warn(f"{place.name}: images of another orientation (such as localisers) are left out: {_some(names)}.")
     _check_equal(place, groups[0])
     return groups[0]
 
@@ -69,8 +68,8 @@ def _check_equal(place: Path, slices: Sequence[Slice]) -> None:
         if len(counts) > 1:
             usual = counts.most_common(1)[0][0]
             odd = [s for s in slices if of(s) != usual]
-            raise FileError(f"{place}: {_some([s.name for s in odd])} has {what} {of(odd[0])}, the other slices have {usual}; "
-                            "remove it or complete the series.", path=place)
+            raise FileError(f"{place}: {_some([s.name for s in odd])} has {what} {of(odd[0])}, the other slices have "
+                            f"{usual}; remove it or complete the series.", path=place)
 
 
 def split_volumes(place: Path, slices: Sequence[Slice], progress: Progress = SILENT) -> list[list[Slice]]:
@@ -96,8 +95,8 @@ def split_volumes(place: Path, slices: Sequence[Slice], progress: Progress = SIL
     if len(counts) == 1:
         return [[here[n] for here in places] for n in range(counts.pop())]
     extra = [s.name for here in places for s in here[1:]]
-    progress.warn(f"{place.name}: {len([h for h in places if len(h) > 1])} positions hold several different images (two "
-                  f"acquisitions?); the first of each was taken, {_some(sorted(extra))} left out.")
+    progress.warn(f"{place.name}: several different images lie at one position (two acquisitions?); the first of each "
+                  f"was taken, left out: {_some(sorted(extra))}.")
     return [[here[0] for here in places]]
 
 
@@ -110,24 +109,27 @@ def _axes(one: Slice) -> np.ndarray:
     """Unit vectors along a row, along a column and the normal, as the columns of a matrix."""
     x, y = np.reshape(one.orientation or (1, 0, 0, 0, 1, 0), (2, 3)).astype(float)
     if not (np.linalg.norm(x) > 0.5 and np.linalg.norm(y) > 0.5):
-        raise FileError(f"{one.path}: ImageOrientationPatient {one.orientation} holds no two directions.", path=one.path)
+        raise FileError(f"{one.path}: ImageOrientationPatient {one.orientation} holds no two directions.",
+                        path=one.path)
     x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
     return np.column_stack([x, y, np.cross(x, y)])
 
 
-def build(place: Path, slices: Sequence[Slice], progress: Progress = SILENT) -> sitk.Image:
+def build(place: Path, slices: Sequence[Slice], pixels: Pixels, progress: Progress = SILENT) -> sitk.Image:
     """The volume of slices that are ordered along their normal, one for each position."""
     first = slices[0]
     spacing = _pixel_spacing(place, first, progress)
     axes = _axes(first)
     start = np.array(first.position or (0.0, 0.0, 0.0))
     if first.orientation is None or first.position is None:
-        progress.warn(f"{place.name}: the image does not say how it lies in the patient; left and right cannot be trusted.")
-    values = read_values(slices, progress)
+        progress.warn(f"{place.name}: the image does not say how it lies in the patient; left and right cannot be "
+                      "trusted.")
+    values = pixels.values(slices, progress)
     if len(slices) == 1:
         step = first.thickness or 0.0
         if step <= 0:
-            progress.warn(f"{place.name}: the slice thickness is not known; 1 mm is assumed, so volumes cannot be trusted.")
+            progress.warn(f"{place.name}: the slice thickness is not known; 1 mm is assumed, so volumes cannot be "
+                          "trusted.")
             step = 1.0
     else:
         shift = (np.array([s.position for s in slices], float) - start) @ axes
@@ -147,8 +149,8 @@ def _pixel_spacing(place: Path, one: Slice, progress: Progress) -> np.ndarray:
     """(along a row, along a column) in mm."""
     spacing = one.spacing or one.detector_spacing
     if spacing is None:
-        progress.warn(f"{place.name}: no pixel spacing is given; 1 mm is assumed, so lengths, areas and volumes cannot be "
-                      "trusted.")
+        progress.warn(f"{place.name}: no pixel spacing is given; 1 mm is assumed, so lengths, areas and volumes cannot "
+                      "be trusted.")
         return np.ones(2)
     if one.spacing is None:
         progress.warn(f"{place.name}: only the spacing at the detector is given; lengths in the patient are smaller.")
@@ -168,8 +170,8 @@ def _straighten(
     if np.abs(shift).max() <= 0.1:
         return values, start
     angle = math.degrees(math.atan2(float(np.linalg.norm(shift[-1] * spacing)), abs(depth)))
-    progress.warn(f"{place.name}: the slices are not stacked along their normal (gantry tilt of {angle:.1f} degrees); they "
-                  "were moved in their planes by interpolation, so that every voxel is where it was measured.")
+    progress.warn(f"{place.name}: the slices are not stacked along their normal (gantry tilt of {angle:.1f} degrees); "
+                  "they were moved in their planes by interpolation, so that every voxel is where it was measured.")
     low = np.floor(shift.min(axis=0) + 1e-6)
     more = np.ceil(shift.max(axis=0) - low - 1e-6).astype(int)
     outside = values.min()
@@ -185,7 +187,7 @@ def _straighten(
 
 def _moved(plane: np.ndarray, by: float, axis: int, outside: float) -> np.ndarray:
     """`plane` moved by a number of pixels along an axis, linear between pixels."""
-    whole = int(math.floor(by + 1e-6))
+    whole = math.floor(by + 1e-6)
     part = max(by - whole, 0.0)
 
     def rolled(count: int) -> np.ndarray:
@@ -211,11 +213,12 @@ def _even(
         return values, float(depth[-1] / len(steps))
     gaps = [f"between {slices[n].name} and {slices[n + 1].name} ({steps[n]:.4g} mm instead of {usual:.4g} mm)"
             for n in np.flatnonzero(odd)[:3]]
-    count = int(math.floor(depth[-1] / usual + EVEN)) + 1
+    count = math.floor(depth[-1] / usual + EVEN) + 1
     if count > 2 * len(slices) or count < 2:
         raise FileError(f"{place}: more slices are missing than there are: gaps {', '.join(gaps)}.", path=place)
-    progress.warn(f"{place.name}: {int(odd.sum())} slice distances differ from the others, {', '.join(gaps)}; the slices "
-                  f"were interpolated to {count} at equal distances of {usual:.4g} mm.")
+    more = f" and {int(odd.sum()) - 3} more" * (int(odd.sum()) > 3)
+    progress.warn(f"{place.name}: uneven slice distances: {', '.join(gaps)}{more}; interpolated to {count} slices at "
+                  f"equal distances of {usual:.4g} mm.")
     made = np.empty((count, *values.shape[1:]), values.dtype)
     for n in range(count):
         at = n * usual

@@ -115,7 +115,8 @@ def lps_grid(
     if np.abs(start).max() > FAR_MM:
         warnings.append(f"{path.name}: the image is {np.abs(start).max():.3g} mm from the origin of the coordinate "
                         "system; displays and meshes that use 32-bit coordinates are not exact there.")
-    return Grid(tuple(map(int, size)), tuple(lengths.tolist()), tuple(start.tolist()), tuple(direction.ravel().tolist()))
+    return Grid(tuple(map(int, size)), tuple(lengths.tolist()), tuple(start.tolist()),
+                tuple(direction.ravel().tolist()))
 
 
 def _straight(
@@ -131,8 +132,8 @@ def _straight(
     shift = float(np.linalg.norm(corners @ (direction - nearest).T, axis=1).max())
     angle = math.degrees(math.asin(min(1.0, float(np.abs(skew).max()))))
     if shift > 0.5 * float(spacing.min()):
-        raise FileError(f"{path}: the image axes are {angle:.3g} degrees off right angles (sheared); straightening them "
-                        f"would move voxels by up to {shift:.3g} mm. Resample the image to an orthogonal grid, or "
+        raise FileError(f"{path}: the image axes are {angle:.3g} degrees off right angles (sheared); straightening "
+                        f"them would move voxels by up to {shift:.3g} mm. Resample the image to an orthogonal grid, or "
                         "correct the header, first.", path=path, shear_degrees=angle)
     warnings.append(f"{path.name}: the image axes are {angle:.2g} degrees off right angles; they were straightened, "
                     f"which moves voxels by at most {shift:.2g} mm.")

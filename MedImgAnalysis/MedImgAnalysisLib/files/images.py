@@ -161,8 +161,8 @@ def read_picture(path: Path, progress: Progress = SILENT) -> sitk.Image:
     spacing = " x ".join(f"{value:.4g}" for value in image.GetSpacing())
     colours = image.GetNumberOfComponentsPerPixel()
     more = f" It has {colours} colour components per pixel." if colours > 1 else ""
-    progress.warn(f"{path.name}: pictures have no reliable physical spacing; {spacing} mm is assumed, so lengths, areas "
-                  f"and volumes cannot be trusted.{more}")
+    progress.warn(f"{path.name}: pictures have no reliable physical spacing; {spacing} mm is assumed, so lengths, "
+                  f"areas and volumes cannot be trusted.{more}")
     return image
 
 
@@ -177,8 +177,8 @@ def check_values(path: Path, image: sitk.Image, progress: Progress = SILENT) -> 
     elif array.dtype.itemsize == 8 and array.size:
         largest = max(abs(int(array.min())), abs(int(array.max())))
         if largest > EXACT_INTEGERS:
-            progress.warn(f"{path.name}: the voxels reach {largest}, beyond 2^53; computing with them in floating point "
-                          "loses their last digits.")
+            progress.warn(f"{path.name}: the voxels reach {largest}, beyond 2^53; computing with them in floating "
+                          "point loses their last digits.")
 
 
 def write_image(image: sitk.Image, path: Path) -> Path:
@@ -190,8 +190,8 @@ def write_image(image: sitk.Image, path: Path) -> Path:
     if "complex" in image.GetPixelIDTypeAsString():
         raise FileError(f"{path}: complex voxels are not supported; take the magnitude first.", path=path)
     if kind.startswith(".nii") and np.abs(image.GetOrigin()).max() > FAR_MM:
-        raise FileError(f"{path}: NIfTI keeps positions in 32 bits, too few for an origin {max(image.GetOrigin()):.3g} mm "
-                        "away; write .nrrd or .mha.", path=path)
+        raise FileError(f"{path}: NIfTI keeps positions in 32 bits, too few for an origin {max(image.GetOrigin()):.3g} "
+                        "mm away; write .nrrd or .mha.", path=path)
     if kind == ".nhdr" and not path.name.isprintable():
         raise FileError(f"{path}: the name of a .nhdr file must be printable, it is written into the file.", path=path)
     with appearing(path) as place:
@@ -199,6 +199,6 @@ def write_image(image: sitk.Image, path: Path) -> Path:
             sitk.WriteImage(image, str(place), kind not in (".nii",))
         except RuntimeError as error:
             size = bytes_text(image.GetNumberOfPixels() * image.GetSizeOfPixelComponent())
-            raise FileError(f"{path}: the image ({Grid.of(image).describe()}, {image.GetPixelIDTypeAsString()}, {size}) "
-                            f"cannot be written: {reason(error)}", path=path) from error
+            raise FileError(f"{path}: the image ({Grid.of(image).describe()}, {image.GetPixelIDTypeAsString()}, "
+                            f"{size}) cannot be written: {reason(error)}", path=path) from error
     return path

@@ -79,7 +79,7 @@ def read_nifti_header(path: Path) -> ImageHeader:
     if extra > 1 and fields.intent not in VECTORS:
         warnings.append(f"{path.name}: a 5-D file without a vector intent; its {extra} values per voxel are taken "
                         "as components.")
-    axes = ("component", "space") if components > 1 else ("space",)
+    axes: tuple[str, ...] = ("component", "space") if components > 1 else ("space",)
     axes += ("frame",) * (frames > 1) + ("component",) * (extra > 1)
     data, offset = _data(path, fields)
     scaled = np.isfinite([fields.slope, fields.intercept]).all() and fields.slope != 0 and components == 1
@@ -107,15 +107,19 @@ def _parse(path: Path, start: bytes) -> _Fields:
 
     if length == 348:
         fields = _Fields(
-            1, order, start[344:348], get("8h", 40), get("8f", 76), get("h", 70)[0], get("h", 72)[0], get("h", 68)[0],
-            _whole(path, get("f", 108)[0]), *get("2f", 112), *get("2h", 252), get("6f", 256),
-            np.reshape(get("12f", 280), (3, 4)), start[123])
+            version=1, order=order, magic=start[344:348], dim=get("8h", 40), pixdim=get("8f", 76),
+            datatype=get("h", 70)[0], bitpix=get("h", 72)[0], intent=get("h", 68)[0],
+            offset=_whole(path, get("f", 108)[0]), slope=get("f", 112)[0], intercept=get("f", 116)[0],
+            qform_code=get("h", 252)[0], sform_code=get("h", 254)[0], quaternion=get("6f", 256),
+            sform=np.reshape(get("12f", 280), (3, 4)), units=start[123])
         expected: tuple[bytes, ...] = (b"n+1\0", b"ni1\0")
     else:
         fields = _Fields(
-            2, order, start[4:12], get("8q", 16), get("8d", 104), *get("2h", 12), get("i", 504)[0],
-            get("q", 168)[0], *get("2d", 176), *get("2i", 344), get("6d", 352),
-            np.reshape(get("12d", 400), (3, 4)), get("i", 500)[0] & 0xFF)
+            version=2, order=order, magic=start[4:12], dim=get("8q", 16), pixdim=get("8d", 104),
+            datatype=get("h", 12)[0], bitpix=get("h", 14)[0], intent=get("i", 504)[0],
+            offset=get("q", 168)[0], slope=get("d", 176)[0], intercept=get("d", 184)[0],
+            qform_code=get("i", 344)[0], sform_code=get("i", 348)[0], quaternion=get("6d", 352),
+            sform=np.reshape(get("12d", 400), (3, 4)), units=get("i", 500)[0] & 0xFF)
         expected = (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
     if fields.magic not in expected:
         raise FileError(f"{path}: the header has the magic {fields.magic!r} instead of {expected[0]!r}; it is damaged "
@@ -134,7 +138,8 @@ def _type(path: Path, fields: _Fields) -> tuple[np.dtype, int]:
     code = fields.datatype
     if code in REFUSED:
         advice = "; take the magnitude first" if "complex" in REFUSED[code] else ""
-        raise FileError(f"{path}: voxels of type {REFUSED[code]} (datatype {code}) are not supported{advice}.", path=path)
+        raise FileError(f"{path}: voxels of type {REFUSED[code]} (datatype {code}) are not supported{advice}.",
+                        path=path)
     if code not in TYPES and code not in COLOURS:
         raise FileError(f"{path}: the header has the unknown datatype {code}.", path=path)
     dtype = np.dtype(fields.order + TYPES.get(code, "u1"))
@@ -205,8 +210,8 @@ def _affine(
     if not (np.isfinite(pixdim).all() and (pixdim[:len(size)] > 0).all()):
         raise FileError(f"{path}: the voxel spacing is {_mm(pixdim)}; every spacing must be above 0.", path=path)
     if fields.qform_code <= 0:
-        warnings.append(f"{path.name}: the file does not say how the image lies in the patient (no qform and no sform); "
-                        "left and right cannot be trusted.")
+        warnings.append(f"{path.name}: the file does not say how the image lies in the patient (no qform and no "
+                        "sform); left and right cannot be trusted.")
     return qform, pixdim
 
 

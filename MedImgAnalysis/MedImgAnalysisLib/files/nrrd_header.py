@@ -213,12 +213,12 @@ def _grid(
     if len(origin) != longest or np.abs(rows[:, count:]).max(initial=0.0) > 1e-9:
         raise FileError(f"{path}: the space directions and the space origin do not fit each other; an image of {count} "
                         f"axes in a space of {longest} is not supported.", path=path)
-    space = fields.get("space", "").lower().removesuffix("-time").removesuffix("t" if fields.get("space", "").isupper()
-                                                                                 and len(fields["space"]) == 4 else "\0")
+    space = fields.get("space", "").lower().removesuffix("-time")
+    space = space[:3] if space in ("lpst", "rast", "last") else space
     signs = np.ones(count)
     if space in TO_LPS:
         signs = np.array(TO_LPS[space], float)[:count]
     elif count == 3 and "space directions" in fields and longest == 3:
-        warnings.append(f"{path.name}: the space {space or 'of the file'!r} is not tied to the patient; it was taken as "
-                        "left-posterior-superior.")
+        warnings.append(f"{path.name}: the space {space or 'of the file'!r} is not tied to the patient; it was taken "
+                        "as left-posterior-superior.")
     return lps_grid(path, size, (rows[:, :count] * signs).T, (origin[:count] * signs).tolist(), warnings)

@@ -53,7 +53,7 @@ def file_name(name: str, kind: str) -> str:
     return safe if ending(safe) in ENDINGS[kind] else safe + DEFAULT_ENDINGS[kind]
 
 
-def split_part(path: Path | str) -> tuple[Path, str | None]:
+def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """`folder#uid` and `file.seg.nrrd#Liver` to path and part; a file whose own name has a # stays whole."""
     text = os.fspath(path)
     if os.path.exists(text):
@@ -118,7 +118,7 @@ def _rename(beside: Path, path: Path) -> None:
 
 @contextmanager
 def _ascii_folder() -> Iterator[Path]:
-    places = [tempfile.gettempdir(), os.environ.get("ProgramData", ""), os.environ.get("PUBLIC", "")]
+    places = [tempfile.gettempdir(), os.environ.get("PROGRAMDATA", ""), os.environ.get("PUBLIC", "")]
     place = next((p for p in places if p and p.isascii() and os.path.isdir(p)), None)
     if place is None:
         raise FileError("There is no folder with an ASCII name for temporary files; set TEMP to one.")

@@ -165,7 +165,8 @@ def _from_json(path: Path, build: Any) -> Any:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{path}: this is no table or curves file: {type(error).__name__} {error}.", path=path) from error
+        why = f"{type(error).__name__} {error}"
+        raise FileError(f"{path}: this is no table or curves file: {why}.", path=path) from error
 
 
 def _number_json(value: Any) -> Any:
@@ -206,4 +207,5 @@ def _curves_from_json(content: dict[str, Any]) -> Curves:
         return np.array([math.nan if value is None else float(value) for value in values])
 
     series = tuple(Curve(c["name"], numbers(c["x"]), numbers(c["y"])) for c in content["series"])
-    return Curves(content["title"], content["x_title"], content["y_title"], series, content["x_unit"], content["y_unit"])
+    return Curves(content["title"], content["x_title"], content["y_title"], series,
+                  content["x_unit"], content["y_unit"])

@@ -75,8 +75,8 @@ def _check_text(path: Path, transform: sitk.Transform) -> None:
     for found, part in zip(counts, _parts(transform), strict=False):
         needed = len(part.GetParameters())
         if found != needed:
-            raise FileError(f"{path}: {part.GetName()} needs {needed} parameters, the file has {found}; it is cut short "
-                            "or damaged.", path=path)
+            raise FileError(f"{path}: {part.GetName()} needs {needed} parameters, the file has {found}; it is cut "
+                            "short or damaged.", path=path)
     if len(counts) != len(_parts(transform)):
         raise FileError(f"{path}: the file names {len(counts)} transforms, {len(_parts(transform))} could be read.",
                         path=path)
@@ -91,8 +91,8 @@ def _check_numbers(path: Path, transform: sitk.Transform, progress: Progress) ->
             matrix = np.reshape(part.GetMatrix(), (size, size))
             scale = max(float(np.abs(matrix).max()), 1e-300)
             if abs(float(np.linalg.det(matrix / scale))) < SINGULAR:
-                progress.warn(f"{path.name}: the matrix of {part.GetName()} is singular; the transform has no inverse and "
-                              "maps the volume onto a plane, a line or a point.")
+                progress.warn(f"{path.name}: the matrix of {part.GetName()} is singular; the transform has no inverse "
+                              "and maps the volume onto a plane, a line or a point.")
 
 
 def _read_field(path: Path, progress: Progress) -> sitk.Transform:

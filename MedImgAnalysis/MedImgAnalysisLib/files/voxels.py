@@ -25,6 +25,8 @@ from .header import ImageHeader, bytes_text
 from .memory import check_memory
 
 CHUNK = 4 << 20
+PIECE = 256 << 10
+"""Bytes that are decompressed at once: larger pieces cost more in fresh memory than they save in calls."""
 DEFLATE_LIMIT = 1032
 """Deflate cannot make more than this many bytes of one: a larger claim is a lie."""
 
@@ -62,8 +64,8 @@ def _check_size(header: ImageHeader, frames: int) -> None:
         start = header.file_offset or 0
         if start + header.bytes > stored:
             raise FileError(
-                f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels from byte {start} on, but the "
-                f"file has {bytes_text(stored)} in all; it is cut short or its sizes are wrong.", path=header.path)
+                f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels from byte {start} on, but "
+                f"the file has {bytes_text(stored)} in all; it is cut short or its sizes are wrong.", path=header.path)
     elif header.encoding == "gzip" and header.bytes > DEFLATE_LIMIT * stored:
         raise FileError(
             f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels; {bytes_text(stored)} of "
@@ -77,7 +79,8 @@ def _contiguous(header: ImageHeader, source: BinaryIO, wanted: range, progress: 
     _skip(header, source, wanted.start * header.frame_bytes)
     for number in wanted:
         image = _empty(header)
-        _fill(header, source, writable_bytes(image), progress.part(number / header.frames, (number + 1) / header.frames))
+        done = progress.part(number / header.frames, (number + 1) / header.frames)
+        _fill(header, source, writable_bytes(image), done)
         images.append(image)
     return images
 
@@ -127,8 +130,8 @@ def _fill(header: ImageHeader, source: BinaryIO, target: np.ndarray, progress: P
         got = source.readinto(memory[done:done + CHUNK])  # type: ignore[attr-defined]
         if not got:
             raise FileError(
-                f"{header.path}: the voxels stop after {bytes_text(done)} of {bytes_text(len(memory))}; the file is cut "
-                "short.", path=header.path)
+                f"{header.path}: the voxels stop after {bytes_text(done)} of {bytes_text(len(memory))}; the file is "
+                "cut short.", path=header.path)
         done += got
     if not header.dtype.isnative:
         target.view(header.dtype.newbyteorder("=")).byteswap(inplace=True)
@@ -154,7 +157,7 @@ def _voxel_bytes(header: ImageHeader) -> Iterator[BinaryIO]:
         if header.encoding == "gzip":
             source = io.BufferedReader(_Inflating(file), CHUNK)
         elif header.encoding == "bzip2":
-            source = bz2.open(file)
+            source = bz2.BZ2File(file)
         _skip(header, source, header.stream_offset)
         yield source
 
@@ -178,9 +181,9 @@ class _Inflating(io.RawIOBase):
                     return 0
                 self._inflate = zlib.decompressobj(47)
             else:
-                rest = self._inflate.unconsumed_tail or self._file.read(CHUNK // 4)
+                rest = self._inflate.unconsumed_tail or self._file.read(PIECE)
             # Output can be pending inside zlib although all input was consumed: ask before giving up.
-            made = self._inflate.decompress(rest, len(buffer))
+            made = self._inflate.decompress(rest, min(len(buffer), PIECE))
             if made:
                 buffer[:len(made)] = made
                 return len(made)
