@@ -132,6 +132,11 @@ class LayoutManager:
         private(widget).logic = logic
         return widget
 
+    def mrmlSliceLogics(self) -> object:
+        import slicer
+
+        return slicer.app.applicationLogic().GetSliceLogics()
+
     def resetThreeDViews(self) -> None:
         """There are no views."""
 

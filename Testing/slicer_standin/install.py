@@ -87,19 +87,18 @@ def _qt_name(name: str) -> object:
 
 
 def _record_requests(util: ModuleType) -> None:
-    """Functions of slicer.util that need views or time are recorded instead; wrong arguments stay errors."""
+    """Record what slicer.util shows in views, and do not wait for messages that close by themselves."""
+    set_layers, layers = util.setSliceViewerLayers, inspect.signature(util.setSliceViewerLayers)
+    message = inspect.signature(util.delayDisplay)
 
-    def replace(name: str, record: Callable[..., None]) -> None:
-        signature = inspect.signature(getattr(util, name))
+    def setSliceViewerLayers(*arguments: object, **keywords: object) -> None:
+        RECORD.slice_layers.append(dict(layers.bind(*arguments, **keywords).arguments))
+        set_layers(*arguments, **keywords)
 
-        def recorded(*arguments: object, **keywords: object) -> None:
-            bound = signature.bind(*arguments, **keywords)
-            record(bound.arguments)
+    def delayDisplay(*arguments: object, **keywords: object) -> None:
+        RECORD.messages.append(message.bind(*arguments, **keywords).arguments["message"])
 
-        setattr(util, name, recorded)
-
-    replace("setSliceViewerLayers", lambda given: RECORD.slice_layers.append(dict(given)))
-    replace("delayDisplay", lambda given: RECORD.messages.append(given["message"]))
+    util.setSliceViewerLayers, util.delayDisplay = setSliceViewerLayers, delayDisplay
 
 
 def _name_kits() -> None:

@@ -38,8 +38,8 @@ QProcessEnvironment QProgressBar QProgressDialog QPushButton QRadioButton QRect 
 QRegularExpressionMatch QRegularExpressionValidator QScreen QScrollArea QScrollBar QSettings QShortcut QSignalBlocker
 QSignalMapper QSize QSizePolicy QSlider QSortFilterProxyModel QSpacerItem QSpinBox QSplitter QStackedLayout
 QStackedWidget QStandardItem QStandardItemModel QStandardPaths QStatusBar QStringListModel QStyle QStyledItemDelegate
-QSvgWidget QTabBar QTabWidget QTableView QTableWidget QTableWidgetItem QTemporaryDir QTemporaryFile QTextBrowser QTextCodec
-QTextCursor QTextDocument QTextEdit QThread QTime QTimer QToolBar QToolBox QToolButton QToolTip QTreeView QTreeWidget
+QSvgWidget QTabBar QTabWidget QTableView QTableWidget QTableWidgetItem QTemporaryDir QTemporaryFile QTextBrowser
+QTextCodec QTextCursor QTextDocument QTextEdit QThread QTime QTimer QToolBar QToolBox QToolButton QToolTip QTreeView QTreeWidget
 QTreeWidgetItem QUiLoader QUrl QVBoxLayout QValidator QWidget QWidgetAction QWidgetItem
 """
 # base, namespace, constructor, enums, properties, signals, slots, invokables, decorators, methods, virtuals, statics

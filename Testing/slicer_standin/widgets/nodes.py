@@ -91,7 +91,9 @@ class NodeComboBox(SceneGiver):
         if value(self, "noneEnabled"):
             mine.combo.addItem(value(self, "noneDisplay"), "")
         for node_id in mine.ids:
-            mine.combo.addItem(mine.scene.GetNodeByID(node_id).GetName(), node_id)
+            node = mine.scene.GetNodeByID(node_id)
+            if node is not None:  # else it is just being removed and the list not rebuilt yet
+                mine.combo.addItem(node.GetName(), node_id)
         for kind in types if value(self, "addEnabled") else ():
             mine.combo.addItem("Create new " + self.nodeTypeLabel(kind), "+" + kind)
         label = self.nodeTypeLabel(types[0]) if len(types) == 1 else "node"
