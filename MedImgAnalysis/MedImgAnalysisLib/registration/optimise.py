@@ -12,7 +12,6 @@ from ..errors import InputError
 from ..progress import Progress
 from .pyramid import Level
 
-
 OUTSIDE = "outside"
 """`reason` of the error when too many samples leave the moving image."""
 
