@@ -13,6 +13,8 @@ from ..provenance import ATTRIBUTE
 from ..values import Labels, Segment
 from . import bridge, curves, segmentations
 
+INPUT = "MedImgAnalysis.Input."
+"""Role prefix of the references from a result to its inputs; unlike ids in a text they survive renumbering."""
 SEGMENT = "MedImgAnalysis.Segment."
 """Node attribute prefix: which run a segment comes from, and a digest that shows edits by hand."""
 
@@ -31,6 +33,7 @@ class Output:
     keeps_display: bool
     moving: Any
     fixed: Any
+    inputs: Mapping[str, Any]
     record: Mapping[str, Any]
 
 
@@ -118,6 +121,8 @@ def record_of(node: Any) -> dict[str, Any] | None:
 
 
 def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
+    for name, source in output.inputs.items():
+        node.SetNodeReferenceID(INPUT + name, source.GetID())
     record = dict(output.record)
     if segments:
         record["scene"] = {**record["scene"], "segments": dict(segments)}

@@ -111,9 +111,16 @@ class SceneRun:
         progress.check()
         return self.commit()
 
-    def default_name(self, output: str) -> str:
-        """How a new node for this output of the recipe is called, before a number makes it unique."""
-        return self._title(*self._maker(output))
+    def default_name(self, name: str) -> str:
+        """How a new node for this output is called, such as "T1 Gaussian smoothing"; a number may make it unique."""
+        step, role = self._maker(name)
+        operation = catalog.find(step.operation)
+        suffix = f" {role.replace('_', ' ')}" if len(operation.outputs()) > 1 else ""
+        moving, fixed = self._bound(step, "moving"), self._bound(step, "fixed")
+        if moving is not None and fixed is not None:
+            return f"{moving.title()} to {fixed.title()}{suffix}"
+        first = self._first(step)
+        return f"{first.title()} {operation.title}{suffix}" if first is not None else f"{operation.title}{suffix}"
 
     def _check_unchanged(self) -> None:
         for name, source in self.sources.items():
@@ -132,17 +139,30 @@ class SceneRun:
         warnings = [*self.warnings, *record["warnings"]]
         output = outputs.Output(
             role=role, kind=self.recipe.kinds()[name], value=value, target=self.targets.get(name),
-            title=self._title(step, role), like=self._like(name), parent=self.parent,
+            title=self.default_name(name), like=self._like(name), parent=self.parent,
             keeps_display=self._keeps(name) is not None,
             moving=self._bound_node(step, "moving"), fixed=self._bound_node(step, "fixed"),
+            inputs={key: source.node for key, source in self.sources.items()},
             record={**record, "warnings": warnings, "scene": self._scene_entry(name, role)},
         )
         return outputs.write(output, obsolete)
 
     def _scene_entry(self, name: str, role: str) -> dict[str, Any]:
         """What repeating the run in the scene needs beyond the record of the step."""
-        return {"output": name, "role": role, "world": self.world, "recipe": self.recipe.as_data(),
-                "inputs": {key: source.origin() for key, source in self.sources.items()}}
+        hashes = self._hashes()
+        inputs = {key: {**source.origin(), **hashes.get(key, {})} for key, source in self.sources.items()}
+        return {"output": name, "role": role, "world": self.world, "recipe": self.recipe.as_data(), "inputs": inputs}
+
+    def _hashes(self) -> dict[str, dict[str, str]]:
+        """SHA-256 of the inputs by name, as the steps have recorded them."""
+        assert self._result is not None
+        steps = {step.id: step for step in self.recipe.steps}
+        found: dict[str, dict[str, str]] = {}
+        for record in self._result.records:
+            for role, bound in steps[record["step"]].inputs.items():
+                if isinstance(bound, str) and bound in self.sources and role in record["inputs"]:
+                    found[bound] = {"sha256": record["inputs"][role]["sha256"]}
+        return found
 
     def _maker(self, name: str) -> tuple[Step, str]:
         """The step that makes a value, and the role it has there."""
@@ -189,15 +209,6 @@ class SceneRun:
     def _bound_node(self, step: Step, role: str) -> Any:
         source = self._bound(step, role)
         return source.node if source is not None else None
-
-    def _title(self, step: Step, role: str) -> str:
-        operation = catalog.find(step.operation)
-        suffix = f" {role.replace('_', ' ')}" if len(operation.outputs()) > 1 else ""
-        moving, fixed = self._bound(step, "moving"), self._bound(step, "fixed")
-        if moving is not None and fixed is not None:
-            return f"{moving.title()} to {fixed.title()}{suffix}"
-        first = self._first(step)
-        return f"{first.title()} {operation.title}{suffix}" if first is not None else f"{operation.title}{suffix}"
 
 
 def run_in_scene(

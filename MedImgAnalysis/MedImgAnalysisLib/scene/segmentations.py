@@ -34,7 +34,8 @@ def labels_of(node: Any, segment: str | None = None, *, world: bool = True, prog
     """The segments of a segmentation node, or one of them, on its reference grid.
 
     The grid is the reference geometry of the node, extended where segments reach beyond it, so that
-    no voxel is lost. A layer on another lattice (oversampled) is resampled with the nearest
+    no voxel is lost. Where all segments that are wanted are on one other lattice (oversampled), the
+    grid is on that. Layers on different lattices are resampled to the reference with the nearest
     neighbour, which is said through `progress`.
 
     Parameters
@@ -186,6 +187,10 @@ def _image(image: Any) -> sitk.Image:
 
 def _common_grid(node: Any, segmentation: Any, images: list[sitk.Image | None], used: Mapping[int, set[int]]) -> Grid:
     grid = reference_grid(segmentation)
+    lattices = [Grid.of(image) for image in images if image is not None]
+    if grid is not None and lattices and not _one_lattice(lattices[0], grid):
+        if all(_one_lattice(other, lattices[0]) for other in lattices):
+            grid = union_grid(lattices[0], grid)
     for number, image in enumerate(images):
         if image is None:
             continue
@@ -247,7 +252,13 @@ def _in_world(labels: Labels, node: Any, progress: Progress) -> Labels:
 
 
 def tags_of(segment: Any) -> dict[str, str]:
-    """The tags of a vtkSegment, terminology among them.
+    """The tags of a vtkSegment, with its terminology unless it is the one of segments of which nothing is known."""
+    tags = all_tags_of(segment)
+    return {key: value for key, value in tags.items() if key != TERMINOLOGY or UNNAMED not in value}
+
+
+def all_tags_of(segment: Any) -> dict[str, str]:
+    """All tags of a vtkSegment.
 
     The wrapped class lists no tag names, but prints them; each is then asked for by name.
     """
@@ -260,8 +271,7 @@ def tags_of(segment: Any) -> dict[str, str]:
             if segment.HasTag(text[:end]):
                 value = vtk.reference("")
                 segment.GetTag(text[:end], value)
-                if text[:end] != TERMINOLOGY or UNNAMED not in str(value):
-                    tags[text[:end]] = str(value)
+                tags[text[:end]] = str(value)
                 break
     return tags
 
@@ -309,9 +319,6 @@ def put_labels(labels: Labels, node: Any, ids: Mapping[str, str] | None = None) 
 
 def _replace(node: Any, identity: str, mask: sitk.Image) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    others = node.GetSegmentation().GetSegmentIDsSharingBinaryLabelmapRepresentation(identity, False)
-    if others:
-        node.GetSegmentation().SeparateSegmentLabelmap(identity)
     image = _oriented(mask)
     if not logic.SetBinaryLabelmapToSegment(image, node, identity, logic.MODE_REPLACE, image.GetExtent(), False, []):
         raise InputError(f"The segment {identity!r} of {frames.identifier(node)} could not be replaced.")

@@ -37,7 +37,12 @@ class Source:
         return cls(name, kind, node, segment or None)
 
     def value(self, world: bool, progress: Progress) -> Any:
-        """The value in world or node coordinates."""
+        """The value in world or node coordinates; a warning says so when it is one frame of a sequence."""
+        sequences = getattr(slicer.modules, "sequences", None)
+        browser = sequences.logic().GetFirstBrowserNodeForProxyNode(self.node) if sequences is not None else None
+        if browser is not None:
+            progress.warn(f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its current "
+                          f"frame ({browser.GetSelectedItemNumber() + 1}) is used.")
         return bridge.value_of(self.node, self.kind, self.segment, world=world, progress=progress)
 
     def origin(self) -> dict[str, Any]:

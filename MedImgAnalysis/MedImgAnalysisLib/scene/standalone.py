@@ -71,7 +71,7 @@ _state: _State | None = None
 def inside_slicer() -> bool:
     """Whether this Python is that of the Slicer application."""
     slicer = sys.modules.get("slicer")
-    return slicer is not None and hasattr(slicer, "app") and hasattr(slicer, "mrmlScene")
+    return _state is None and slicer is not None and hasattr(slicer, "app") and hasattr(slicer, "mrmlScene")
 
 
 def running() -> bool:
@@ -151,6 +151,7 @@ def clear() -> None:
     import slicer
 
     slicer.mrmlScene.Clear(0)
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made anew, as in Slicer
 
 
 def save_mrb(path: str | Path) -> Path:

@@ -1,0 +1,123 @@
+"""Recomputes what a node holds from the inputs in the scene and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import SimpleITK as sitk
+import slicer
+
+from ..compare import Difference, differences
+from ..errors import InputError
+from ..geometry import Grid
+from ..progress import SILENT, Progress
+from ..provenance import fingerprint, software
+from ..recipe import Recipe
+from ..resampling import on_grid
+from ..values import Labels
+from . import bridge, frames, outputs, segmentations, volumes
+from .sources import Source
+
+POSITION_TOLERANCE = 1e-9
+"""Relative to the size of the image; a matrix in a node has other digits than the angles it came from."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What came of verifying a node: `differences` is empty when the recomputed result is the same."""
+
+    name: str
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether the node holds what the recorded run gives."""
+        return not self.differences
+
+
+def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
+    """Repeat the run that is recorded on a node, and compare its result with what the node holds now.
+
+    Compared exactly where every operation of the run repeats its bits, else within the tolerance
+    that the operations state. Inputs that are not what they were are differences as well.
+
+    Raises `InputError` when the node has no record of a run in a scene, or an input is gone.
+    """
+    record = outputs.record_of(node)
+    entry = (record or {}).get("scene")
+    if record is None or not isinstance(entry, dict):
+        raise InputError(f"{frames.identifier(node)} has no record of a run in this scene.", node=node.GetID())
+    recipe = Recipe.from_data(entry["recipe"])
+    sources = {name: _source(node, recipe, name, found) for name, found in entry["inputs"].items()}
+    world = bool(entry["world"])
+    found: list[Difference] = []
+    values: dict[str, Any] = {}
+    for name, source in sources.items():
+        values[name] = source.value(world, progress)
+        recorded = entry["inputs"][name].get("sha256")
+        if recorded and recorded != fingerprint(values[name]):
+            found.append(Difference(f"input {source.node.GetName()}", f"SHA-256 {recorded[:12]}",
+                                    f"SHA-256 {fingerprint(values[name])[:12]}"))
+    if not found:
+        result = recipe.run(values, progress=progress).outputs[entry["output"]]
+        parents = [frames.parent_of(source.node) for source in sources.values()]
+        kind = recipe.kinds()[entry["output"]]
+        found += _compare(node, kind, result, entry, None if world else parents[0], _tolerance(recipe), values)
+    return Verified(str(node.GetName()), tuple(found), tuple(_notes(record)))
+
+
+def _source(node: Any, recipe: Recipe, name: str, entry: Mapping[str, Any]) -> Source:
+    """The input by the reference of the node, which survives a change of ids, else by its id."""
+    found = node.GetNodeReference(outputs.INPUT + name) or slicer.mrmlScene.GetNodeByID(entry.get("id", ""))
+    if found is None:
+        raise InputError(f"The input {entry.get('name', name)!r} of {frames.identifier(node)} is not in the scene "
+                         "any more.", node=node.GetID())
+    return Source.of(name, recipe.inputs[name], (found, entry.get("segment")))
+
+
+def _compare(node: Any, kind: str, result: Any, entry: Mapping[str, Any], parent: Any, tolerance: float,
+             values: Mapping[str, Any]) -> list[Difference]:
+    name = str(node.GetName())
+    if kind in ("labels", "mask"):
+        labels = result if kind == "labels" else bridge.mask_labels(result, name)
+        return _segments(node, segmentations.between(labels, parent, node), entry.get("segments", {}), tolerance)
+    held = bridge.value_of(node, kind, world=False)
+    if kind == "image":
+        return list(differences(name, held, volumes.stored(result), tolerance))
+    if kind == "transform":
+        images = [value for value in values.values() if isinstance(value, sitk.Image)]
+        points = Grid.of(images[0]).corners if images else None
+        return list(differences(name, held, result, max(tolerance, POSITION_TOLERANCE), points))
+    return list(differences(name, held, result, tolerance))
+
+
+def _segments(node: Any, expected: Labels, ids: Mapping[str, str], tolerance: float) -> list[Difference]:
+    """The segments of this run on the grid of the run; the node may have others and a larger grid."""
+    found: list[Difference] = []
+    for segment in expected.segments:
+        identity = ids.get(segment.id, segment.id)
+        if node.GetSegmentation().GetSegment(identity) is None:
+            found.append(Difference(f"{node.GetName()} segment {segment.name}", "deleted", "a segment"))
+            continue
+        held = segmentations.mask_of(node, identity, world=False)
+        here = expected.mask(segment)
+        if here.GetDimension() == 2:
+            here = sitk.JoinSeries(here)
+        held = on_grid(held, Grid.of(here), labels=True)
+        old, new = (Labels.from_masks([(segment.name, mask)]) for mask in (held, here))
+        found += differences(str(node.GetName()), old, new, tolerance)
+    return found
+
+
+def _tolerance(recipe: Recipe) -> float:
+    operations = [step.build() for step in recipe.steps if step.enabled]
+    return max((0.0 if operation.exact else operation.tolerance for operation in operations), default=0.0)
+
+
+def _notes(record: Mapping[str, Any]) -> list[str]:
+    now = software()
+    return [f"{name} was {version}, now it is {now[name]}." for name, version in record.get("software", {}).items()
+            if name in now and now[name] != version]
