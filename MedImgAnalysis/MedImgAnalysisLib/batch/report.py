@@ -91,7 +91,8 @@ def _provenance(recipe: Recipe, cases: Iterable[CaseResult]) -> str:
         if not step.enabled:
             continue
         operation = step.build()
-        settings = ", ".join(f"{name} = {value}" for name, value in operation.values().items()) or "no parameters"
+        values = {name: "not set" if value is None else value for name, value in operation.values().items()}
+        settings = ", ".join(f"{name} = {value}" for name, value in values.items()) or "no parameters"
         flow = f"{_bound(step.inputs)} → {_bound(step.outputs)}"
         steps.append(
             f"<dt>{escape(step.id)}</dt><dd><b>{escape(catalog.find(step.operation).title)}</b> "

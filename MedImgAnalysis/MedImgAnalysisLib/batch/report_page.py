@@ -48,8 +48,8 @@ th button::after { content: " \\2195"; color: var(--soft); opacity: .45; }
 th[aria-sort=ascending] button::after { content: " \\2191"; opacity: 1; }
 th[aria-sort=descending] button::after { content: " \\2193"; opacity: 1; }
 .unit { color: var(--soft); font-weight: 400; }
-.pictures { display: flex; gap: .4rem; }
-.pictures img { height: 110px; border-radius: 4px; display: block; background: #000; }
+.pictures { display: grid; grid-template-columns: repeat(3, max-content); gap: .4rem; }
+.pictures img { max-height: 170px; border-radius: 4px; display: block; background: #000; }
 a { color: var(--accent); }
 input[type=search] { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
   border-radius: 6px; padding: .35rem .7rem; width: 20rem; max-width: 100%; margin: 0 0 .5rem .4rem; }

@@ -17,6 +17,7 @@ PICTURE_BYTES = 16 << 20
 """Pictures beyond this size are links only, so that a large cohort still opens."""
 
 PICTURES_PER_CASE = 6
+PICTURES = "Pictures"
 
 
 def numbers(cases: Sequence[CaseResult], columns: Sequence[ResultColumn]) -> str:
@@ -79,7 +80,7 @@ def case_table(
     numeric = {c.key for c in shown if all(isinstance(v.get(c.key), (int, float, type(None))) for v in values)}
     pictures = _Pictures(folder)
     images = [pictures.of(case) for case in cases]
-    fixed = ["Case", "Status", *(["Pictures"] if any(images) else []), *carried]
+    fixed = ["Case", "Status", *([PICTURES] if any(images) else []), *carried]
     groups = [(name, list(members)) for name, members in groupby(shown, key=lambda c: c.group)]
     top = f'<th class="first"></th><th colspan="{len(fixed) - 1}"></th>' + "".join(
         f'<th class="edge" colspan="{len(members)}">{escape(name)}</th>' for name, members in groups
@@ -128,6 +129,8 @@ def _css(column: ResultColumn, numeric: set[str], edges: set[str]) -> str:
 
 
 def _head(number: int, inner: str, css: str, title: str = "") -> str:
+    if inner == PICTURES:
+        return f"<th>{inner}</th>"
     return (
         f'<th class="{css}" data-column="{number}" title="{escape(title)}" scope="col">'
         f'<button type="button">{inner}</button></th>'

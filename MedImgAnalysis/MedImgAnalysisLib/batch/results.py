@@ -17,6 +17,9 @@ from .plain import dumps, write_text
 ROW_NAMES = ("segment", "label", "region", "structure", "pair", "landmark", "name")
 """Table columns whose text tells rows apart; it becomes part of the name of a result."""
 
+NOT_RUN = "not run"
+NOT_CHECKED = "not checked"
+
 OWN = ("id", "status", "error", "warnings")
 
 
@@ -43,11 +46,11 @@ class ResultColumn:
 
 @dataclass
 class CaseResult:
-    """What became of a case. `state` is done, failed or `not run`."""
+    """What became of a case. `state` is done, failed, `not run`, or `not checked` (there is a result from before)."""
 
     id: str
     carried: Mapping[str, str] = field(default_factory=dict)
-    state: str = "not run"
+    state: str = NOT_RUN
     error: Mapping[str, Any] | None = None
     record: Mapping[str, Any] | None = None
 

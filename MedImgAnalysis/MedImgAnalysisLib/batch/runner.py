@@ -16,7 +16,7 @@ from .cohort import Case, Cohort
 from .folder import clean, record_of
 from .journal import Journal, Lock
 from .plain import read_json, write_text
-from .results import CaseResult, write
+from .results import NOT_CHECKED, NOT_RUN, CaseResult, write
 from .workers import core_count, run_tasks
 
 RESULTS = ("results.csv", "results.json", "report.html")
@@ -113,9 +113,10 @@ def run_batch(
         try:
             run_tasks(tasks, count, max(1, core_count() // count), run.on_answer, progress)
         finally:
+            run.look_at_others(recipe_key(recipe))
             written = write(out, recipe, run.cases, cohort.carried)
             journal.write("batch ended", **run.counts())
-    return BatchResult(tuple(run.cases), tuple(run.kept), run.recomputed, written)
+    return BatchResult(tuple(run.cases), tuple(c.id for c in run.cases if c.id in run.kept), run.recomputed, written)
 
 
 def _task(recipe: Recipe, case: Case, out: Path, restart: bool, extras: Extras) -> dict[str, Any]:
@@ -149,7 +150,7 @@ class _Run:
         on_event: Callable[[str, str, dict[str, Any]], None] | None,
     ) -> None:
         self.cases = [CaseResult(case.id, case.carried) for case in cases]
-        self.kept: list[str] = []
+        self.kept: set[str] = set()
         self.recomputed: dict[str, str] = {}
         self._by_id = {case.id: case for case in self.cases}
         self._fractions: dict[str, float] = {}
@@ -168,16 +169,24 @@ class _Run:
         elif kind in ("done", "kept"):
             case.state, case.record = "done", record_of(self._out / case.id)
             if kind == "kept":
-                self.kept.append(case.id)
+                self.kept.add(case.id)
             elif content.get("reason"):
                 self.recomputed[case.id] = content["reason"]
-        data = content if isinstance(content, dict) else {"text": content} if kind == "warning" else {}
+        data = content if isinstance(content, dict) else {{"warning": "text", "started": "process"}.get(kind, kind): content}
         self._journal.write(kind, case=case.id, **data)
         if self._on_event is not None:
             self._on_event(kind, case.id, data)
         if kind in ("failed", "done", "kept"):
             self._fractions[case.id] = 1.0
             self._report()
+
+    def look_at_others(self, key: str) -> None:
+        """Cases that were not reached may have a result from before; it is shown, but its inputs were not looked at."""
+        for case in self.cases:
+            if case.state == NOT_RUN:
+                record = record_of(self._out / case.id)
+                if record is not None and record.get("recipe_sha256") == key:
+                    case.state, case.record = NOT_CHECKED, record
 
     def counts(self) -> dict[str, int]:
         """Cases by what became of them."""
@@ -186,7 +195,7 @@ class _Run:
             "done": states.count("done"),
             "kept": len(self.kept),
             "failed": states.count("failed"),
-            "not_run": states.count("not run"),
+            "not_run": states.count(NOT_RUN) + states.count(NOT_CHECKED),
         }
 
     def _report(self) -> None:

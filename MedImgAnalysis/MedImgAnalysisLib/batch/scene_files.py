@@ -10,7 +10,7 @@ from typing import Any
 from .. import provenance
 from ..errors import MedImgError
 from ..progress import Progress
-from ..recipe import Recipe, RecipeResult
+from ..recipe import Recipe, RecipeResult, Step
 from .plain import plain
 
 PICTURES = "snapshots"
@@ -98,22 +98,27 @@ def scenes_to_show(recipe: Recipe, names: Mapping[str, Any]) -> list[tuple[str, 
     Each segmentation on its image, each registered image on the fixed one, every other image alone.
     """
     kinds = recipe.kinds()
+    makers = {target: step for step in recipe.steps if step.enabled for target in step.outputs.values()}
+
+    def ground(name: str) -> str | None:
+        """The image in the scene on which a result lies, going back to what it was made of."""
+        if kinds[name] == "image" and name in names:
+            return name
+        return under(makers[name]) if name in makers else None
+
+    def under(step: Step) -> str | None:
+        bound = {role: name for role, name in step.inputs.items() if isinstance(name, str)}
+        ordered = sorted(bound, key=lambda role: (role != "fixed", kinds[bound[role]] != "image"))
+        sources = [bound[role] for role in ordered if kinds[bound[role]] in ("image", "mask", "labels")]
+        return next((image for image in map(ground, sources) if image is not None), None)
+
     found: list[tuple[str, dict[str, str]]] = []
-    for step in (step for step in recipe.steps if step.enabled):
-        images = [
-            name
-            for role, name in step.inputs.items()
-            if isinstance(name, str) and kinds[name] == "image" and name in names
-        ]
-        for target in (target for target in step.outputs.values() if target in names and target in recipe.outputs):
-            if kinds[target] in ("labels", "mask") and images:
-                found.append((target, {"background": images[0], "segmentation": target}))
-            elif kinds[target] == "image" and len(images) > 1:
-                found.append((target, {"background": images[0], "foreground": target}))
+    for name in recipe.outputs:
+        image = under(makers[name]) if name in names else None
+        if kinds[name] in ("labels", "mask") and image is not None:
+            found.append((name, {"background": image, "segmentation": name}))
+        elif kinds[name] == "image" and image is not None and "fixed" in makers[name].inputs:
+            found.append((name, {"background": image, "foreground": name}))
     shown = {name for _, roles in found for name in roles.values()}
-    found += [
-        (name, {"background": name})
-        for name in recipe.outputs
-        if kinds[name] == "image" and name in names and name not in shown
-    ]
-    return found
+    alone = [name for name in recipe.outputs if kinds[name] == "image" and name in names and name not in shown]
+    return found + [(name, {"background": name}) for name in alone]

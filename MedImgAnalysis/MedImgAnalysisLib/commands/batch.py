@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .. import __version__
+from ..errors import Cancelled
 from ..recipe import Recipe
 from .arguments import common, count
 from .terminal import Terminal
@@ -45,7 +48,7 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
     recipe = Recipe.load(options.recipe)
     cohort = cohorts.load(options.cohort, recipe)
     events = _Events(terminal)
-    with terminal.working(recipe.name or "Batch") as progress:
+    with terminal.working(recipe.name or "Batch") as progress, _cancelled_says_how_to_go_on():
         result = run_batch(
             recipe,
             cohort,
@@ -77,6 +80,14 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
     failed = f", {len(result.failed)} failed" if result.failed else ""
     terminal.note(f"{len(done)} of {len(result.cases)} cases done{kept}{failed}. {result.files['report']}")
     return 1 if result.failed else 0
+
+
+@contextmanager
+def _cancelled_says_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except Cancelled:
+        raise Cancelled("Cancelled; finished cases are kept and the same command goes on with the others.") from None
 
 
 class _Events:

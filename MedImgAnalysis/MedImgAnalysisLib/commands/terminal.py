@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,8 @@ from typing import Any
 from ..batch.plain import dumps
 from ..errors import MedImgError
 from ..progress import Progress
+
+CANCELLED = 130
 
 
 class Terminal:
@@ -118,7 +121,8 @@ def stopped_by_signals(progress: Progress) -> Iterator[None]:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if progress.cancelled:
-            raise KeyboardInterrupt
+            # Without the clean-up of the interpreter, which would wait for threads that do not listen.
+            os._exit(CANCELLED)
         progress.cancel()
 
     before = {}
