@@ -44,25 +44,41 @@ def ramp(size: tuple[int, int, int] = (9, 7, 5), kind: Any = np.float32) -> sitk
 def box(size: tuple[int, int, int], low: tuple[int, int, int], high: tuple[int, int, int]) -> sitk.Image:
     """A uint8 mask that is 1 from `low` to below `high` (i, j, k)."""
     array = np.zeros(size[::-1], np.uint8)
-    array[low[2]:high[2], low[1]:high[1], low[0]:high[0]] = 1
+    array[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = 1
     return oblique_grid(sitk.GetImageFromArray(array))
 
 
 def overlapping() -> Labels:
     """Three segments of which the first two overlap, with ids, colours, tags and one that is empty."""
     size = (12, 10, 8)
-    made = Labels.from_masks([("Tumour", box(size, (1, 1, 1), (6, 6, 6))), ("Œdème", box(size, (4, 4, 4), (10, 9, 7))),
-                              ("Nothing", box(size, (0, 0, 0), (0, 0, 0)))])
+    made = Labels.from_masks(
+        [
+            ("Tumour", box(size, (1, 1, 1), (6, 6, 6))),
+            ("Œdème", box(size, (4, 4, 4), (10, 9, 7))),
+            ("Nothing", box(size, (0, 0, 0), (0, 0, 0))),
+        ]
+    )
     tags = {"TerminologyEntry": "List~SCT^49755003^Morphologic~SCT^4147007^Mass~^^~Anatomic~^^~^^", "Rater": "A: 1"}
     first, second, third = made.segments
-    return Labels(made.layers, (Segment("tumour", first.name, (1.0, 0.5, 0.25), first.layer, first.value, tags),
-                                Segment("oedema", second.name, (0.0, 0.25, 1.0), second.layer, second.value),
-                                Segment("nothing", third.name, (0.5, 0.5, 0.5), third.layer, third.value)))
+    return Labels(
+        made.layers,
+        (
+            Segment("tumour", first.name, (1.0, 0.5, 0.25), first.layer, first.value, tags),
+            Segment("oedema", second.name, (0.0, 0.25, 1.0), second.layer, second.value),
+            Segment("nothing", third.name, (0.5, 0.5, 0.5), third.layer, third.value),
+        ),
+    )
 
 
 def same_voxels(a: sitk.Image, b: sitk.Image) -> bool:
     """Whether two images have the same type, grid (to 1e-9 mm) and voxels."""
-    geometry = ((*a.GetSpacing(), *a.GetOrigin(), *a.GetDirection()), (*b.GetSpacing(), *b.GetOrigin(), *b.GetDirection()))
-    return (a.GetPixelIDValue() == b.GetPixelIDValue() and a.GetSize() == b.GetSize()
-            and np.allclose(*geometry, rtol=0, atol=1e-9)
-            and np.array_equal(sitk.GetArrayFromImage(a), sitk.GetArrayFromImage(b)))
+    geometry = (
+        (*a.GetSpacing(), *a.GetOrigin(), *a.GetDirection()),
+        (*b.GetSpacing(), *b.GetOrigin(), *b.GetDirection()),
+    )
+    return (
+        a.GetPixelIDValue() == b.GetPixelIDValue()
+        and a.GetSize() == b.GetSize()
+        and np.allclose(*geometry, rtol=0, atol=1e-9)
+        and np.array_equal(sitk.GetArrayFromImage(a), sitk.GetArrayFromImage(b))
+    )

@@ -83,14 +83,14 @@ def test_voxels_beyond_the_reference_geometry_are_not_lost():
         assert int(voxels(back, identity).sum()) == int(voxels(labels, identity).sum())
 
 
-def half_a_voxel_off(grid: Grid) -> Grid:
-    return Grid(grid.size, grid.spacing, tuple(grid.to_physical(np.array([[0.5, 0, 0]]))[0]), grid.direction)
+def off_the_lattice(grid: Grid) -> Grid:
+    return Grid(grid.size, grid.spacing, tuple(grid.to_physical(np.array([[0.3, 0, 0]]))[0]), grid.direction)
 
 
 def test_segments_on_a_lattice_of_their_own_stay_as_they_are():
     labels = overlapping()
     node = bridge.add_node(labels, "Seg", kind="labels")
-    segmentations.set_reference(node.GetSegmentation(), half_a_voxel_off(labels.grid))
+    segmentations.set_reference(node.GetSegmentation(), off_the_lattice(labels.grid))
     said: list[str] = []
     back = bridge.value_of(node, "labels", progress=Progress(on_warning=said.append))
     assert said == []
@@ -102,7 +102,7 @@ def test_segments_on_a_lattice_of_their_own_stay_as_they_are():
 def test_layers_on_different_lattices_are_resampled_and_said_so():
     labels = overlapping()
     node = bridge.add_node(labels, "Seg", kind="labels")
-    other = half_a_voxel_off(labels.grid).put_on(sitk.Image(labels.mask("tumour")))
+    other = off_the_lattice(labels.grid).put_on(sitk.Image(labels.mask("tumour")))
     segmentations.put_labels(Labels((other,), (Segment("off", "Off", (1, 1, 1)),)), node)
     said: list[str] = []
     back = bridge.value_of(node, "labels", progress=Progress(on_warning=said.append))
@@ -227,8 +227,13 @@ def test_adding_a_segment_that_overlaps_leaves_the_others_alone():
 @pytest.mark.parametrize("new", [((0, 0, 0), (12, 10, 8)), ((2, 2, 2), (3, 3, 3)), ((9, 8, 6), (11, 10, 8))])
 def test_replacing_a_segment_of_a_shared_layer_leaves_its_neighbours_alone(new):
     size = (12, 10, 8)
-    labels = Labels.from_masks([("A", box(size, (0, 0, 0), (5, 5, 5))), ("B", box(size, (6, 6, 6), (9, 9, 8))),
-                                ("C", box(size, (10, 0, 0), (12, 3, 3)))])
+    labels = Labels.from_masks(
+        [
+            ("A", box(size, (0, 0, 0), (5, 5, 5))),
+            ("B", box(size, (6, 6, 6), (9, 9, 8))),
+            ("C", box(size, (10, 0, 0), (12, 3, 3))),
+        ]
+    )
     node = bridge.add_node(labels, "Seg", kind="labels")
     assert node.GetSegmentation().GetNumberOfLayers() == 1
     ids = [s.id for s in labels.segments]

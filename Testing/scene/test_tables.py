@@ -20,10 +20,27 @@ COLUMNS = (
     Column("holes", "Holes", "", "", int),
     Column("status", "Status", "", "Why a number is missing.", str),
 )
-TABLE = Measurements(COLUMNS, (
-    {"segment": "liver", "dice": 1 / 3, "volume_ml": 1234.56789012345, "voxels": 2**40, "holes": None, "status": ""},
-    {"segment": 'a "b", c\t|', "dice": math.nan, "volume_ml": 1e-300, "voxels": 0, "holes": 2, "status": "both are empty"},
-))
+TABLE = Measurements(
+    COLUMNS,
+    (
+        {
+            "segment": "liver",
+            "dice": 1 / 3,
+            "volume_ml": 1234.56789012345,
+            "voxels": 2**40,
+            "holes": None,
+            "status": "",
+        },
+        {
+            "segment": 'a "b", c\t|',
+            "dice": math.nan,
+            "volume_ml": 1e-300,
+            "voxels": 0,
+            "holes": 2,
+            "status": "both are empty",
+        },
+    ),
+)
 
 
 def test_a_table_comes_back_with_every_digit_type_title_and_unit():
@@ -35,8 +52,14 @@ def test_a_table_comes_back_with_every_digit_type_title_and_unit():
 def test_columns_are_typed_in_the_node():
     table = bridge.add_node(TABLE, "T", kind="table").GetTable()
     kinds = [table.GetColumn(n).GetClassName() for n in range(table.GetNumberOfColumns())]
-    assert kinds == ["vtkStringArray", "vtkDoubleArray", "vtkDoubleArray", "vtkLongLongArray", "vtkDoubleArray",
-                     "vtkStringArray"]
+    assert kinds == [
+        "vtkStringArray",
+        "vtkDoubleArray",
+        "vtkDoubleArray",
+        "vtkLongLongArray",
+        "vtkDoubleArray",
+        "vtkStringArray",
+    ]
     assert math.isnan(table.GetColumnByName("dice").GetValue(1))
 
 
@@ -152,9 +175,16 @@ def test_a_locked_point_list_is_not_overwritten():
         bridge.put_value(POINTS, node, "landmarks")
 
 
-CURVES = Curves("Convergence", "Iteration", "Metric", (
-    Curve("Level 1", np.arange(4.0), np.array([3.0, 2.0, 1.5, 1.25])), Curve("Level 1", np.arange(2.0), np.array([1.0, 0.5])),
-), y_unit="bit")
+CURVES = Curves(
+    "Convergence",
+    "Iteration",
+    "Metric",
+    (
+        Curve("Level 1", np.arange(4.0), np.array([3.0, 2.0, 1.5, 1.25])),
+        Curve("Level 1", np.arange(2.0), np.array([1.0, 0.5])),
+    ),
+    y_unit="bit",
+)
 
 
 def test_curves_come_back_from_their_chart():

@@ -39,8 +39,17 @@ def linear_ones() -> list[sitk.Transform]:
     affine = sitk.AffineTransform(3)
     affine.SetCenter((1, 2, 3))
     affine.Shear(0, 1, 0.3)
-    return [euler, versor, similarity, affine, sitk.TranslationTransform(3, (1, 2, 3)), sitk.ScaleTransform(3, (1, 2, 3)),
-            sitk.CompositeTransform([euler, affine]), sitk.Transform(3, sitk.sitkIdentity), sitk.Transform(affine)]
+    return [
+        euler,
+        versor,
+        similarity,
+        affine,
+        sitk.TranslationTransform(3, (1, 2, 3)),
+        sitk.ScaleTransform(3, (1, 2, 3)),
+        sitk.CompositeTransform([euler, affine]),
+        sitk.Transform(3, sitk.sitkIdentity),
+        sitk.Transform(affine),
+    ]
 
 
 def spline() -> sitk.BSplineTransform:
@@ -187,7 +196,9 @@ def test_a_matrix_replaces_a_spline_in_a_general_node(scene):
 
 def test_a_spline_is_not_put_into_a_linear_node():
     node = add_transform(np.eye(4), "Rigid")
-    with pytest.raises(InputError, match="'Rigid' is a LinearTransform node; this result needs a BSplineTransform node"):
+    with pytest.raises(
+        InputError, match="'Rigid' is a LinearTransform node; this result needs a BSplineTransform node"
+    ):
         transforms.put_transform(spline(), node)
     assert node.IsLinear()
 
@@ -236,7 +247,9 @@ def test_a_file_written_by_slicer_reads_as_the_same_transform(tmp_path, make):
     storage.SetFileName(str(tmp_path / "t.h5"))
     assert storage.WriteData(node)
     points = INSIDE if make is spline else field_points()
-    assert np.allclose(through(sitk.ReadTransform(str(tmp_path / "t.h5")), points), through(transform, points), atol=1e-6)
+    assert np.allclose(
+        through(sitk.ReadTransform(str(tmp_path / "t.h5")), points), through(transform, points), atol=1e-6
+    )
 
 
 def test_linear_matrix_tells_linear_from_bending():

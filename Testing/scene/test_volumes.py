@@ -78,7 +78,9 @@ def test_left_handed_grids_keep_voxel_order_and_place():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.tuples(*[st.floats(-3.1, 3.1)] * 3), st.tuples(*[st.floats(0.05, 9)] * 3), st.tuples(*[st.floats(-900, 900)] * 3))
+@given(
+    st.tuples(*[st.floats(-3.1, 3.1)] * 3), st.tuples(*[st.floats(0.05, 9)] * 3), st.tuples(*[st.floats(-900, 900)] * 3)
+)
 def test_any_orthogonal_grid_survives_the_round_trip(angles, spacing, origin):
     rotation = sitk.Euler3DTransform()
     rotation.SetRotation(*angles)
@@ -115,10 +117,18 @@ def test_a_2d_image_under_a_tilting_transform_is_a_slice_in_space():
     assert bridge.value_of(node, "image", world=False).GetDimension() == 2
 
 
-@pytest.mark.parametrize(("kind", "top", "expected"), [
-    (np.int64, 2**31 - 1, np.int32), (np.int64, 2**31, np.uint32), (np.int64, 2**40, np.float64),
-    (np.uint64, 2**32 - 1, np.uint32), (np.uint64, 2**50, np.float64), (bool, 1, np.uint8), (np.float16, 7, np.float32),
-])
+@pytest.mark.parametrize(
+    ("kind", "top", "expected"),
+    [
+        (np.int64, 2**31 - 1, np.int32),
+        (np.int64, 2**31, np.uint32),
+        (np.int64, 2**40, np.float64),
+        (np.uint64, 2**32 - 1, np.uint32),
+        (np.uint64, 2**50, np.float64),
+        (bool, 1, np.uint8),
+        (np.float16, 7, np.float32),
+    ],
+)
 def test_types_that_vtk_lacks_are_stored_without_changing_a_value(kind, top, expected):
     array = np.array([[0, 1, top]]).astype(kind)
     stored = volumes.storable(array)

@@ -188,9 +188,9 @@ def _image(image: Any) -> sitk.Image:
 def _common_grid(node: Any, segmentation: Any, images: list[sitk.Image | None], used: Mapping[int, set[int]]) -> Grid:
     grid = reference_grid(segmentation)
     lattices = [Grid.of(image) for image in images if image is not None]
-    if grid is not None and lattices and not _one_lattice(lattices[0], grid):
-        if all(_one_lattice(other, lattices[0]) for other in lattices):
-            grid = union_grid(lattices[0], grid)
+    together = bool(lattices) and all(_one_lattice(other, lattices[0]) for other in lattices)
+    if grid is not None and together and not _one_lattice(lattices[0], grid):
+        grid = union_grid(lattices[0], grid)
     for number, image in enumerate(images):
         if image is None:
             continue

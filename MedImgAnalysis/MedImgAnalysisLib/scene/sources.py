@@ -41,8 +41,9 @@ class Source:
         sequences = getattr(slicer.modules, "sequences", None)
         browser = sequences.logic().GetFirstBrowserNodeForProxyNode(self.node) if sequences is not None else None
         if browser is not None:
-            progress.warn(f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its current "
-                          f"frame ({browser.GetSelectedItemNumber() + 1}) is used.")
+            frame = browser.GetSelectedItemNumber() + 1
+            progress.warn(f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its "
+                          f"current frame ({frame}) is used.")
         return bridge.value_of(self.node, self.kind, self.segment, world=world, progress=progress)
 
     def origin(self) -> dict[str, Any]:
