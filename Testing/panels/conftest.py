@@ -47,6 +47,12 @@ def load_module(standin: SimpleNamespace) -> Iterator:
 
 
 @pytest.fixture
+def slot_errors(clean_scene: None) -> list[BaseException]:
+    """What slots and observers raised so far; a test that expects something looks at it and empties the list."""
+    return driving.RECORD.slot_errors
+
+
+@pytest.fixture
 def expect_dialogs() -> object:
     """`expect_dialogs(*answers)`: dialogs may come up and are answered in turn; gives the list of those shown."""
     return driving.expect_dialogs

@@ -195,10 +195,12 @@ class ModuleSelector:
 def make_application() -> object:
     """slicer.app, with the parts that it hands out."""
     PARTS.temporary = tempfile.TemporaryDirectory(prefix="slicer-standin-")
-    # a file of its own, so that no settings of the person who runs the tests are read or written
-    PARTS.settings = QtCore.QSettings(PARTS.temporary.name + "/settings.ini", QtCore.QSettings.IniFormat)
+    # a folder of its own, so that no settings of the person who runs the tests are read or written
+    QtCore.QCoreApplication.setOrganizationName("slicer-standin")
+    QtCore.QCoreApplication.setApplicationName("Slicer")
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
     QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, PARTS.temporary.name)
+    PARTS.settings = QtCore.QSettings()
     PARTS.module_manager = make("qSlicerModuleManager")()
     PARTS.layout_manager = make("qSlicerLayoutManager")()
     PARTS.main_window = make("qSlicerMainWindow")()

@@ -6,6 +6,8 @@ import enum
 import math
 from collections.abc import Callable
 
+from shibokensupport.signature import get_signature
+
 from .toolkit import QtGui
 
 REFUSED = "called with wrong argument"
@@ -48,7 +50,7 @@ def call(function: Callable, arguments: tuple) -> object:
     except TypeError as error:
         if REFUSED not in str(error):
             raise
-        signatures = getattr(function, "__signature__", None) or []
+        signatures = get_signature(function) or []
         for signature in signatures if isinstance(signatures, list) else [signatures]:
             converted = _converted(signature, arguments)
             if converted is None:

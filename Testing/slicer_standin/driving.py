@@ -90,7 +90,10 @@ def press(button: QtWidgets.QAbstractButton) -> None:
     name = button.objectName() or button.text()
     if not button.isEnabled():
         raise AssertionError(f"the button {name!r} is disabled: {button.toolTip()}")
-    if button.isHidden():
+    widget = button
+    while widget.parentWidget() is not None and not widget.isHidden():
+        widget = widget.parentWidget()
+    if widget.parentWidget() is not None:
         raise AssertionError(f"the button {name!r} is hidden")
     button.click()
     process_events()

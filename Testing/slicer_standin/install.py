@@ -7,14 +7,14 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from . import application, classes, pythonqt, substitutes, uifile, widgets  # noqa: F401 - widgets registers them
 from .facts import FACTS
 from .modules import module_object
 from .record import RECORD, watch_uncaught
 from .substitutes import sample_data
-from .toolkit import NotModelled, QObject, QtCore, qt_class
+from .toolkit import NotModelled, QtCore, qt_class
 
 SLICER_FILES = ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "packaging", "cli", "testing")
 _installed: list[ModuleType] = []
@@ -60,7 +60,7 @@ def complete_modules(slicer: ModuleType) -> None:
     """Turn the logics of slicer.modules into module objects; again after the scene was made anew."""
     slicer.moduleNames = sys.modules.setdefault("slicer.moduleNames", ModuleType("slicer.moduleNames"))
     for module in list(vars(slicer.modules).values()):
-        if hasattr(module, "logic") and not isinstance(module, QObject):
+        if isinstance(module, SimpleNamespace):
             module_object("qSlicerLoadableModule", module.name, logic=module.logic())
     if not hasattr(slicer.modules, "sampledata"):
         module_object("qSlicerScriptedLoadableModule", "SampleData")

@@ -97,6 +97,8 @@ class LoadedModule:
         """What happens when Slicer ends: exit, cleanup, and the widget is deleted."""
         import slicer
 
+        if self.name not in PARTS.module_names:
+            return
         self.exit()
         emit(PARTS.module_manager, "moduleAboutToBeUnloaded(QString)", self.name)
         for suffix in ("Instance", "Widget"):

@@ -13,34 +13,35 @@ from pathlib import Path
 
 OLDEST = "v5.10.0"
 SLICER = """
-ctkCheckBox ctkCheckableComboBox ctkCheckablePushButton ctkCollapsibleButton ctkCollapsibleGroupBox ctkColorPickerButton
-ctkComboBox ctkCoordinatesWidget ctkDirectoryButton ctkDoubleRangeSlider ctkDoubleSlider ctkDoubleSpinBox
-ctkErrorLogModel ctkExpandableWidget ctkFittedTextBrowser ctkMenuButton ctkMessageBox ctkPathLineEdit ctkPushButton
-ctkRangeWidget ctkSearchBox ctkSliderWidget ctkMatrixWidget ctkPopupWidget ctkBooleanMapper
+ctkCheckBox ctkCheckableComboBox ctkCheckablePushButton ctkCollapsibleButton ctkCollapsibleGroupBox
+ctkColorPickerButton ctkComboBox ctkCoordinatesWidget ctkDirectoryButton ctkDoubleRangeSlider ctkDoubleSlider
+ctkDoubleSpinBox ctkErrorLogModel ctkExpandableWidget ctkFittedTextBrowser ctkMenuButton ctkMessageBox ctkPathLineEdit
+ctkPushButton ctkRangeWidget ctkSearchBox ctkSliderWidget ctkMatrixWidget ctkPopupWidget ctkBooleanMapper
 qMRMLCheckableNodeComboBox qMRMLCollapsibleButton qMRMLColorTableComboBox qMRMLLayoutManager qMRMLNodeComboBox
 qMRMLRangeWidget qMRMLSegmentSelectorWidget qMRMLSegmentationShow3DButton qMRMLSegmentsTableView qMRMLSliderWidget
 qMRMLSpinBox qMRMLSubjectHierarchyComboBox qMRMLSubjectHierarchyTreeView qMRMLTableView qMRMLPlotView qMRMLTextWidget
-qMRMLSliceWidget qMRMLThreeDWidget qMRMLWidget qMRMLCoordinatesWidget qMRMLVolumeThresholdWidget
-qSlicerApplication qSlicerLayoutManager qSlicerLoadableModule qSlicerMainWindow qSlicerModuleManager
-qSlicerScriptedLoadableModule qSlicerScriptedLoadableModuleWidget qSlicerSimpleMarkupsWidget qSlicerWidget
-qSlicerAbstractCoreModule qSlicerModuleSelectorToolBar
+qMRMLSliceWidget qMRMLThreeDWidget qMRMLWidget qMRMLCoordinatesWidget qMRMLVolumeThresholdWidget qSlicerApplication
+qSlicerLayoutManager qSlicerLoadableModule qSlicerMainWindow qSlicerModuleManager qSlicerScriptedLoadableModule
+qSlicerScriptedLoadableModuleWidget qSlicerSimpleMarkupsWidget qSlicerWidget qSlicerAbstractCoreModule
+qSlicerModuleSelectorToolBar
 """
 QT = """
-Qt QAbstractButton QAbstractItemModel QAbstractItemView QAction QActionGroup QApplication QBoxLayout QBrush QButtonGroup
-QByteArray QCheckBox QClipboard QCloseEvent QColor QColorDialog QComboBox QCompleter QCoreApplication QCursor QDate
-QDateTime QDesktopServices QDesktopWidget QDialog QDialogButtonBox QDir QDockWidget QDoubleSpinBox QDoubleValidator
-QElapsedTimer QEvent QEventLoop QFile QFileDialog QFileInfo QFont QFontDatabase QFontMetrics QFormLayout QFrame
-QGridLayout QGroupBox QGuiApplication QHBoxLayout QHeaderView QIcon QImage QInputDialog QIntValidator QIODevice
-QItemSelection QItemSelectionModel QItemSelectionRange QKeyEvent QKeySequence QLabel QLayout QLayoutItem QLineEdit
-QListView QListWidget QListWidgetItem QMainWindow QMargins QMenu QMenuBar QMessageBox QMimeData QModelIndex QMouseEvent
-QObject QPaintEvent QPainter QPalette QPersistentModelIndex QPixmap QPlainTextEdit QPoint QPointF QProcess
-QProcessEnvironment QProgressBar QProgressDialog QPushButton QRadioButton QRect QRegExp QRegularExpression
-QRegularExpressionMatch QRegularExpressionValidator QScreen QScrollArea QScrollBar QSettings QShortcut QSignalBlocker
-QSignalMapper QSize QSizePolicy QSlider QSortFilterProxyModel QSpacerItem QSpinBox QSplitter QStackedLayout
-QStackedWidget QStandardItem QStandardItemModel QStandardPaths QStatusBar QStringListModel QStyle QStyledItemDelegate
-QSvgWidget QTabBar QTabWidget QTableView QTableWidget QTableWidgetItem QTemporaryDir QTemporaryFile QTextBrowser
-QTextCodec QTextCursor QTextDocument QTextEdit QThread QTime QTimer QToolBar QToolBox QToolButton QToolTip QTreeView QTreeWidget
-QTreeWidgetItem QUiLoader QUrl QVBoxLayout QValidator QWidget QWidgetAction QWidgetItem
+Qt QAbstractButton QAbstractItemModel QAbstractItemView QAction QActionGroup QApplication QBoxLayout QBrush
+QButtonGroup QByteArray QCheckBox QClipboard QCloseEvent QColor QColorDialog QComboBox QCompleter QCoreApplication
+QCursor QDate QDateTime QDesktopServices QDesktopWidget QDialog QDialogButtonBox QDir QDockWidget QDoubleSpinBox
+QDoubleValidator QElapsedTimer QEvent QEventLoop QFile QFileDialog QFileInfo QFont QFontDatabase QFontMetrics
+QFormLayout QFrame QGridLayout QGroupBox QGuiApplication QHBoxLayout QHeaderView QIcon QImage QInputDialog
+QIntValidator QIODevice QItemSelection QItemSelectionModel QItemSelectionRange QKeyEvent QKeySequence QLabel QLayout
+QLayoutItem QLineEdit QListView QListWidget QListWidgetItem QMainWindow QMargins QMenu QMenuBar QMessageBox QMimeData
+QModelIndex QMouseEvent QObject QPaintEvent QPainter QPalette QPersistentModelIndex QPixmap QPlainTextEdit QPoint
+QPointF QProcess QProcessEnvironment QProgressBar QProgressDialog QPushButton QRadioButton QRect QRegExp
+QRegularExpression QRegularExpressionMatch QRegularExpressionValidator QScreen QScrollArea QScrollBar QSettings
+QShortcut QSignalBlocker QSignalMapper QSize QSizePolicy QSlider QSortFilterProxyModel QSpacerItem QSpinBox QSplitter
+QStackedLayout QStackedWidget QStandardItem QStandardItemModel QStandardPaths QStatusBar QStringListModel QStyle
+QStyledItemDelegate QSvgWidget QTabBar QTabWidget QTableView QTableWidget QTableWidgetItem QTemporaryDir
+QTemporaryFile QTextBrowser QTextCodec QTextCursor QTextDocument QTextEdit QThread QTime QTimer QToolBar QToolBox
+QToolButton QToolTip QTreeView QTreeWidget QTreeWidgetItem QUiLoader QUrl QVBoxLayout QValidator QWidget QWidgetAction
+QWidgetItem
 """
 # base, namespace, constructor, enums, properties, signals, slots, invokables, decorators, methods, virtuals, statics
 USED = ("b", "ns", "ctor", "e", "p", "s", "sl", "inv", "dec", "m", "v", "st", "no6", "cpp")

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterable
+
 import shiboken6
 
 from ..classes import behaviour
 from ..facts import FACTS
 from ..signals import emit, native_name
+from ..toolkit import QObject, private
+
+SCENE_EVENTS = ("NodeAdded", "NodeRemoved", "EndClose", "EndImport", "EndRestore", "EndBatchProcess")
+
+
+def observe(widget: QObject, subject: object, events: Iterable[int], method: str) -> None:
+    """Call widget.`method`() at each of the subject's events; None stops. One subject a method.
+
+    The observer knows the widget weakly: a strong reference would be a cycle through VTK, which the garbage collector
+    takes apart in an order that crashes.
+    """
+    tags = private(widget).__dict__.setdefault("observers", {})
+    for old, tag in tags.pop(method, ()):
+        old.RemoveObserver(tag)
+    reference = weakref.ref(widget)
+
+    def tell(caller: object, event: str) -> None:
+        alive = reference()
+        if alive is not None and shiboken6.isValid(alive):
+            getattr(alive, method)()
+
+    if subject is not None:
+        tags[method] = [(subject, subject.AddObserver(event, tell)) for event in events]
 
 
 class SceneHolder:
@@ -27,17 +53,8 @@ class SceneHolder:
 
     def _observe(self, scene: object) -> None:
         """Call `_scene_event` after each node added or removed, close, import and batch."""
-        for old, tag in getattr(self._own, "tags", ()):
-            old.RemoveObserver(tag)
-        self._own.tags = []
-        names = ("NodeAdded", "NodeRemoved", "EndClose", "EndImport", "EndRestore", "EndBatchProcess")
-        for name in names if scene is not None else ():
-            tag = scene.AddObserver(getattr(scene, name + "Event"), lambda caller, event: self._guarded())
-            self._own.tags.append((scene, tag))
-
-    def _guarded(self) -> None:
-        if shiboken6.isValid(self):
-            self._scene_event()
+        events = [getattr(scene, name + "Event") for name in SCENE_EVENTS] if scene is not None else []
+        observe(self, scene, events, "_scene_event")
 
 
 class SceneGiver(SceneHolder):

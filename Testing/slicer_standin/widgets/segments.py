@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shiboken6
-import vtk
-
 from ..classes import behaviour, make, store, value
 from ..signals import connect, emit
 from ..toolkit import QtCore, QtGui, QtWidgets
 from .numbers import row
+from .scene import observe
 
 
 def segment_ids(node: object) -> list[str]:
@@ -17,24 +15,14 @@ def segment_ids(node: object) -> list[str]:
 
 
 class SegmentWatcher:
-    """Calls `_segments_changed` when the list of segments of the watched node changes."""
+    """Calls `_segments_changed` when the segments of the watched node change."""
 
     def _watch(self, node: object) -> None:
-        watched = getattr(self._own, "watched", None)
-        if watched:
-            watched[0].RemoveObserver(watched[1])
-        tag = (
-            node.AddObserver(vtk.vtkCommand.AnyEvent, lambda caller, event: self._look()) if node is not None else None
-        )
-        self._own.watched = (node, tag) if node is not None else None
-        self._own.seen = segment_ids(node)
+        import slicer
 
-    def _look(self) -> None:
-        if shiboken6.isValid(self) and self._own.watched:
-            ids = segment_ids(self._own.watched[0])
-            if ids != self._own.seen:
-                self._own.seen = ids
-                self._segments_changed()
+        kind = slicer.vtkSegmentation
+        events = (kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified, kind.SegmentsOrderModified)
+        observe(self, node, events, "_segments_changed")
 
 
 @behaviour("qMRMLSegmentSelectorWidget")

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import shiboken6
 import vtk
 
 from ..classes import behaviour, store
 from ..toolkit import QtGui, QtWidgets
 from .numbers import row
-from .scene import SceneGiver
+from .scene import SceneGiver, observe
 
 
 class ContentView:
     """Shows one node and follows its changes through `_fill`."""
 
     def _show_node(self, node: object, kind: str) -> None:
-        shown = getattr(self._own, "shown", None)
-        if shown:
-            shown[0].RemoveObserver(shown[1])
-        node = node if node is not None and node.IsA(kind) else None
-        tag = (
-            node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._refill())
-            if node is not None
-            else None
-        )
-        self._own.shown = (node, tag) if node is not None else None
-        self._fill(node)
+        self._own.shown = node if node is not None and node.IsA(kind) else None
+        observe(self, self._own.shown, [vtk.vtkCommand.ModifiedEvent], "_fill")
+        self._fill()
 
     def _shown(self) -> object:
-        shown = getattr(self._own, "shown", None)
-        return shown[0] if shown else None
-
-    def _refill(self) -> None:
-        if shiboken6.isValid(self):
-            self._fill(self._shown())
+        return getattr(self._own, "shown", None)
 
 
 @behaviour("qMRMLTableView")
@@ -50,8 +36,8 @@ class TableView(ContentView, SceneGiver):
     def mrmlTableNode(self) -> object:
         return self._shown()
 
-    def _fill(self, node: object) -> None:
-        model = self._own.model
+    def _fill(self) -> None:
+        model, node = self._own.model, self._shown()
         model.clear()
         table = node.GetTable() if node is not None else None
         if table is None:
@@ -94,8 +80,8 @@ class TextWidget(ContentView):
     def mrmlTextNode(self) -> object:
         return self._shown()
 
-    def _fill(self, node: object) -> None:
-        self._own.edit.setPlainText(node.GetText() if node is not None else "")
+    def _fill(self) -> None:
+        self._own.edit.setPlainText(self._shown().GetText() if self._shown() is not None else "")
 
     def saveEdits(self) -> None:
         if self._shown() is not None:
