@@ -1,3 +1,6 @@
 """Image quality: images in, tables and curves out."""
 
-QUALITY = ()
+from .compare_images import CompareImages
+from .measure_signal import MeasureSignal
+
+QUALITY = (MeasureSignal, CompareImages)
