@@ -1,4 +1,4 @@
-"""Small cases for tests of the command line and the batch: images on disk, recipes, cohorts, and running the program."""
+"""Small cases for tests of the command line and the batch: images, recipes, cohorts, and running the program."""
 
 from __future__ import annotations
 
@@ -16,21 +16,44 @@ import SimpleITK as sitk
 
 LIBRARY = Path(__file__).resolve().parents[1] / "MedImgAnalysis"
 
-SMOOTH: dict[str, Any] = {"id": "smooth", "operation": "gaussian", "parameters": {"sigma_mm": 1.0},
-                          "inputs": {"image": "t1"}, "outputs": {"image": "smoothed"}}
-THRESHOLD: dict[str, Any] = {"id": "threshold", "operation": "auto_threshold", "inputs": {"image": "smoothed"},
-                             "outputs": {"labels": "seg", "table": "size"}}
-SLOW: dict[str, Any] = {"id": "slow", "operation": "median", "parameters": {"radius_voxels": 4},
-                        "inputs": {"image": "t1"}, "outputs": {"image": "slow"}}
+SMOOTH: dict[str, Any] = {
+    "id": "smooth",
+    "operation": "gaussian",
+    "parameters": {"sigma_mm": 1.0},
+    "inputs": {"image": "t1"},
+    "outputs": {"image": "smoothed"},
+}
+THRESHOLD: dict[str, Any] = {
+    "id": "threshold",
+    "operation": "auto_threshold",
+    "inputs": {"image": "smoothed"},
+    "outputs": {"labels": "seg", "table": "size"},
+}
+SLOW: dict[str, Any] = {
+    "id": "slow",
+    "operation": "median",
+    "parameters": {"radius_voxels": 4},
+    "inputs": {"image": "t1"},
+    "outputs": {"image": "slow"},
+}
 
 
-def recipe_data(*steps: dict[str, Any], outputs: Sequence[str] = ("smoothed", "seg", "size"), name: str = "Test") -> dict[str, Any]:
+def recipe_data(
+    *steps: dict[str, Any], outputs: Sequence[str] = ("smoothed", "seg", "size"), name: str = "Test"
+) -> dict[str, Any]:
     """A recipe with the input t1; by default smooth and threshold."""
-    return {"medimg_recipe": 1, "name": name, "inputs": {"t1": {"kind": "image"}},
-            "steps": list(steps or (SMOOTH, THRESHOLD)), "outputs": list(outputs)}
+    return {
+        "medimg_recipe": 1,
+        "name": name,
+        "inputs": {"t1": {"kind": "image"}},
+        "steps": list(steps or (SMOOTH, THRESHOLD)),
+        "outputs": list(outputs),
+    }
 
 
-def write_recipe(path: Path, *steps: dict[str, Any], outputs: Sequence[str] = ("smoothed", "seg", "size"), name: str = "Test") -> Path:
+def write_recipe(
+    path: Path, *steps: dict[str, Any], outputs: Sequence[str] = ("smoothed", "seg", "size"), name: str = "Test"
+) -> Path:
     """`recipe_data` in a file."""
     path.write_text(json.dumps(recipe_data(*steps, outputs=outputs, name=name)), encoding="utf-8")
     return path
@@ -66,8 +89,14 @@ def environment() -> dict[str, str]:
 
 def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     """Start the program."""
-    return subprocess.Popen([sys.executable, "-m", "MedImgAnalysisLib", *map(str, arguments)], env=environment(), cwd=cwd,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "MedImgAnalysisLib", *map(str, arguments)],
+        env=environment(),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def medimg(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

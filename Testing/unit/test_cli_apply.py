@@ -32,13 +32,30 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_the_file_holds_what_the_operation_gives(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "smooth.nrrd"
-    assert main(["apply", "gaussian", "--in", f"image={image_file}", "--set", "sigma_mm=1.5", "--out", f"image={out}", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "apply",
+                "gaussian",
+                "--in",
+                f"image={image_file}",
+                "--set",
+                "sigma_mm=1.5",
+                "--out",
+                f"image={out}",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     expected = Gaussian(sigma_mm=1.5).run(sitk.ReadImage(str(image_file)))
     assert np.array_equal(pixels(out), sitk.GetArrayFromImage(expected))
     assert leftovers(tmp_path) == []
 
 
-def test_with_one_role_the_file_alone_is_enough_even_with_an_equal_sign_in_it(image_file: Path, tmp_path: Path) -> None:
+def test_with_one_role_the_file_alone_is_enough_even_with_an_equal_sign_in_it(
+    image_file: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "a=b.nii.gz"
     assert main(["apply", "gaussian", "--in", str(image_file), "--out", str(out), "--quiet"]) == 0
     assert pixels(out).shape == pixels(image_file).shape
@@ -48,7 +65,22 @@ def test_json_mode_prints_one_object_with_numbers_units_and_files(
     image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "seg.seg.nrrd"
-    assert main(["apply", "auto_threshold", "--in", str(image_file), "--set", "bins=128", "--out", f"labels={out}", "--json"]) == 0
+    assert (
+        main(
+            [
+                "apply",
+                "auto_threshold",
+                "--in",
+                str(image_file),
+                "--set",
+                "bins=128",
+                "--out",
+                f"labels={out}",
+                "--json",
+            ]
+        )
+        == 0
+    )
     captured = capsys.readouterr()
     data = json.loads(captured.out)
     assert captured.err == ""
@@ -67,15 +99,24 @@ def test_an_undefined_number_is_null_with_a_status(tmp_path: Path, capsys: pytes
     empty, full = sitk.Image(8, 8, 8, sitk.sitkUInt8), sitk.Image(8, 8, 8, sitk.sitkUInt8) + 1
     sitk.WriteImage(empty, str(tmp_path / "empty.nrrd"))
     sitk.WriteImage(full, str(tmp_path / "full.nrrd"))
-    arguments = ["apply", "compare_segmentations", "--in", f"reference={tmp_path / 'full.nrrd'}", "--in",
-                 f"test={tmp_path / 'empty.nrrd'}", "--json"]
+    arguments = [
+        "apply",
+        "compare_segmentations",
+        "--in",
+        f"reference={tmp_path / 'full.nrrd'}",
+        "--in",
+        f"test={tmp_path / 'empty.nrrd'}",
+        "--json",
+    ]
     assert main(arguments) == 0
     row = json.loads(capsys.readouterr().out)["measurements"]["table"][0]
     assert row["precision"] is None and row["status"] != ""
     assert row["dice"] == 0
 
 
-def test_warnings_are_in_the_object_and_not_on_the_error_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_in_the_object_and_not_on_the_error_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = blob()
     image.SetSpacing((0.5, 0.5, 8.0))
     sitk.WriteImage(image, str(tmp_path / "x.nrrd"))
@@ -94,8 +135,20 @@ def test_a_table_is_printed_for_people_without_json(image_file: Path, capsys: py
     assert "volume_ml" in captured.out and " ml" in captured.out and captured.err == ""
 
 
-def test_settings_change_what_a_preset_gives(image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["apply", "median", "--in", str(image_file), "--out", str(tmp_path / "y.nrrd"), "--json", "--preset", "3 x 3 in plane"]
+def test_settings_change_what_a_preset_gives(
+    image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "apply",
+        "median",
+        "--in",
+        str(image_file),
+        "--out",
+        str(tmp_path / "y.nrrd"),
+        "--json",
+        "--preset",
+        "3 x 3 in plane",
+    ]
     assert main([*arguments, "--set", "radius_voxels=2"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == {"radius_voxels": 2, "in_plane": True}
 
@@ -125,10 +178,20 @@ def test_an_input_is_not_overwritten_through_a_link(image_file: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("out", "word"),
-    [("{0}/no/such/y.nrrd", "does not exist"), ("{0}", "ending"), ("{0}/y.txt", ".txt"), ("{0}/y", "without an ending")],
+    [
+        ("{0}/no/such/y.nrrd", "does not exist"),
+        ("{0}", "ending"),
+        ("{0}/y.txt", ".txt"),
+        ("{0}/y", "without an ending"),
+    ],
 )
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
-    out: str, word: str, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    out: str,
+    word: str,
+    image_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def not_now(*_: object, **__: object) -> None:
         raise AssertionError("the work was begun")
@@ -138,10 +201,24 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     assert word in capsys.readouterr().err
 
 
-def test_two_outputs_in_one_file_are_refused(image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_outputs_in_one_file_are_refused(
+    image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "y.nrrd"
-    status = main(["apply", "register", "--in", f"fixed={image_file}", "--in", f"moving={image_file}", "--out", f"image={out}",
-                   "--out", f"transform={tmp_path / 'Y.NRRD'}"])
+    status = main(
+        [
+            "apply",
+            "register",
+            "--in",
+            f"fixed={image_file}",
+            "--in",
+            f"moving={image_file}",
+            "--out",
+            f"image={out}",
+            "--out",
+            f"transform={tmp_path / 'Y.NRRD'}",
+        ]
+    )
     assert status == 2 and "same file" in capsys.readouterr().err
 
 
@@ -159,8 +236,21 @@ def test_when_one_output_cannot_be_written_none_appears(
 
     monkeypatch.setattr(files, "write", failing)
     before = sorted(tmp_path.iterdir())
-    assert main(["apply", "auto_threshold", "--in", str(image_file), "--out", f"labels={tmp_path / 'a.seg.nrrd'}",
-                 "--out", f"table={tmp_path / 'b.csv'}"]) == 2
+    assert (
+        main(
+            [
+                "apply",
+                "auto_threshold",
+                "--in",
+                str(image_file),
+                "--out",
+                f"labels={tmp_path / 'a.seg.nrrd'}",
+                "--out",
+                f"table={tmp_path / 'b.csv'}",
+            ]
+        )
+        == 2
+    )
     assert "disk is full" in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
 
@@ -179,7 +269,22 @@ def test_nothing_to_keep_is_said_before_the_work(image_file: Path, capsys: pytes
 def test_threads_are_set(image_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = thread_count()
     try:
-        assert main(["apply", "gaussian", "--in", str(image_file), "--out", str(tmp_path / "y.nrrd"), "--threads", "1", "--json"]) == 0
+        assert (
+            main(
+                [
+                    "apply",
+                    "gaussian",
+                    "--in",
+                    str(image_file),
+                    "--out",
+                    str(tmp_path / "y.nrrd"),
+                    "--threads",
+                    "1",
+                    "--json",
+                ]
+            )
+            == 0
+        )
         assert json.loads(capsys.readouterr().out)["provenance"]["threads"] == 1
     finally:
         set_thread_count(before)
@@ -190,10 +295,28 @@ def test_one_segment_of_a_file_is_named_behind_a_hash(tmp_path: Path, capsys: py
     labels[1, 1, 1] = 1
     labels[2:5, 2, 2] = 2
     sitk.WriteImage(labels, str(tmp_path / "two.nrrd"))
-    sitk.WriteImage(sitk.GetImageFromArray(np.arange(512, dtype=np.float32).reshape(8, 8, 8)), str(tmp_path / "x.nrrd"))
-    assert main(["apply", "auto_threshold", "--in", f"image={tmp_path / 'x.nrrd'}", "--in", f"mask={tmp_path / 'two.nrrd'}#2", "--json"]) == 0
+    sitk.WriteImage(
+        sitk.GetImageFromArray(np.arange(512, dtype=np.float32).reshape(8, 8, 8)), str(tmp_path / "x.nrrd")
+    )
+    assert (
+        main(
+            [
+                "apply",
+                "auto_threshold",
+                "--in",
+                f"image={tmp_path / 'x.nrrd'}",
+                "--in",
+                f"mask={tmp_path / 'two.nrrd'}#2",
+                "--json",
+            ]
+        )
+        == 0
+    )
     row = json.loads(capsys.readouterr().out)["measurements"]["table"][0]
-    assert row["voxels"] + round(row["voxels"] / row["fraction"]) > row["voxels"] and round(row["voxels"] / row["fraction"]) == 3
+    assert (
+        row["voxels"] + round(row["voxels"] / row["fraction"]) > row["voxels"]
+        and round(row["voxels"] / row["fraction"]) == 3
+    )
 
 
 WORKS_LONG = """
@@ -216,8 +339,13 @@ def started(tmp_path: Path, listens: bool, *more: str) -> subprocess.Popen[str]:
     sitk.WriteImage(blob(), str(tmp_path / "x.nrrd"))
     code = WORKS_LONG.replace("LISTEN", "progress.report(0.5)" if listens else "pass")
     words = ["apply", "gaussian", "--in", str(tmp_path / "x.nrrd"), "--out", str(tmp_path / "y.nrrd"), *more]
-    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment(), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stderr is not None and process.stderr.readline() == "working\n"
     return process
 

@@ -15,8 +15,11 @@ from MedImgAnalysisLib.errors import ParameterError
 
 
 def test_role_counts_only_when_it_is_a_role() -> None:
-    assert bound(["fixed=a=b.nrrd", "moving=c"], ["fixed", "moving"], "--in", None) == {"fixed": ["a=b.nrrd"], "moving": ["c"]}
-    assert bound(["a=b.nrrd"], ["image"], "--in", "image") == {"image": ["a=b.nrrd"]}
+    assert bound(["fixed=a=b.nrrd", "moving=c"], ["fixed", "moving"], "--in", None) == {
+        "fixed": ["a=b.nrrd"],
+        "moving": ["c"],
+    }
+    assert bound(["a=b.nrrd"], ["image"], "--out", "image") == {"image": ["a=b.nrrd"]}
     assert bound(["./image=b.nrrd"], ["image"], "--in", "image") == {"image": ["./image=b.nrrd"]}
 
 
@@ -79,7 +82,11 @@ def test_settings_keep_all_after_the_first_equal_sign_and_refuse_doubles() -> No
     ],
 )
 def test_a_wrong_request_is_status_2_and_one_line_that_names_it(
-    arguments: list[str], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
@@ -93,10 +100,15 @@ def test_a_wrong_request_is_status_2_and_one_line_that_names_it(
 def test_the_same_error_in_json_mode_is_one_object_on_standard_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["apply", "gaussian", "--in", str(tmp_path / "no.nrrd"), "--out", str(tmp_path / "y.nrrd"), "--json"]) == 2
+    assert (
+        main(["apply", "gaussian", "--in", str(tmp_path / "no.nrrd"), "--out", str(tmp_path / "y.nrrd"), "--json"])
+        == 2
+    )
     captured = capsys.readouterr()
     error = json.loads(captured.out)["error"]
-    assert error["kind"] == "FileError" and error["path"] == str(tmp_path / "no.nrrd") and "no.nrrd" in error["message"]
+    assert (
+        error["kind"] == "FileError" and error["path"] == str(tmp_path / "no.nrrd") and "no.nrrd" in error["message"]
+    )
     assert captured.err == ""
     assert main(["apply", "gaussian", "--nonsense", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "UsageError"
@@ -126,10 +138,24 @@ def test_an_error_that_nobody_foresaw_is_one_line_too(
     err = capsys.readouterr().err
     assert "RuntimeError: first line second line" in err and err.count("\n") == 1
     assert main([*arguments, "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["error"] == {"kind": "RuntimeError", "message": "first line second line"}
+    assert json.loads(capsys.readouterr().out)["error"] == {
+        "kind": "RuntimeError",
+        "message": "first line second line",
+    }
 
 
 def test_help_is_given_and_is_no_error() -> None:
     for words in (["--help"], ["apply", "--help"], ["batch", "-h"]):
         done = medimg(*words)
         assert done.returncode == 0 and "usage: medimg" in done.stdout and done.stderr == ""
+
+
+def test_an_existing_file_whose_name_has_an_equal_sign_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.seg.nrrd").touch()
+    for spec in ("a=b.seg.nrrd", "a=b.seg.nrrd#Liver"):
+        assert bound([spec], ["mask"], "--in", "mask") == {"mask": [spec]}
+    with pytest.raises(UsageError, match=r"there is no 'c'; there are mask"):
+        bound(["c=b.seg.nrrd"], ["mask"], "--in", "mask")

@@ -32,7 +32,9 @@ def test_operations_as_json_is_one_object_with_roles(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("group", ["Denoise", "denoise", "filtering"])
-def test_operations_of_a_group_or_package_are_chosen_whatever_the_case(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_operations_of_a_group_or_package_are_chosen_whatever_the_case(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["operations", "--json", "--group", group]) == 0
     names = {entry["name"] for entry in json.loads(capsys.readouterr().out)["operations"]}
     assert {"gaussian", "median"} <= names
@@ -63,7 +65,9 @@ def test_an_unknown_operation_is_answered_with_near_ones(capsys: pytest.CaptureF
     assert "gaussian" in capsys.readouterr().err
 
 
-def test_the_recipe_schema_accepts_a_recipe_and_refuses_an_unknown_operation(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_recipe_schema_accepts_a_recipe_and_refuses_an_unknown_operation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     assert main(["recipe-schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
@@ -73,12 +77,16 @@ def test_the_recipe_schema_accepts_a_recipe_and_refuses_an_unknown_operation(cap
 
 
 def test_operations_answers_within_a_second_and_loads_neither_slicer_nor_vtk() -> None:
-    code = ("import sys; from MedImgAnalysisLib.__main__ import main; main(['operations']); "
-            "print([m for m in ('slicer', 'vtk', 'vtkmodules', 'scipy', 'pydicom', 'tqdm') if m in sys.modules])")
+    code = (
+        "import sys; from MedImgAnalysisLib.__main__ import main; main(['operations']); "
+        "print([m for m in ('slicer', 'vtk', 'vtkmodules', 'scipy', 'pydicom', 'tqdm') if m in sys.modules])"
+    )
     seconds = []
     for _ in range(4):
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+        )
         seconds.append(time.perf_counter() - started)
         assert done.stdout.splitlines()[-1] == "[]"
     assert min(seconds) < 1.0
@@ -90,8 +98,12 @@ def test_the_module_is_the_program_and_knows_its_version() -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
-    code = "import sys, os; from MedImgAnalysisLib.__main__ import main; os.close(1); r, w = os.pipe(); os.close(r); " \
-           "os.dup2(w, 1); sys.exit(main(['operations', '--json']))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
+    code = (
+        "import sys, os; from MedImgAnalysisLib.__main__ import main; os.close(1); r, w = os.pipe(); os.close(r); "
+        "os.dup2(w, 1); sys.exit(main(['operations', '--json']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0
     assert "Traceback" not in done.stderr

@@ -165,6 +165,7 @@ def run_case(
             "snapshots": pictures,
             "files": sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()),
         }
+        whole.report(0.98, "Record")
         write_text(place / RECORD, dumps(record) + "\n")
         whole.check()
     return record

@@ -172,7 +172,8 @@ class _Run:
                 self.kept.add(case.id)
             elif content.get("reason"):
                 self.recomputed[case.id] = content["reason"]
-        data = content if isinstance(content, dict) else {{"warning": "text", "started": "process"}.get(kind, kind): content}
+        name = {"warning": "text", "started": "process"}.get(kind, kind)
+        data = content if isinstance(content, dict) else {name: content}
         self._journal.write(kind, case=case.id, **data)
         if self._on_event is not None:
             self._on_event(kind, case.id, data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import MedImgError, ParameterError
@@ -91,16 +91,12 @@ def bound(specs: Sequence[str], names: Sequence[str], option: str, bare: str | N
         known = ", ".join(names) or "none"
         if sign and head in names:
             role, path = head, tail
-        elif (
-            sign
-            and WORD.fullmatch(head)
-            and difflib.get_close_matches(head, names, 1, 0.7)
-            and not Path(spec).exists()
-        ):
-            near = difflib.get_close_matches(head, names, 1, 0.7)[0]
+        elif sign and WORD.fullmatch(head) and not _exists(spec) and (option == "--in" or _near(head, names)):
+            near = _near(head, names)
+            hint = f", did you mean {near!r}?" if near else ";"
             raise UsageError(
-                f"{option} {spec}: there is no {head!r}, did you mean {near!r}? There are {known}; a file of "
-                f"that very name is written ./{spec}.",
+                f"{option} {spec}: there is no {head!r}{hint} there are {known}. A file of that very name is written "
+                f"./{spec}.",
                 role=head,
             )
         elif bare is not None:
@@ -111,6 +107,15 @@ def bound(specs: Sequence[str], names: Sequence[str], option: str, bare: str | N
             raise UsageError(f"{option} {spec}: the file is missing behind {role}=.", role=role)
         found.setdefault(role, []).append(path)
     return found
+
+
+def _exists(spec: str) -> bool:
+    """Whether there is such a file, with or without a part behind `#`."""
+    return any(os.path.lexists(spec[:end]) for end in (len(spec), *(m.start() for m in re.finditer("#", spec))))
+
+
+def _near(word: str, names: Sequence[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, names, 1, 0.7)), None)
 
 
 def single(files: Mapping[str, list[str]], option: str) -> dict[str, str]:
