@@ -11,6 +11,7 @@ from medimg_testing import agrees, find_data, reference_cases
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.quality.compare_images import CompareImages
 from MedImgAnalysisLib.quality.measure_signal import MeasureSignal
+from MedImgAnalysisLib.quality.noise_power_spectrum import NoisePowerSpectrum
 from MedImgAnalysisLib.values import Labels
 
 pytestmark = pytest.mark.skipif(not reference_cases("similarity"), reason="the reference values are not here")
@@ -139,3 +140,38 @@ def test_bad_input():
     check("bad-input", {"snr_roi": wanted["snr_roi"]}, row)
     own = execute(CompareImages(), {"reference": constant, "test": constant}).outputs["table"].rows[0]
     check("bad-input", {"ncc_with_itself": wanted["ncc_with_itself"]}, {**own, "ncc_with_itself": own["ncc"]})
+
+
+@pytest.mark.parametrize("detrend", ["mean", "poly2"])
+@pytest.mark.parametrize("case", ["white", "coloured", "coloured_cupping"])
+def test_noise_power_of_slices(case, detrend):
+    wanted = expected("NPS", "nps01")[f"{case}/{detrend}"]
+    outputs = execute(NoisePowerSpectrum(detrend=detrend, roi_voxels=64), {"image": read(f"nps01_{case}")}).outputs
+    row, radial = outputs["table"].rows[0], outputs["curves"].series[0]
+    names = {"f_mean_2d": "f_mean_nd", "f_mean_radial_1d": "f_av"}
+    # Frequency 0 is not part of the curve.
+    curve = {key: {**entry, "value": entry["value"][1:]} for key, entry in wanted.items() if key.startswith("radial")}
+    assert row["n_rois"] == wanted["n_rois"]
+    check(
+        "NPS",
+        {**wanted, **curve},
+        {**row, "radial_freq_first12": radial.x[:11].tolist(), "radial_nps_first12": radial.y[:11].tolist()},
+        names,
+    )
+
+
+def test_noise_power_of_volumes():
+    wanted = expected("NPS", "nps02")
+    given = NoisePowerSpectrum(dimensions="volumes", detrend="mean", roi_voxels=32)
+    row = execute(given, {"image": read("nps02_white3d")}).outputs["table"].rows[0]
+    assert row["n_rois"] == wanted["n_rois"]
+    check(
+        "NPS",
+        wanted,
+        row,
+        {
+            "integral_over_3d_frequency": "integral",
+            "mean_voi_variance": "mean_roi_variance",
+            "mean_nps_mm3": "nps_mean_excl_dc",
+        },
+    )

@@ -2,5 +2,6 @@
 
 from .compare_images import CompareImages
 from .measure_signal import MeasureSignal
+from .noise_power_spectrum import NoisePowerSpectrum
 
-QUALITY = (MeasureSignal, CompareImages)
+QUALITY = (MeasureSignal, NoisePowerSpectrum, CompareImages)
