@@ -49,6 +49,7 @@ class OperationChooser:
         self.search.placeholderText = _("Search {count} operations...").format(count=len(self.operations))
         self.search.toolTip = _("Words in the name, the group or the description.")
         self.search.connect("textChanged(QString)", self._searched)
+        self.search.setVisible(len(self.operations) > 1)
         column.addWidget(self.search)
         self.combo = qt.QComboBox()
         self.combo.objectName = "operationSelector"

@@ -193,7 +193,8 @@ class NumbersField(TextField):
         self.widget.text = ", ".join(repr(float(number)).removesuffix(".0") for number in value)
 
     def value(self) -> Any:
-        return self.parameter.parse(self.widget.text, self.operation)
+        text = self.widget.text.strip()
+        return self.parameter.parse(text, self.operation) if text else self.parameter.coerce((), self.operation)
 
     def start_value(self) -> Any:
         return self.parameter.default or ()

@@ -29,12 +29,14 @@ class ParameterForm:
         self._on_change = on_change
         self._showing = True
         self.widget = qt.QWidget()
-        column = qt.QVBoxLayout(self.widget)
-        column.setContentsMargins(0, 0, 0, 0)
-        self._build_top(column)
-        rows = qt.QFormLayout()
+        rows = qt.QFormLayout(self.widget)
+        rows.setContentsMargins(0, 0, 0, 0)
         rows.fieldGrowthPolicy = qt.QFormLayout.AllNonFixedFieldsGrow
-        column.addLayout(rows)
+        self._build_presets()
+        if operation.parameters():
+            rows.addRow(qt.QLabel(_("Preset:")), self.preset_row)
+        else:
+            rows.addRow(qt.QLabel(_("There is nothing to set.")))
         self.fields: dict[str, Field] = {}
         self.hints: dict[str, Any] = {}
         for parameter in operation.parameters():
@@ -44,14 +46,13 @@ class ParameterForm:
             label = qt.QLabel(_("{title}:").format(title=parameter.title))
             label.toolTip = field.widget.toolTip
             rows.addRow(label, self._with_hint(field))
-        if not self.fields:
-            nothing = qt.QLabel(_("There is nothing to set."))
-            column.addWidget(nothing)
         self._showing = False
         self.show(operation().values())
 
-    def _build_top(self, column: Any) -> None:
-        top = qt.QHBoxLayout()
+    def _build_presets(self) -> None:
+        self.preset_row = qt.QWidget(self.widget)
+        row = qt.QHBoxLayout(self.preset_row)
+        row.setContentsMargins(0, 0, 0, 0)
         self.preset = qt.QComboBox()
         self.preset.objectName = "presetSelector"
         self.preset.toolTip = _("Sets of parameters that suit common cases. Any change makes it Custom.")
@@ -64,13 +65,9 @@ class ParameterForm:
         self.reset_button.objectName = "resetButton"
         self.reset_button.toolTip = _("Set all parameters of this operation to their defaults.")
         self.reset_button.connect("clicked()", self.reset)
-        label = qt.QLabel(_("Preset:"))
-        top.addWidget(label)
-        top.addWidget(self.preset, 1)
-        top.addWidget(self.reset_button)
-        column.addLayout(top)
-        for widget in (label, self.preset, self.reset_button):
-            widget.setVisible(bool(self.operation.parameters()))
+        row.addWidget(self.preset, 1)
+        row.addWidget(self.reset_button)
+        self.preset_row.setVisible(bool(self.operation.parameters()))
 
     def _with_hint(self, field: Field) -> Any:
         """A count of voxels gets a label that says how many millimetres that is."""

@@ -12,7 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import Cancelled, MedImgError
+from ..errors import Cancelled, MedImgError, MissingPackageError
 from ..progress import Progress
 from ..recipe import RecipeResult
 from ..scene.run import SceneRun
@@ -179,6 +179,8 @@ class RunSection:
         """Say what went wrong: one line for what the user can mend, a dialog for what is a bug."""
         if isinstance(error, (Cancelled, MedImgError)):
             self._say(str(error))
+            if isinstance(error, MissingPackageError):
+                self._offer_package(error)
         elif isinstance(error, MemoryError):
             self._say(_("There is not enough memory for this operation on this image. Nothing was changed."))
         else:
@@ -188,6 +190,18 @@ class RunSection:
             slicer.util.errorDisplay(
                 _("An unexpected error came up, nothing was changed: {error}").format(error=error), detailedText=text)
         self._idle()
+
+    def _offer_package(self, error: MissingPackageError) -> None:
+        """Ask once whether to install what an operation needs; the user presses Apply again afterwards."""
+        package = error.data.get("package")
+        if not package or not hasattr(slicer, "packaging"):
+            return
+        try:
+            slicer.packaging.pip_ensure([package], requester=self.module_name)
+        except Exception as problem:  # noqa: BLE001  whatever pip says is shown to the user
+            self._say(_("The package {package} was not installed: {problem}").format(package=package, problem=problem))
+        else:
+            self._say(_("The package {package} is there now. Apply again.").format(package=package))
 
     def _say(self, sentence: str) -> None:
         self.log.say(sentence)

@@ -20,7 +20,8 @@ def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
     used = [node for role in operation.inputs() for node in state.inputs(role.name)]
     changed = False
     for role in operation.inputs():
-        if not role.required or role.many or role.kind == "mask" or state.inputs(role.name):
+        if not role.required or role.many or role.kind == "mask" or any(
+                node.GetClassName() in NODE_CLASSES[role.kind] for node in state.inputs(role.name)):
             continue
         node = next((node for node in candidates(role.kind) if node not in used), None)
         if node is not None:

@@ -1,0 +1,75 @@
+"""What tests of panels share: the modules, nodes for them, and what a user does with widgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from medimg_testing import oblique_grid
+
+MODULES = Path(__file__).resolve().parents[1] / "MedImgAnalysis"
+HOST = MODULES / "MedImgAnalysis.py"
+FILTERING = MODULES / "MedImgFiltering" / "MedImgFiltering.py"
+
+
+def noisy_image(shape: tuple[int, int, int] = (16, 20, 24), seed: int = 1) -> sitk.Image:
+    """A float32 image (k, j, i) of a blob plus noise on an oblique anisotropic grid."""
+    k, j, i = np.meshgrid(*(np.linspace(-2, 2, n) for n in shape), indexing="ij")
+    noise = np.random.default_rng(seed).normal(0, 3, shape)
+    return oblique_grid(sitk.GetImageFromArray((100 * np.exp(-(i**2 + j**2 + k**2)) + noise).astype(np.float32)))
+
+
+def add_volume(name: str = "T1", image: sitk.Image | None = None) -> Any:
+    """A volume node in the scene."""
+    from MedImgAnalysisLib.scene import bridge
+
+    return bridge.add_node(noisy_image() if image is None else image, name, kind="image")
+
+
+def add_segmentation(volume: Any, name: str = "Brain") -> tuple[Any, str]:
+    """A segmentation node with one segment in the middle of the volume, and the id of the segment."""
+    from MedImgAnalysisLib.geometry import image_like
+    from MedImgAnalysisLib.scene import bridge
+    from MedImgAnalysisLib.values import Labels
+
+    image = bridge.value_of(volume, "image")
+    array = np.zeros(tuple(reversed(image.GetSize())), np.uint8)
+    array[tuple(slice(n // 4, n - n // 4) for n in array.shape)] = 1
+    node = bridge.add_node(Labels.from_masks([(name, image_like(array, image))]), f"{name} segmentation", kind="labels",
+                           like=volume)
+    return node, node.GetSegmentation().GetNthSegmentID(0)
+
+
+def voxels(node: Any) -> np.ndarray:
+    """The voxels of a volume node (k, j, i)."""
+    import slicer
+
+    return np.array(slicer.util.arrayFromVolume(node))
+
+
+def volumes() -> list[Any]:
+    """All scalar volumes of the scene."""
+    import slicer
+
+    return slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def node_ids() -> list[str]:
+    """The ids of all nodes in the scene, in order."""
+    import slicer
+
+    return [slicer.mrmlScene.GetNthNode(number).GetID() for number in range(slicer.mrmlScene.GetNumberOfNodes())]
+
+
+def choose(combo: Any, data: str) -> None:
+    """Choose the entry of a combo box that stands for `data`."""
+    index = combo.findData(data)
+    assert index >= 0, f"{data!r} is not in the list"
+    combo.setCurrentIndex(index)
+
+
+def log_text(panel: Any) -> str:
+    """All that the result log says."""
+    return panel.run.log.browser.toPlainText()

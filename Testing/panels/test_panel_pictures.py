@@ -1,0 +1,97 @@
+"""A picture of every page, into the folder named by MEDIMG_PANEL_PNG, to be looked at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from panel_helpers import FILTERING, HOST, add_segmentation, add_volume, choose
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = Path(os.environ.get("MEDIMG_PANEL_PNG") or tmp_path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def filtering(load_module):
+    node, segment = add_segmentation(add_volume("MR head T1"), "Brain")
+    panel = load_module(FILTERING).widget.panel
+    mask = panel.inputs.selectors["mask"].widget
+    mask.setCurrentNode(node)
+    mask.setCurrentSegmentID(segment)
+    return panel
+
+
+def looks_drawn(path: Path) -> bool:
+    """Whether the picture is as wide as a panel and shows more than a plain ground."""
+    from PySide6.QtGui import QImage
+
+    picture = QImage(str(path))
+    colours = {picture.pixel(x, y) for x in range(0, picture.width(), 3) for y in range(0, picture.height(), 3)}
+    return picture.width() >= 400 and picture.height() >= 300 and len(colours) > 20
+
+
+def test_filtering_after_a_run(filtering, press, wait_until, grab, folder):
+    filtering.form.fields["sigma_mm"].widget.setValue(1.5)
+    press(filtering.run.apply_button)
+    wait_until(lambda: not filtering.run.runner.running)
+    assert looks_drawn(grab(filtering.module_widget.parent, folder / "MedImgFiltering.png"))
+
+
+def test_filtering_with_median_and_the_whole_description(filtering, grab, folder):
+    choose(filtering.chooser.combo, "median")
+    filtering.chooser.label.linkActivated("#more")
+    assert looks_drawn(grab(filtering.module_widget.parent, folder / "MedImgFiltering-median.png"))
+
+
+def test_filtering_while_it_runs(filtering, press, wait_until, grab, folder, monkeypatch):
+    import threading
+
+    from MedImgAnalysisLib.filtering import Gaussian
+
+    go_on = threading.Event()
+    true_run = Gaussian.run
+
+    def waiting(self, image, mask=None, *, progress):
+        progress.report(0.4, "Smoothing")
+        go_on.wait(20)
+        return true_run(self, image, mask, progress=progress)
+
+    Gaussian.inputs()
+    Gaussian.outputs()
+    monkeypatch.setattr(Gaussian, "run", waiting)
+    press(filtering.run.apply_button)
+    wait_until(lambda: filtering.run.progress_bar.value == 40)
+    path = grab(filtering.module_widget.parent, folder / "MedImgFiltering-running.png")
+    go_on.set()
+    wait_until(lambda: not filtering.run.runner.running)
+    assert looks_drawn(path)
+
+
+def test_filtering_in_an_empty_scene(load_module, grab, folder):
+    panel = load_module(FILTERING).widget.panel
+    assert looks_drawn(grab(panel.module_widget.parent, folder / "MedImgFiltering-empty.png"))
+
+
+@pytest.mark.parametrize("package", ["registration", "segmentation", "agreement"])
+def test_the_same_panel_shows_every_package(load_module, grab, folder, package):
+    """The panel needs nothing but the name of the package."""
+    from MedImgAnalysisLib.panel import OperationPanel
+
+    add_segmentation(add_volume("T1"), "Lesion")
+    add_volume("FLAIR")
+    loaded = load_module(FILTERING)
+    loaded.widget.panel.cleanup()
+    loaded.logic.getParameterNode().operation = ""
+    loaded.ui.inputsSection.parent().hide()
+    loaded.widget.panel = OperationPanel(loaded.widget, package=package)
+    assert looks_drawn(grab(loaded.parent, folder / f"panel-{package}.png"))
+
+
+def test_host(load_module, grab, folder):
+    load_module(FILTERING)
+    assert looks_drawn(grab(load_module(HOST).parent, folder / "MedImgAnalysis.png"))
