@@ -50,8 +50,7 @@ def call(function: Callable, arguments: tuple) -> object:
     except TypeError as error:
         if REFUSED not in str(error):
             raise
-        signatures = get_signature(function) or []
-        for signature in signatures if isinstance(signatures, list) else [signatures]:
+        for signature in _signatures(function):
             converted = _converted(signature, arguments)
             if converted is None:
                 continue
@@ -60,6 +59,13 @@ def call(function: Callable, arguments: tuple) -> object:
             except TypeError:
                 continue  # the next overload
         raise
+
+
+def _signatures(function: Callable) -> list:
+    """The overloads of a PySide6 function; an inherited bound method only has them on its class."""
+    owner, name = type(getattr(function, "__self__", None)), getattr(function, "__name__", "")
+    found = get_signature(function) or get_signature(getattr(owner, name, None)) or []
+    return found if isinstance(found, list) else [found]
 
 
 def _converted(signature: object, arguments: tuple) -> tuple | None:

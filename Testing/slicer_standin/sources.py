@@ -21,8 +21,8 @@ def problems(path: Path) -> list[str]:
         else:
             text = None
         if text:
-            found.append(f"{node.lineno}: {text}")
-    return found
+            found.append((node.lineno, text))
+    return [f"{line}: {text}" for line, text in sorted(found)]
 
 
 def _dotted(node: ast.expr) -> list[str]:
