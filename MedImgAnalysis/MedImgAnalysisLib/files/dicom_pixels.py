@@ -58,9 +58,10 @@ class Pixels:
         if at >= len(frames):
             raise FileError(f"{one.path}: the header says {at + 1} or more frames, the pixels have {len(frames)}.",
                             path=one.path)
-        if frames[at].shape[:2] != (one.rows, one.columns):
-            raise FileError(f"{one.path}: the pixels are {frames[at].shape[0]} x {frames[at].shape[1]}, the header says "
-                            f"{one.rows} x {one.columns}.", path=one.path)
+        size = frames[at].shape[:2]
+        if size != (one.rows, one.columns):
+            raise FileError(f"{one.path}: the pixels are {size[0]} x {size[1]}, the header says {one.rows} x "
+                            f"{one.columns}.", path=one.path)
         return frames[at], _by_gdcm_only(one)
 
 

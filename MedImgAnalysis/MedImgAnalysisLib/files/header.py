@@ -40,7 +40,7 @@ class ImageHeader:
         The file with the voxels; bytes before the data in the file; bytes before the voxels in the
         data after decompression. `file_offset` None: the voxels are the end of the file.
     encoding
-        `raw`, `gzip` (or zlib), `bzip2`, or `other` for what only SimpleITK decodes.
+        `raw`, `gzip` (or zlib), `bzip2`, `text`, or `other` for what only SimpleITK decodes.
     slope, intercept
         Stored number times slope plus intercept is the value.
     flip_vectors

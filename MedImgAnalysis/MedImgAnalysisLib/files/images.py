@@ -119,7 +119,7 @@ def _frames(header: ImageHeader, frame: int | None, progress: Progress) -> list[
 
 
 def _by_simpleitk(header: ImageHeader) -> sitk.Image:
-    """Text and split files, which SimpleITK reads and counts itself; the grid is that of the checked header."""
+    """Split files and hexadecimal digits, read and counted by SimpleITK; the grid is that of the checked header."""
     if header.frames > 1:
         raise FileError(f"{header.path}: 4-D files in this encoding are not supported.", path=header.path)
     check_memory(header.path, header.bytes)

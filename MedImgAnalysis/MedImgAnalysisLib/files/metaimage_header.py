@@ -94,7 +94,7 @@ def _data(path: Path, fields: dict[str, str], length: int) -> tuple[Path, int | 
     """File with the voxels, where they start (None: at the end of it), and their encoding."""
     encoding = "gzip" if _true(fields.get("CompressedData", "False")) else "raw"
     if not _true(fields.get("BinaryData", "True")):
-        encoding = "other"
+        encoding = "text"
     name = fields["ElementDataFile"]
     skip = int(_numbers(path, fields, "HeaderSize", 1, [0])[0])
     if name.upper() == "LOCAL":

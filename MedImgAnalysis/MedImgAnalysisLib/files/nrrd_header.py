@@ -27,7 +27,7 @@ TYPES = {
 }
 TYPE_OF = {name: code for code, names in TYPES.items() for name in names}
 ENCODINGS = {"raw": "raw", "gz": "gzip", "gzip": "gzip", "bz2": "bzip2", "bzip2": "bzip2",
-             "txt": "other", "text": "other", "ascii": "other", "hex": "other"}
+             "txt": "text", "text": "text", "ascii": "text", "hex": "other"}
 TO_LPS = {
     "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
@@ -134,7 +134,8 @@ def _type(path: Path, fields: dict[str, str]) -> np.dtype:
     if code is None:
         raise FileError(f"{path}: voxels of type {fields['type']!r} are not supported.", path=path)
     endian = fields.get("endian", "").lower()
-    if endian not in ("little", "big") and code[1] != "1" and ENCODINGS.get(fields["encoding"].lower()) != "other":
+    digits = ENCODINGS.get(fields["encoding"].lower()) in ("other", "text")
+    if endian not in ("little", "big") and code[1] != "1" and not digits:
         raise FileError(f"{path}: the NRRD header does not say the byte order (endian).", path=path)
     return np.dtype((">" if endian == "big" else "<") + code)
 

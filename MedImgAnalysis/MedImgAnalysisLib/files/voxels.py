@@ -66,6 +66,9 @@ def _check_size(header: ImageHeader, frames: int) -> None:
             raise FileError(
                 f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels from byte {start} on, but "
                 f"the file has {bytes_text(stored)} in all; it is cut short or its sizes are wrong.", path=header.path)
+    elif header.encoding == "text" and 2 * (header.bytes // header.dtype.itemsize) - 1 > stored:
+        raise FileError(f"{header.path}: {bytes_text(stored)} of text are too few for the voxels that the header "
+                        "declares; the file is cut short.", path=header.path)
     elif header.encoding == "gzip" and header.bytes > DEFLATE_LIMIT * stored:
         raise FileError(
             f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels; {bytes_text(stored)} of "
@@ -158,8 +161,18 @@ def _voxel_bytes(header: ImageHeader) -> Iterator[BinaryIO]:
             source = io.BufferedReader(_Inflating(file), CHUNK)
         elif header.encoding == "bzip2":
             source = bz2.BZ2File(file)
+        elif header.encoding == "text":
+            source = io.BytesIO(_numbers(header, file))
         _skip(header, source, header.stream_offset)
         yield source
+
+
+def _numbers(header: ImageHeader, file: BinaryIO) -> bytes:
+    """Numbers that are written as text, as bytes in the type of the header."""
+    try:
+        return np.array(file.read().split()).astype(header.dtype).tobytes()
+    except (ValueError, OverflowError) as error:
+        raise FileError(f"{header.path}: the voxels are not all numbers: {error}.", path=header.path) from error
 
 
 class _Inflating(io.RawIOBase):
