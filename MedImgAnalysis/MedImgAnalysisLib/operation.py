@@ -123,12 +123,17 @@ class Operation:
     @classmethod
     @cache
     def outputs(cls) -> tuple[Role, ...]:
-        """The output roles: the fields of the returned `NamedTuple`, or one role named by its kind."""
+        """The output roles: the fields of the returned `NamedTuple`, or one role named by its kind.
+
+        A field that may be None is an output that is made only when a parameter asks for it.
+        """
         hint = typing.get_type_hints(cls.run, include_extras=True)["return"]
         texts = sections(cls.__doc__).get("Outputs", {})
         if isinstance(hint, type) and hasattr(hint, "_fields"):
             fields = typing.get_type_hints(hint, include_extras=True)
-            return tuple(_role(name, fields[name], True, texts.get(name, "")) for name in hint._fields)
+            return tuple(
+                _role(name, fields[name], not _optional(fields[name]), texts.get(name, "")) for name in hint._fields
+            )
         kind = _kind(hint)[0]
         return (Role(kind, kind, description=texts.get(kind, "")),)
 
@@ -202,6 +207,11 @@ class Operation:
 def _role(name: str, hint: Any, required: bool, description: str) -> Role:
     kind, many = _kind(hint)
     return Role(name, kind, required, many, description)
+
+
+def _optional(hint: Any) -> bool:
+    """Whether None is allowed: an output that the operation makes only when a parameter asks for it."""
+    return type(None) in typing.get_args(hint)
 
 
 def _kind(hint: Any) -> tuple[str, bool]:

@@ -109,6 +109,8 @@ def test_outputs_have_the_kind_they_announce(name):
     assert list(outputs) == [role.name for role in operation.outputs()]
     for role in operation.outputs():
         value = outputs[role.name]
+        if value is None and not role.required:
+            continue
         if role.kind in ("image", "mask"):
             assert isinstance(value, sitk.Image)
         elif role.kind == "transform":

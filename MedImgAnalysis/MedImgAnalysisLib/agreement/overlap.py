@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from ..values import Column
 
 COLUMNS = (
@@ -42,13 +40,6 @@ class Counts(NamedTuple):
     fp: int
     fn: int
     tn: int
-
-
-def count(reference: np.ndarray, test: np.ndarray) -> Counts:
-    """Counts of two boolean arrays of equal shape."""
-    both = int(np.count_nonzero(reference & test))
-    in_reference, in_test = int(np.count_nonzero(reference)), int(np.count_nonzero(test))
-    return Counts(both, in_test - both, in_reference - both, reference.size - in_reference - in_test + both)
 
 
 def status(counts: Counts) -> str:
@@ -97,6 +88,14 @@ def overlap(counts: Counts, voxel_mm3: float, empty_score: float | None = None) 
 
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
+
+
+def kappa_of(agreed: int, chance: int, total: int) -> float:
+    """Cohen's kappa from the cases of equal label and the sum of products of the label counts of both sides.
+
+    In exact integers up to the last division; NaN when chance alone explains everything.
+    """
+    return _ratio(agreed * total - chance, total * total - chance)
 
 
 def _kappa(counts: Counts) -> float:
