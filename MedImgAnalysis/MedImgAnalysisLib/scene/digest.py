@@ -52,7 +52,7 @@ def _properties(scene: Any) -> dict[str, str]:
     scene.SetSaveToXMLString(saved)
     scene.SetSceneXMLString("")
     tree = ElementTree.fromstring(text)
-    return {child.get("id", ""): ElementTree.tostring(child, encoding="unicode") for child in tree}
+    return {child.get("id", ""): ElementTree.tostring(child, encoding="unicode").strip() for child in tree}
 
 
 def _common(node: Any) -> list[Any]:

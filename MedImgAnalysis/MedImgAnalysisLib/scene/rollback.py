@@ -34,14 +34,9 @@ class _Kept:
             role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
             for role in _roles(node)
         }
-        self.displays = []
-        for number in range(node.GetNumberOfDisplayNodes() if hasattr(node, "GetNumberOfDisplayNodes") else 0):
-            display = node.GetNthDisplayNode(number)
-            if display is not None:
-                shadow = display.CreateNodeInstance()
-                shadow.CopyContent(display)
-                colors = display.GetColorNodeID()
-                self.displays.append((display, shadow, colors))
+        count = node.GetNumberOfDisplayNodes() if hasattr(node, "GetNumberOfDisplayNodes") else 0
+        displays = [node.GetNthDisplayNode(number) for number in range(count)]
+        self.displays = [_Kept(display) for display in displays if display is not None]
 
     def back(self) -> None:
         node = self.node
@@ -59,9 +54,8 @@ class _Kept:
                 for identity in wanted:
                     node.AddAndObserveNodeReferenceID(role, identity)
         node.EndModify(before)
-        for display, shadow, colors in self.displays:
-            display.CopyContent(shadow)
-            display.SetAndObserveColorNodeID(colors)
+        for display in self.displays:
+            display.back()
 
 
 def _roles(node: Any) -> list[str]:

@@ -1,0 +1,159 @@
+"""Results that go into a segmentation with other segments: added, replaced on a re-run, others never touched."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from MedImgAnalysisLib.provenance import ATTRIBUTE
+from MedImgAnalysisLib.scene import bridge, outputs, segmentations
+from MedImgAnalysisLib.scene.digest import scene_digest
+from MedImgAnalysisLib.scene.run import run_in_scene
+from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
+from MedImgAnalysisLib.values import Labels
+from scene_helpers import add_transform, box, overlapping, put_under, rigid_matrix
+
+SIZE = (12, 10, 8)
+
+
+def picture(offset: float = 0.0) -> sitk.Image:
+    bright = sitk.Cast(box(SIZE, (2, 2, 2), (9, 8, 7)), sitk.sitkFloat32) * 100.0
+    return bright + offset
+
+
+@pytest.fixture
+def volume():
+    return bridge.add_node(picture(), "T1", kind="image")
+
+
+@pytest.fixture
+def drawn():
+    """A segmentation that somebody drew."""
+    return bridge.add_node(overlapping(), "Drawn", kind="labels")
+
+
+def arrays(node) -> dict[str, np.ndarray]:
+    labels = bridge.value_of(node, "labels")
+    return {s.id: sitk.GetArrayFromImage(labels.mask(s)) for s in labels.segments}
+
+
+def threshold(volume, target, **parameters):
+    return run_in_scene(AutoThreshold(**parameters), {"image": volume}, {"labels": target})["labels"]
+
+
+def test_a_result_is_added_to_the_segments_that_are_there(volume, drawn):
+    before = arrays(drawn)
+    assert threshold(volume, drawn) is drawn
+    after = arrays(drawn)
+    assert list(after)[:3] == ["tumour", "oedema", "nothing"]
+    assert len(after) == 4
+    for identity, array in before.items():
+        assert np.array_equal(after[identity], array)
+    assert np.array_equal(list(after.values())[3], sitk.GetArrayFromImage(box(SIZE, (2, 2, 2), (9, 8, 7))))
+
+
+def test_a_rerun_replaces_its_own_segment_and_no_other(volume, drawn):
+    threshold(volume, drawn, side="bright")
+    before = arrays(drawn)
+    threshold(volume, drawn, side="dark")
+    after = arrays(drawn)
+    assert list(after) == list(before)
+    for identity in ("tumour", "oedema", "nothing"):
+        assert np.array_equal(after[identity], before[identity])
+    own = list(after)[3]
+    assert np.array_equal(after[own], 1 - before[own])
+
+
+def test_a_rerun_keeps_the_colour_that_people_chose(volume, drawn):
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegmentID(3)
+    drawn.GetSegmentation().GetSegment(own).SetColor(0.1, 0.9, 0.2)
+    threshold(volume, drawn, side="dark")
+    assert drawn.GetSegmentation().GetSegment(own).GetColor() == (0.1, 0.9, 0.2)
+
+
+def test_a_segment_that_was_edited_by_hand_is_somebodys_work_and_stays(volume, drawn):
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegmentID(3)
+    edited = Labels.from_masks([("Edited", box(SIZE, (0, 0, 0), (3, 3, 3)))])
+    segmentations.put_labels(edited, drawn, {edited.segments[0].id: own})
+    threshold(volume, drawn)
+    after = arrays(drawn)
+    assert len(after) == 5
+    assert np.array_equal(after[own], sitk.GetArrayFromImage(box(SIZE, (0, 0, 0), (3, 3, 3))))
+
+
+def test_a_drawn_segment_with_the_same_id_is_not_taken_for_an_own_one(volume):
+    drawn = bridge.add_node(Labels.from_masks([("Mine", box(SIZE, (0, 0, 0), (4, 4, 4)))]), "Drawn", kind="labels")
+    identity = AutoThreshold().run(picture()).labels.segments[0].id
+    drawn.GetSegmentation().GetNthSegment(0).SetName("Mine")
+    if identity != "Segment_1":
+        drawn.GetSegmentation().AddEmptySegment(identity, "Also mine")
+    before = arrays(drawn)
+    threshold(volume, drawn)
+    after = arrays(drawn)
+    assert len(after) == len(before) + 1
+    for name, array in before.items():
+        assert np.array_equal(after[name], array)
+
+
+def test_segments_of_other_operations_are_not_replaced(volume, drawn):
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegmentID(3)
+    entry = json.loads(drawn.GetAttribute(outputs.SEGMENT + own))
+    drawn.SetAttribute(outputs.SEGMENT + own, json.dumps({**entry, "operation": "other"}))
+    threshold(volume, drawn)
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 5
+
+
+def test_a_deleted_segment_is_made_again(volume, drawn):
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegmentID(3)
+    drawn.GetSegmentation().RemoveSegment(own)
+    threshold(volume, drawn)
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 4
+
+
+def test_the_record_names_the_segment_and_a_new_node_is_rerun_the_same_way(volume, scene):
+    node = threshold(volume, "Auto")
+    record = json.loads(node.GetAttribute(ATTRIBUTE))
+    assert list(record["scene"]["segments"].values()) == [node.GetSegmentation().GetNthSegmentID(0)]
+    threshold(volume, node, side="dark")
+    assert node.GetSegmentation().GetNumberOfSegments() == 1
+    assert int(next(iter(arrays(node).values())).sum()) == 12 * 10 * 8 - 7 * 6 * 5
+
+
+def test_an_empty_segmentation_made_in_a_selector_is_filled_and_gets_its_geometry(volume, scene):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "New")
+    threshold(volume, node)
+    assert segmentations.reference_grid(node.GetSegmentation()).same_as(overlapping().grid)
+    assert node.GetDisplayNode() is not None
+
+
+def test_a_segmentation_under_a_transform_gets_the_segment_where_the_volume_is_shown(volume, drawn):
+    put_under(drawn, add_transform(rigid_matrix()))
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegmentID(3)
+    mask = bridge.value_of(drawn, "mask", own)
+    found = sitk.LabelShapeStatisticsImageFilter()
+    found.Execute(mask)
+    expected = sitk.LabelShapeStatisticsImageFilter()
+    expected.Execute(box(SIZE, (2, 2, 2), (9, 8, 7)))
+    assert np.allclose(found.GetCentroid(1), expected.GetCentroid(1), atol=1e-6)
+    assert found.GetNumberOfPixels(1) == expected.GetNumberOfPixels(1)
+    assert drawn.GetParentTransformNode() is not None
+
+
+def test_a_failure_while_segments_are_replaced_puts_all_of_them_back(volume, drawn, monkeypatch):
+    threshold(volume, drawn)
+    before = scene_digest()
+
+    def fail(*_):
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr(outputs, "_sign", fail)
+    with pytest.raises(RuntimeError):
+        threshold(volume, drawn, side="dark")
+    assert scene_digest() == before
