@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from . import __version__
 
@@ -62,7 +63,7 @@ def _joined(words: list[str]) -> list[str]:
     return joined(words)
 
 
-def parser():  # type: ignore[no-untyped-def]
+def parser() -> Any:
     """The parser with all commands."""
     from .commands import apply, batch, demo, listing, run, verify
     from .commands.arguments import Parser

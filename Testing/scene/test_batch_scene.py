@@ -29,7 +29,8 @@ found = {}
 for name, kind in (("t1", "image"), ("smoothed", "image"), ("seg", "labels"), ("size", "table")):
     node = slicer.mrmlScene.GetFirstNodeByName(name)
     record = node.GetAttribute(provenance.ATTRIBUTE)
-    found[name] = [provenance.fingerprint(bridge.value_of(node, kind)), json.loads(record)["operation"] if record else None]
+    operation = json.loads(record)["operation"] if record else None
+    found[name] = [provenance.fingerprint(bridge.value_of(node, kind)), operation]
 print(json.dumps(found))
 """
 

@@ -75,6 +75,7 @@ def _strip(values: list[float]) -> str:
 def case_table(
     folder: Path, cases: Sequence[CaseResult], columns: Sequence[ResultColumn], carried: Sequence[str]
 ) -> str:
+    """A row per case: state, pictures, carried columns and all numbers; sorted by clicking on a title."""
     values = [case.values() for case in cases]
     shown = [column for column in columns if any(v.get(column.key) not in (None, "") for v in values)]
     numeric = {c.key for c in shown if all(isinstance(v.get(c.key), (int, float, type(None))) for v in values)}

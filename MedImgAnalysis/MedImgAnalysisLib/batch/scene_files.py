@@ -75,7 +75,7 @@ def _pictures(folder: Path, recipe: Recipe, nodes: Mapping[str, Any], progress: 
 
     reason = probe()
     if reason:
-        progress.warn(f"There are no pictures: {reason}")
+        progress.warn(f"There are no pictures: {reason}.")
         return []
     place = folder / PICTURES
     place.mkdir()
