@@ -11,6 +11,7 @@ from medimg_testing import agrees, find_data, reference_cases
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.quality.compare_images import CompareImages
 from MedImgAnalysisLib.quality.measure_signal import MeasureSignal
+from MedImgAnalysisLib.quality.modulation_transfer import ModulationTransfer
 from MedImgAnalysisLib.quality.noise_power_spectrum import NoisePowerSpectrum
 from MedImgAnalysisLib.values import Labels
 
@@ -175,3 +176,12 @@ def test_noise_power_of_volumes():
             "mean_nps_mm3": "nps_mean_excl_dc",
         },
     )
+
+
+@pytest.mark.parametrize("case", ["mtf01", "mtf02", "mtf03", "mtf04"])
+def test_modulation_transfer(case):
+    wanted = expected("MTF", case)
+    name = {"mtf01": "edge_point", "mtf02": "edge_aperture", "mtf03": "edge_noise", "mtf04": "disk"}[case]
+    given = ModulationTransfer(target="disk" if case == "mtf04" else "edge")
+    row = execute(given, {"image": read(f"{case}_{name}")}).outputs["table"].rows[0]
+    check("MTF", wanted, row, {"edge_angle_deg_abs": "edge_angle_deg"})

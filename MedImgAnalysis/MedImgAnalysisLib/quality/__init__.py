@@ -2,6 +2,7 @@
 
 from .compare_images import CompareImages
 from .measure_signal import MeasureSignal
+from .modulation_transfer import ModulationTransfer
 from .noise_power_spectrum import NoisePowerSpectrum
 
-QUALITY = (MeasureSignal, NoisePowerSpectrum, CompareImages)
+QUALITY = (MeasureSignal, NoisePowerSpectrum, ModulationTransfer, CompareImages)

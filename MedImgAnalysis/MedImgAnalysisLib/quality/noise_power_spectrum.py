@@ -49,7 +49,7 @@ def columns_of(dimensions: int) -> tuple[Column, ...]:
                "The same over all frequencies of the plane or volume; another number than f_av"),
         Column("f_biased", "Biased up to", "lp/mm", "Detrending lowers the curve up to this frequency"),
         Column("nyquist", "Nyquist frequency", "lp/mm", "Half the sampling frequency of the coarsest axis"),
-        Column("relative_error", "Expected error", "", "1 / sqrt(n), n independent regions times independent bins of a mean ring"),
+        Column("relative_error", "Expected error", "", "1 / sqrt(independent regions times bins of a mean ring)"),
         WARNINGS,
         STATUS,
     )  # fmt: skip

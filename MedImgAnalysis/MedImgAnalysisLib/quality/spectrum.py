@@ -79,12 +79,9 @@ class Spectrum:
         """
         moved = np.moveaxis(self.power, axis, 0)
         half = moved.shape[0] // 2 + 1
-        lines = [moved[(slice(0, half), *((0,) * (moved.ndim - 1)))]]
+        lines = [moved[:half].reshape(half, -1)[:, 0]]
         for other in range(1, moved.ndim):
-            for shift in (1, -1):
-                at = [0] * (moved.ndim - 1)
-                at[other - 1] = shift
-                lines.append(moved[(slice(0, half), *at)])
+            lines += [np.take(moved, shift, axis=other)[:half].reshape(half, -1)[:, 0] for shift in (1, -1)]
         f = np.arange(half) / (moved.shape[0] * self.spacing[axis])
         return f[1:], np.mean(lines, axis=0)[1:]
 
