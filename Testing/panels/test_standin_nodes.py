@@ -166,3 +166,32 @@ def test_an_error_in_a_scene_observer_is_recorded(slicer, standin):
     slicer.mrmlScene.RemoveObserver(tag)
     assert [str(error) for error in RECORD.slot_errors] == ["observer"]
     RECORD.slot_errors.clear()
+
+
+def test_a_new_name_is_shown_and_a_hidden_node_goes(slicer, combo):
+    volume = add(slicer)
+    inner = combo.findChild("QComboBox")
+    assert "a" in [inner.itemText(i) for i in range(inner.count)]
+    volume.SetName("renamed")
+    assert "renamed" in [inner.itemText(i) for i in range(inner.count)]
+    volume.SetHideFromEditors(True)
+    volume.Modified()
+    assert combo.nodeCount() == 0
+
+
+def test_the_current_node_is_dropped_while_it_still_is_in_the_scene(slicer, combo):
+    volume, there = add(slicer), []
+    combo.setCurrentNode(volume)
+    combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: there.append(volume.GetScene() is not None))
+    slicer.mrmlScene.RemoveNode(volume)
+    assert there == [True]
+
+
+def test_closing_the_scene_is_told_once_at_its_end(slicer, combo):
+    combo.setCurrentNode(add(slicer))
+    add(slicer, name="b")
+    closing = []
+    combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: closing.append(slicer.mrmlScene.IsClosing()))
+    slicer.mrmlScene.Clear(0)
+    assert closing == [False]
+    assert combo.currentNode() is None

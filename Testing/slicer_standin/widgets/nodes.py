@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import vtk
+
 from ..classes import behaviour, store, value
 from ..signals import emit
 from ..toolkit import QObject, QtCore, QtWidgets
 from .numbers import row
-from .scene import SceneGiver
+from .scene import NODE_LEAVES, SceneGiver, observe
 
 
 @behaviour("qMRMLNodeComboBox")
@@ -21,7 +23,8 @@ class NodeComboBox(SceneGiver):
     def _init(self) -> None:
         mine = self._own
         mine.scene, mine.id, mine.wanted, mine.busy = None, "", None, False
-        mine.ids, mine.attributes, mine.bases, mine.labels, mine.actions = [], {}, {}, {}, []
+        mine.ids, mine.names, mine.watched, mine.leaving = [], [], [], ""
+        mine.attributes, mine.bases, mine.labels, mine.actions = {}, {}, {}, []
         mine.combo = QtWidgets.QComboBox(self)
         mine.combo.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
         mine.combo.setMinimumContentsLength(8)
@@ -50,12 +53,43 @@ class NodeComboBox(SceneGiver):
         )
 
     def _scene_event(self) -> None:
+        before = set(self._own.ids)
+        self._own.leaving = ""
         self._rebuild()
+        for node_id in self._own.ids:
+            if node_id not in before:
+                emit(self, "nodeAdded(vtkMRMLNode*)", self._own.scene.GetNodeByID(node_id))
+
+    def _node_leaves(self, node: object) -> None:
+        """The real list drops the row while the node still is in the scene."""
+        if node.GetID() in self._own.ids and not self._own.scene.IsClosing():
+            emit(self, "nodeAboutToBeRemoved(vtkMRMLNode*)", node)
+            self._own.leaving = node.GetID()
+            self._rebuild()
+
+    def _node_modified(self) -> None:
+        """A name or an attribute may have changed."""
+        ids, names = self._listed()
+        if ids != self._own.ids:
+            self._rebuild()
+        elif names != self._own.names:
+            self._show()
+
+    def _listed(self) -> tuple[list[str], list[str]]:
+        """Identifiers and names of the nodes to list; those that may come to be listed are watched."""
+        mine, scene, types = self._own, self._own.scene, value(self, "nodeTypes")
+        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())] if scene is not None else []
+        nodes = [node for node in nodes if node.GetID() != mine.leaving]
+        watched = [node for node in nodes if any(node.IsA(kind) for kind in types)]
+        if watched != mine.watched:
+            mine.watched = watched
+            observe(self, watched, [vtk.vtkCommand.ModifiedEvent], "_node_modified")
+        accepted = [node for node in nodes if self._accepts(node)]
+        return [node.GetID() for node in accepted], [node.GetName() for node in accepted]
 
     def _rebuild(self) -> None:
-        mine, scene = self._own, self._own.scene
-        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())] if scene is not None else []
-        ids = [node.GetID() for node in nodes if self._accepts(node)]
+        mine = self._own
+        ids, mine.names = self._listed()
         filled = not mine.ids and bool(ids)
         mine.ids = ids
         none, extra_rows = value(self, "noneEnabled"), self._has_extra_rows()
@@ -90,10 +124,9 @@ class NodeComboBox(SceneGiver):
         mine.combo.clear()
         if value(self, "noneEnabled"):
             mine.combo.addItem(value(self, "noneDisplay"), "")
-        for node_id in mine.ids:
-            node = mine.scene.GetNodeByID(node_id)
-            if node is not None:  # else it is just being removed and the list not rebuilt yet
-                mine.combo.addItem(node.GetName(), node_id)
+        mine.ids, mine.names = self._listed()
+        for node_id, name in zip(mine.ids, mine.names):
+            mine.combo.addItem(name, node_id)
         for kind in types if value(self, "addEnabled") else ():
             mine.combo.addItem("Create new " + self.nodeTypeLabel(kind), "+" + kind)
         label = self.nodeTypeLabel(types[0]) if len(types) == 1 else "node"
@@ -149,6 +182,10 @@ class NodeComboBox(SceneGiver):
         store(self, "noneDisplay", text)
         self._show()
 
+    def set_sizeAdjustPolicy(self, policy: object) -> None:
+        store(self, "sizeAdjustPolicy", policy)
+        self._own.combo.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy(policy))
+
     def get_currentNodeID(self) -> str:
         return self._own.id
 
@@ -171,6 +208,8 @@ class NodeComboBox(SceneGiver):
             return
         mine.scene, mine.ids = scene, []
         self._observe(scene)
+        leaving = [scene.NodeAboutToBeRemovedEvent] if scene is not None else []
+        observe(self, [scene], leaving, NODE_LEAVES)
         blocked = QObject.blockSignals(self, True)
         before = mine.id
         self._rebuild()

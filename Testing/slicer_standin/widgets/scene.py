@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterable
 
 import shiboken6
+import vtk
 
 from ..classes import behaviour
 from ..facts import FACTS
@@ -14,9 +15,11 @@ from ..toolkit import QObject, private
 
 SCENE_EVENTS = ("NodeAdded", "NodeRemoved", "EndClose", "EndImport", "EndRestore", "EndBatchProcess")
 
+NODE_LEAVES = "_node_leaves"
 
-def observe(widget: QObject, subject: object, events: Iterable[int], method: str) -> None:
-    """Call widget.`method`() at each of the subject's events; None stops. One subject a method.
+
+def observe(widget: QObject, subjects: Iterable, events: Iterable[int], method: str) -> None:
+    """Call widget.`method`() at each event of the subjects, which replace those of before.
 
     The observer knows the widget weakly: a strong reference would be a cycle through VTK, which the garbage collector
     takes apart in an order that crashes.
@@ -26,13 +29,14 @@ def observe(widget: QObject, subject: object, events: Iterable[int], method: str
         old.RemoveObserver(tag)
     reference = weakref.ref(widget)
 
-    def tell(caller: object, event: str) -> None:
+    def tell(caller: object, event: str, *node: object) -> None:
         alive = reference()
         if alive is not None and shiboken6.isValid(alive):
-            getattr(alive, method)()
+            getattr(alive, method)(*node)
 
-    if subject is not None:
-        tags[method] = [(subject, subject.AddObserver(event, tell)) for event in events]
+    if method == NODE_LEAVES:  # only there the data of the event is an object; elsewhere VTK would crash on it
+        tell.CallDataType = vtk.VTK_OBJECT
+    tags[method] = [(subject, subject.AddObserver(event, tell)) for subject in subjects for event in events]
 
 
 class SceneHolder:
@@ -52,9 +56,13 @@ class SceneHolder:
         """For those that do something with it."""
 
     def _observe(self, scene: object) -> None:
-        """Call `_scene_event` after each node added or removed, close, import and batch."""
+        """Call `_scene_event` after each node added or removed, close, import and batch, but not within these."""
         events = [getattr(scene, name + "Event") for name in SCENE_EVENTS] if scene is not None else []
-        observe(self, scene, events, "_scene_event")
+        observe(self, [scene], events, "_scene_changed")
+
+    def _scene_changed(self) -> None:
+        if not self._scene().IsClosing() and not self._scene().IsImporting():
+            self._scene_event()
 
 
 class SceneGiver(SceneHolder):

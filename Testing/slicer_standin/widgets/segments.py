@@ -22,7 +22,7 @@ class SegmentWatcher:
 
         kind = slicer.vtkSegmentation
         events = (kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified, kind.SegmentsOrderModified)
-        observe(self, node, events, "_segments_changed")
+        observe(self, [node] if node is not None else [], events, "_segments_changed")
 
 
 @behaviour("qMRMLSegmentSelectorWidget")

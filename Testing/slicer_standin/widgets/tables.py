@@ -15,8 +15,10 @@ class ContentView:
 
     def _show_node(self, node: object, kind: str) -> None:
         self._own.shown = node if node is not None and node.IsA(kind) else None
-        observe(self, self._own.shown, [vtk.vtkCommand.ModifiedEvent], "_fill")
+        shown = [] if self._own.shown is None else [self._own.shown]
+        observe(self, shown, [vtk.vtkCommand.ModifiedEvent], "_fill")
         self._fill()
+
 
     def _shown(self) -> object:
         return getattr(self._own, "shown", None)
