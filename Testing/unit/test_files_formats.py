@@ -33,7 +33,7 @@ def read_with_warnings(path: Path | str) -> tuple[sitk.Image, list[str]]:
 
 def same(first: sitk.Image, second: sitk.Image, mm: float = 1e-4) -> bool:
     """Equal type, voxels and corners within `mm`."""
-    a, b = sitk.GetArrayViewFromImage(first), sitk.GetArrayViewFromImage(second)
+    a, b = sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second)
     corners = np.abs(Grid.of(first).corners - Grid.of(second).corners).max()
     return first.GetPixelID() == second.GetPixelID() and np.array_equal(a, b) and corners < mm
 
@@ -109,7 +109,7 @@ def test_bytes_behind_the_voxels_are_told(ending: str, tmp_path: Path) -> None:
     else:
         path.write_bytes(path.read_bytes() + b"more")
     image, said = read_with_warnings(path)
-    assert np.array_equal(sitk.GetArrayViewFromImage(image), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(image), ARRAY)
     assert "more bytes than its header declares" in said[0]
 
 
@@ -131,13 +131,13 @@ def nrrd(path: Path, data: bytes, **fields: str) -> Path:
 def test_every_nrrd_encoding_is_read(encoding: str, pack: object, tmp_path: Path) -> None:
     path = nrrd(tmp_path / "a.nrrd", pack(ARRAY.astype("<i2").tobytes()), encoding=encoding)  # type: ignore[operator]
     image = files.read(path, "image", quiet())
-    assert np.array_equal(sitk.GetArrayViewFromImage(image), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(image), ARRAY)
     assert (image.GetSpacing(), image.GetOrigin()) == ((1.0, 2.0, 3.0), (1.0, 2.0, 3.0))
 
 
 def test_big_endian_voxels_are_turned(tmp_path: Path) -> None:
     path = nrrd(tmp_path / "a.nrrd", ARRAY.astype(">i2").tobytes(), endian="big")
-    assert np.array_equal(sitk.GetArrayViewFromImage(files.read(path, "image", quiet())), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(files.read(path, "image", quiet())), ARRAY)
 
 
 def test_each_nrrd_space_ends_in_lps(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_each_nrrd_space_ends_in_lps(tmp_path: Path) -> None:
 def test_a_detached_nrrd_header_finds_its_data(tmp_path: Path) -> None:
     (tmp_path / "voxels.raw").write_bytes(b"skipped" + ARRAY.tobytes())
     path = nrrd(tmp_path / "a.nhdr", b"", data_file="voxels.raw", byte_skip="7")
-    assert np.array_equal(sitk.GetArrayViewFromImage(files.read(path, "image", quiet())), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(files.read(path, "image", quiet())), ARRAY)
     path = nrrd(tmp_path / "a.nhdr", b"", data_file="voxels.raw", byte_skip="-1")
-    assert np.array_equal(sitk.GetArrayViewFromImage(files.read(path, "image", quiet())), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(files.read(path, "image", quiet())), ARRAY)
     with pytest.raises(FileError, match=r"gone\.raw, is missing"):
         files.read(nrrd(tmp_path / "a.nhdr", b"", data_file="gone.raw"), "image", quiet())
 
@@ -189,11 +189,11 @@ def test_frames_of_a_nrrd_are_found_on_either_side(order: str, axes: tuple[int, 
                 sizes="2 4 5 6" if first else "4 5 6 2",
                 space_directions="none (1,0,0) (0,2,0) (0,0,3)" if first else "(1,0,0) (0,2,0) (0,0,3) none")
     frames = files.read_sequence(path, quiet())
-    assert [np.array_equal(sitk.GetArrayViewFromImage(f), s) for f, s in zip(frames, stack)] == [True, True]
+    assert [np.array_equal(sitk.GetArrayFromImage(f), s) for f, s in zip(frames, stack)] == [True, True]
     with pytest.raises(FileError, match=r"2 frames.*a\.nrrd#0 to a\.nrrd#1"):
         files.read(path, "image", quiet())
     one = files.read(f"{path}#1", "image", quiet())
-    assert np.array_equal(sitk.GetArrayViewFromImage(one), stack[1])
+    assert np.array_equal(sitk.GetArrayFromImage(one), stack[1])
     for wrong in ("2", "-1", "x", ""):
         with pytest.raises(FileError, match="there is no frame"):
             files.read(f"{path}#{wrong}", "image", quiet())
@@ -239,7 +239,7 @@ SFORM = np.array([[-1.0, 0, 0, 10], [0, -2, 0, 20], [0, 0, 3, 30]])
 @pytest.mark.parametrize("ending", (".nii", ".nii.gz"))
 def test_both_nifti_versions_and_byte_orders_are_read(order: str, version: int, ending: str, tmp_path: Path) -> None:
     image, said = read_with_warnings(nifti(tmp_path / f"a{ending}", ARRAY, order=order, version=version, sform=SFORM))
-    assert np.array_equal(sitk.GetArrayViewFromImage(image), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(image), ARRAY)
     assert (image.GetOrigin(), image.GetSpacing()) == ((-10.0, -20.0, 30.0), (1.0, 2.0, 3.0))
     assert image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
     assert not said
@@ -251,7 +251,7 @@ def test_a_header_and_image_pair_is_read(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="missing beside the header"):
         files.read(tmp_path / "a.hdr", "image", quiet())
     (tmp_path / "a.img").write_bytes(whole[348:])
-    assert np.array_equal(sitk.GetArrayViewFromImage(files.read(tmp_path / "a.hdr", "image", quiet())), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(files.read(tmp_path / "a.hdr", "image", quiet())), ARRAY)
 
 
 @pytest.mark.parametrize(("slope", "inter", "changed"), (
@@ -261,7 +261,7 @@ def test_stored_numbers_are_scaled_as_the_header_says(
 ) -> None:
     path = nifti(tmp_path / "a.nii", ARRAY, slope=slope, inter=inter, sform=SFORM)
     image = files.read(path, "image", quiet())
-    array = sitk.GetArrayViewFromImage(image)
+    array = sitk.GetArrayFromImage(image)
     assert np.allclose(array, ARRAY * slope + inter if changed else ARRAY)
     assert array.dtype == (np.float32 if changed else np.int16)
 
@@ -337,7 +337,7 @@ def test_every_metaimage_layout_is_read_like_itk_does(fields: dict[str, str], pa
     (tmp_path / "v.raw").write_bytes(b"extra" + ARRAY.tobytes())
     path = meta(tmp_path / "a.mhd", pack(ARRAY.tobytes()) if pack else b"", **fields)  # type: ignore[operator]
     image = files.read(path, "image", quiet())
-    assert np.array_equal(sitk.GetArrayViewFromImage(image), ARRAY)
+    assert np.array_equal(sitk.GetArrayFromImage(image), ARRAY)
     if "BinaryData" not in fields:
         assert Grid.of(image) == Grid.of(sitk.ReadImage(str(path)))
 

@@ -116,7 +116,7 @@ def lps_grid(
         warnings.append(f"{path.name}: the image is {np.abs(start).max():.3g} mm from the origin of the coordinate "
                         "system; displays and meshes that use 32-bit coordinates are not exact there.")
     return Grid(tuple(map(int, size)), tuple(lengths.tolist()), tuple(start.tolist()),
-                tuple(direction.ravel().tolist()))
+                tuple(direction.ravel().tolist())).canonical()
 
 
 def _straight(

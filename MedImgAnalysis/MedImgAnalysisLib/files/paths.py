@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ def readable(path: Path) -> Iterator[str]:
         yield os.fspath(path.absolute())
         return
     with _ascii_folder() as folder:
-        copy = folder / f"staged{_ascii_ending(path)}"
+        copy = folder / _ascii_name(path)
         shutil.copyfile(path, copy)
         yield os.fspath(copy)
 
@@ -93,10 +94,11 @@ def appearing(path: Path) -> Iterator[Path]:
         beside = Path(tempfile.mkdtemp(prefix=".medimg-", dir=path.parent))
         if STAGE_NON_ASCII and not os.fspath(path).isascii():
             with _ascii_folder() as folder:
-                yield folder / f"staged{_ascii_ending(path)}"
+                staged = folder / _ascii_name(path)
+                yield staged
                 for written in folder.iterdir():
-                    shutil.move(os.fspath(written), beside / (path.name if written.stem == "staged" or
-                                                              written.name.startswith("staged.") else written.name))
+                    # A companion keeps its name, which is written into the header that refers to it.
+                    shutil.move(os.fspath(written), beside / (path.name if written == staged else written.name))
         else:
             yield beside / path.name
         _rename(beside, path)
@@ -126,5 +128,8 @@ def _ascii_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _ascii_ending(path: Path) -> str:
-    return ending(path) if ending(path).isascii() else ""
+def _ascii_name(path: Path) -> str:
+    """A name like that of `path` in ASCII, told apart from similar ones by a checksum."""
+    word = re.sub(r"[^A-Za-z0-9_-]", "_", stem(path))[:60]
+    tail = ending(path) if ending(path).isascii() else ""
+    return f"{word}-{zlib.crc32(path.name.encode('utf-8', 'replace')):08x}{tail}"
