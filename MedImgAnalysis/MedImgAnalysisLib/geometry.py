@@ -46,6 +46,17 @@ class Grid:
         """The grid of an image."""
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
+    def canonical(self) -> Grid:
+        """The grid without the last digits: spacing and direction to 12, origin to 9 decimals.
+
+        A way through a file header or a 4 x 4 matrix of the scene changes the last bits, and with them the
+        last bits of an optimised result. Files and nodes both give canonical grids, so that the same image
+        gives the same result to the bit whichever way it came.
+        """
+        spacing = tuple(float(f"{s:.12g}") for s in self.spacing)
+        origin = tuple(round(o, 9) + 0.0 for o in self.origin)
+        return Grid(self.size, spacing, origin, tuple(round(d, 12) + 0.0 for d in self.direction))
+
     @property
     def dimension(self) -> int:
         """2 or 3."""

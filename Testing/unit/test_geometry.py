@@ -28,6 +28,15 @@ def test_index_and_position_agree_with_simpleitk(oblique):
     assert grid.voxel_volume_mm3 == pytest.approx(0.7 * 1.1 * 2.5)
 
 
+def test_a_canonical_grid_survives_the_way_through_a_matrix(oblique):
+    grid = Grid.of(oblique).canonical()
+    assert grid.same_as(Grid.of(oblique)) and grid.canonical() == grid
+    axes = grid.axes
+    spacing = np.linalg.norm(axes, axis=0)
+    back = Grid(grid.size, tuple(spacing.tolist()), grid.origin, tuple((axes / spacing).ravel().tolist()))
+    assert back.canonical() == grid
+
+
 def test_rounding_of_a_header_is_the_same_grid_and_a_flip_is_not(oblique):
     grid = Grid.of(oblique)
     single = Grid(

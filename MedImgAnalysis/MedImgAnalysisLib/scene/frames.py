@@ -54,7 +54,8 @@ def matrix_grid(matrix: np.ndarray, size: tuple[int, ...], what: str) -> Grid:
     if not orthogonal(matrix):
         raise GeometryError(f"{what} has axes that are not at right angles (sheared); resample it to an orthogonal "
                             "grid first, for example with the module Resample Scalar/Vector/DWI Volume.")
-    return Grid(tuple(size), tuple(spacing.tolist()), tuple(lps[:3, 3].tolist()), tuple(direction.ravel().tolist()))
+    origin, axes = tuple(lps[:3, 3].tolist()), tuple(direction.ravel().tolist())
+    return Grid(tuple(size), tuple(spacing.tolist()), origin, axes).canonical()
 
 
 def orthogonal(matrix: np.ndarray) -> bool:
