@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import SimpleITK as sitk
@@ -175,10 +178,52 @@ def test_a_place_where_no_scene_can_be_saved_is_named(tmp_path, name, words):
     assert error.value.path == str(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [None, b"this is no scene", b""])
-def test_a_file_that_is_no_scene_is_named(tmp_path, content):
+def zipped(**entries: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in entries.items():
+            archive.writestr(name.replace("__", ".").replace("_UP_", "../"), text)
+    return stream.getvalue()
+
+
+BROKEN = {
+    "missing": (None, "no such file"),
+    "text": (b"this is no scene", "not a zip"),
+    "empty": (b"", "not a zip"),
+    "no scene": (zipped(a__txt="x"), "holds 0 scenes"),
+    "two scenes": (zipped(a__mrml="<MRML/>", b__mrml="<MRML/>"), "holds 2 scenes"),
+    "path outside": (zipped(a__mrml="<MRML/>", _UP_evil__txt="x"), "points outside"),
+    "not xml": (zipped(a__mrml="MRML?"), "not a scene"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_file_that_is_no_scene_is_named_and_good_ones_are_read_afterwards(tmp_path, case):
+    content, words = BROKEN[case]
     path = tmp_path / "s.mrb"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FileError, match=r"s\.mrb: "):
+    here = os.getcwd()
+    with pytest.raises(FileError, match=words) as error:
         standalone.load(path)
+    assert str(path) in str(error.value)
+    assert os.getcwd() == here
+    standalone.clear()
+    bridge.add_node(ramp(), "x", kind="image")
+    good = standalone.save_mrb(tmp_path / "good.mrb")
+    standalone.clear()
+    standalone.load(good)
+    assert slicer.mrmlScene.GetFirstNodeByName("x") is not None
+
+
+def test_a_worker_process_leaves_no_folder_behind(tmp_path):
+    done = python(
+        "import multiprocessing, tempfile\n"
+        f"tempfile.tempdir = {str(tmp_path)!r}\n"
+        "from MedImgAnalysisLib.scene import standalone\n"
+        "context = multiprocessing.get_context('fork')\n"
+        "worker = context.Process(target=standalone.start)\n"
+        "worker.start(); worker.join(); print(worker.exitcode)"
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
+    assert list(tmp_path.iterdir()) == []

@@ -14,9 +14,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import multiprocessing
+import multiprocessing.util
+import os
 import sys
 import tempfile
 import types
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +120,8 @@ def start() -> None:
     _watch_hierarchy(state, slicer)
     _state = state
     atexit.register(stop)
+    if multiprocessing.parent_process() is not None:  # workers end without what atexit would do
+        multiprocessing.util.Finalize(None, stop, exitpriority=10)
 
 
 def stop() -> None:
@@ -166,7 +172,12 @@ def save_mrb(path: str | Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=".medimg-", dir=target.parent) as folder:
         written = Path(folder) / target.name
         messages = slicer.vtkMRMLMessageCollection() if hasattr(slicer, "vtkMRMLMessageCollection") else None
-        if not slicer.mrmlScene.WriteToMRB(str(written), None, messages) or not written.is_file():
+        here = os.getcwd()
+        try:
+            good = slicer.mrmlScene.WriteToMRB(str(written), None, messages)
+        finally:
+            os.chdir(here)
+        if not good or not written.is_file():
             said = messages.GetAllMessagesAsString() if messages is not None else ""
             raise FileError(f"{target}: the scene could not be written. {said}", path=str(target))
         written.replace(target)
@@ -181,13 +192,36 @@ def load(path: str | Path, clear_first: bool = True) -> None:
     if not source.is_file():
         raise FileError(f"{source}: there is no such file.", path=str(source))
     scene = slicer.mrmlScene
-    if source.suffix.lower() == ".mrb":
-        good = scene.ReadFromMRB(str(source), clear_first)
-    else:
-        scene.SetURL(str(source))
-        good = scene.Connect() if clear_first else scene.Import()
+    bundle = source.suffix.lower() == ".mrb"
+    if bundle:
+        _check_bundle(source)
+    here = os.getcwd()
+    try:
+        if bundle:
+            good = scene.ReadFromMRB(str(source), clear_first)
+        else:
+            scene.SetURL(str(source))
+            good = scene.Connect() if clear_first else scene.Import()
+    finally:
+        os.chdir(here)  # MRML stays in a deleted folder when it fails to unpack
     if not good:
         raise FileError(f"{source}: this is not a scene that can be read.", path=str(source))
+
+
+def _check_bundle(path: Path) -> None:
+    """Raise `FileError` unless the file is a whole zip archive with one scene and no path that leaves it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            broken = archive.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path}: this is not a scene that can be read: {error}.", path=str(path)) from None
+    scenes = [name for name in names if name.lower().endswith(".mrml")]
+    outside = [name for name in names if name.startswith(("/", "\\")) or ".." in Path(name).parts or ":" in name]
+    if broken or outside or len(scenes) != 1:
+        why = (f"{broken} is damaged" if broken else f"{outside[0]} points outside" if outside
+               else f"it holds {len(scenes)} scenes")
+        raise FileError(f"{path}: this is not a scene that can be read: {why}.", path=str(path))
 
 
 @contextlib.contextmanager
