@@ -10,9 +10,11 @@ import SimpleITK as sitk
 from medimg_testing import agrees, find_data, reference_cases
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.quality.compare_images import CompareImages
+from MedImgAnalysisLib.quality.low_contrast import LowContrast
 from MedImgAnalysisLib.quality.measure_signal import MeasureSignal
 from MedImgAnalysisLib.quality.modulation_transfer import ModulationTransfer
 from MedImgAnalysisLib.quality.noise_power_spectrum import NoisePowerSpectrum
+from MedImgAnalysisLib.quality.uniformity import Uniformity
 from MedImgAnalysisLib.values import Labels
 
 pytestmark = pytest.mark.skipif(not reference_cases("similarity"), reason="the reference values are not here")
@@ -185,3 +187,17 @@ def test_modulation_transfer(case):
     given = ModulationTransfer(target="disk" if case == "mtf04" else "edge")
     row = execute(given, {"image": read(f"{case}_{name}")}).outputs["table"].rows[0]
     check("MTF", wanted, row, {"edge_angle_deg_abs": "edge_angle_deg"})
+
+
+def test_low_contrast():
+    wanted = expected("low-contrast", "lc01")
+    regions = Labels.from_masks([("Disk", read("lc01_object")), ("Background", read("lc01_background"))])
+    row = execute(LowContrast(), {"image": read("lc01_image"), "regions": regions}).outputs["table"].rows[0]
+    check("low-contrast", wanted, row)
+
+
+@pytest.mark.parametrize("given", [Uniformity(roi_radius_mm=10.0, roi_distance_mm=60.0)], ids=["stated geometry"])
+def test_uniformity(given):
+    wanted = expected("uniformity", "uni01")
+    row = execute(given, {"image": read("uni01_image"), "mask": read("uni01_mask")}).outputs["table"].rows[0]
+    check("uniformity", wanted, row)

@@ -1,8 +1,10 @@
 """Image quality: images in, tables and curves out."""
 
 from .compare_images import CompareImages
+from .low_contrast import LowContrast
 from .measure_signal import MeasureSignal
 from .modulation_transfer import ModulationTransfer
 from .noise_power_spectrum import NoisePowerSpectrum
+from .uniformity import Uniformity
 
-QUALITY = (MeasureSignal, NoisePowerSpectrum, ModulationTransfer, CompareImages)
+QUALITY = (MeasureSignal, Uniformity, NoisePowerSpectrum, ModulationTransfer, LowContrast, CompareImages)
