@@ -1,5 +1,7 @@
-"""Agreement of segmentations: labels in, tables out."""
+"""Agreement of segmentations and of classes: labels and tables in, tables and curves out."""
 
+from .compare_lesions import CompareLesions
+from .compare_many import CompareMany
 from .compare_segmentations import CompareSegmentations
 
-AGREEMENT = (CompareSegmentations,)
+AGREEMENT = (CompareSegmentations, CompareMany, CompareLesions)
