@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:
-        print("medimg: Cancelled.", file=sys.stderr)
+        if "--json" in words:
+            print('{"error": {"kind": "Cancelled", "message": "Cancelled; nothing was changed."}}')
+        else:
+            print("medimg: Cancelled; nothing was changed.", file=sys.stderr)
         return CANCELLED
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does.

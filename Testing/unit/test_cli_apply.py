@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -380,3 +381,78 @@ def test_the_program_as_a_process_gives_the_same_file(image_file: Path, tmp_path
     done = medimg("apply", "gaussian", "--in", image_file.name, "--out", "b.nrrd", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "image: b.nrrd\n")
     assert np.array_equal(pixels(tmp_path / "a.nrrd"), pixels(tmp_path / "b.nrrd"))
+
+
+def test_what_a_library_prints_does_not_get_into_the_json_object(tmp_path: Path) -> None:
+    sitk.WriteImage(blob(), str(tmp_path / "x.nrrd"))
+    code = (
+        "import os, sys; from MedImgAnalysisLib.__main__ import main; from MedImgAnalysisLib.commands import apply\n"
+        "real = apply.execute\n"
+        "def noisy(*a, **k):\n"
+        "    os.write(1, b'library chatter\\n'); print('more'); return real(*a, **k)\n"
+        "apply.execute = noisy\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["apply", "gaussian", "--in", str(tmp_path / "x.nrrd"), "--out", str(tmp_path / "y.nrrd"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["operation"] == "gaussian"
+    assert "library chatter" in done.stderr
+
+
+def on_a_terminal(*words: str) -> tuple[str, str]:
+    """What the program writes to a terminal as error stream, and to standard output."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    main_end, program_end = pty.openpty()
+    fcntl.ioctl(program_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "MedImgAnalysisLib", *words],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=program_end,
+        text=True,
+    )
+    os.close(program_end)
+    shown = b""
+    while True:
+        try:
+            block = os.read(main_end, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    os.close(main_end)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    return shown.decode(), out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of Unix")
+def test_a_terminal_gets_a_progress_bar_unless_quiet_or_json(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm")
+    sitk.WriteImage(blob(size=48), str(tmp_path / "x.nrrd"))
+    words = ["apply", "median", "--in", str(tmp_path / "x.nrrd"), "--out", str(tmp_path / "y.nrrd")]
+    shown, out = on_a_terminal(*words)
+    assert "Median" in shown and "%|" in shown and out == ""
+    assert on_a_terminal(*words, "--quiet") == ("", "")
+    shown, out = on_a_terminal(*words, "--json")
+    assert shown == "" and json.loads(out)["operation"] == "median"
+
+
+def test_without_tqdm_there_is_no_bar_and_all_the_rest(tmp_path: Path) -> None:
+    sitk.WriteImage(blob(), str(tmp_path / "x.nrrd"))
+    code = (
+        "import sys; sys.modules['tqdm'] = None; sys.stderr.isatty = lambda: True\n"
+        "from MedImgAnalysisLib.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["apply", "gaussian", "--in", str(tmp_path / "x.nrrd"), "--out", str(tmp_path / "y.nrrd")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stderr == f"image: {tmp_path / 'y.nrrd'}\n"

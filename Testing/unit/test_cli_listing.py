@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 from cases_testing import environment, medimg, recipe_data
@@ -77,19 +76,16 @@ def test_the_recipe_schema_accepts_a_recipe_and_refuses_an_unknown_operation(
 
 
 def test_operations_answers_within_a_second_and_loads_neither_slicer_nor_vtk() -> None:
+    # Processor time, since the clock on the wall also shows what else the machine does.
     code = (
-        "import sys; from MedImgAnalysisLib.__main__ import main; main(['operations']); "
-        "print([m for m in ('slicer', 'vtk', 'vtkmodules', 'scipy', 'pydicom', 'tqdm') if m in sys.modules])"
+        "import sys, time; from MedImgAnalysisLib.__main__ import main; main(['operations']); "
+        "print([m for m in ('slicer', 'vtk', 'vtkmodules', 'scipy', 'pydicom', 'tqdm') if m in sys.modules]); "
+        "print(time.process_time())"
     )
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
-        )
-        seconds.append(time.perf_counter() - started)
-        assert done.stdout.splitlines()[-1] == "[]"
-    assert min(seconds) < 1.0
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    *_, loaded, seconds = done.stdout.splitlines()
+    assert loaded == "[]"
+    assert float(seconds) < 1.0
 
 
 def test_the_module_is_the_program_and_knows_its_version() -> None:

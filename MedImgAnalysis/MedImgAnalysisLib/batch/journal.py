@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ..errors import FileError
+from ..progress import logger
 from .plain import plain
 
 JOURNAL = "events.jsonl"
@@ -54,10 +56,18 @@ class Lock:
         self._stream: IO[str] | None = None
 
     def __enter__(self) -> Lock:
-        stream = open(self._path, "a+", encoding="utf-8")
+        try:
+            stream = open(self._path, "a+", encoding="utf-8")
+        except OSError as error:
+            folder = self._path.parent
+            raise FileError(f"{folder} cannot be written to: {error.strerror}.", path=folder) from None
         try:
             _lock(stream)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
+                logger.warning("%s cannot be locked (%s); see that no other batch writes there.", stream.name, error)
+                self._stream = stream
+                return self
             stream.seek(0)
             holder = stream.read(200).strip() or "another process"
             stream.close()

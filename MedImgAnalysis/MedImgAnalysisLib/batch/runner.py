@@ -174,7 +174,7 @@ class _Run:
                 self.recomputed[case.id] = content["reason"]
         name = {"warning": "text", "started": "process"}.get(kind, kind)
         data = content if isinstance(content, dict) else {name: content}
-        self._journal.write(kind, case=case.id, **data)
+        self._journal.write(kind, case=case.id, **({"error": data} if kind == "failed" else data))
         if self._on_event is not None:
             self._on_event(kind, case.id, data)
         if kind in ("failed", "done", "kept"):

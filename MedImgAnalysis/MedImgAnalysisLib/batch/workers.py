@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import MedImgError
+from ..errors import MedImgError, MissingPackageError
 from ..progress import SILENT, Progress
 
 CANCEL_SECONDS = 10.0
@@ -56,6 +56,7 @@ class Worker:
             self.process = subprocess.Popen(
                 [_python(), "-m", "MedImgAnalysisLib.batch.worker", str(threads)],
                 env=environment,
+                cwd=library,  # a file of the user's working folder must not stand for a module
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -177,12 +178,18 @@ def _stop(pool: list[Worker], cancel: bool) -> None:
 
 
 def _python() -> str:
-    """The interpreter; inside the Slicer application that is PythonSlicer."""
-    return (
-        shutil.which("PythonSlicer") or sys.executable
-        if "slicer" in Path(sys.executable).stem.lower()
-        else sys.executable
-    )
+    """The interpreter; the Slicer application itself is none, PythonSlicer beside it is."""
+    here = Path(sys.executable)
+    if not here.stem.lower().startswith("slicer"):
+        return sys.executable
+    places = os.pathsep.join([str(here.parent), str(here.parent / "bin"), os.environ.get("PATH", "")])
+    found = shutil.which("PythonSlicer", path=places)
+    if found is None:
+        raise MissingPackageError(
+            f"Workers need PythonSlicer, which is not beside {here}; run medimg batch outside Slicer.",
+            package="PythonSlicer",
+        )
+    return found
 
 
 class _interrupts_blocked:

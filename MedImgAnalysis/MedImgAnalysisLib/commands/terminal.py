@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from ..errors import MedImgError
 from ..progress import Progress
 
 CANCELLED = 130
+REDRAW_SECONDS = 0.1
 
 
 class Terminal:
@@ -26,6 +28,7 @@ class Terminal:
         self.json, self.quiet, self.debug = json, quiet, debug
         self.warnings: list[str] = []
         self._bar: Any = None
+        self._drawn = 0.0
 
     def say(self, text: str = "") -> None:
         """Print a result for people."""
@@ -76,7 +79,7 @@ class Terminal:
         progress = Progress(self._show, self.warn)
         self._bar = self._make_bar(title)
         try:
-            with stopped_by_signals(progress):
+            with stopped_by_signals(progress), _only_ours(self.json):
                 yield progress
         finally:
             if self._bar is not None:
@@ -103,13 +106,34 @@ class Terminal:
         if self._bar is not None:
             self._bar.n = max(self._bar.n, round(100 * fraction, 1))
             self._bar.set_postfix_str(message, refresh=False)
-            self._bar.update(0)
+            now = time.monotonic()
+            if now - self._drawn >= REDRAW_SECONDS:
+                self._drawn = now
+                self._bar.refresh()
 
     def _line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _only_ours(json: bool) -> Iterator[None]:
+    """In JSON mode, what libraries print to standard output goes to the error stream."""
+    kept = None
+    if json:
+        with suppress(OSError):
+            sys.stdout.flush()
+            kept = os.dup(1)
+            os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 @contextmanager
