@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,8 +106,6 @@ def _from_layers(header: ImageHeader, progress: Progress) -> Labels:
 
 def _layered(header: ImageHeader) -> ImageHeader:
     """The same header with its layers, whatever their kind is called, as frames."""
-    from dataclasses import replace
-
     axes = tuple("frame" if axis == "component" else axis for axis in header.axes)
     if axes.count("frame") > 1:
         raise FileError(f"{header.path}: a segmentation of several frames is not supported.", path=header.path)
