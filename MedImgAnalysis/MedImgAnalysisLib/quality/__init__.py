@@ -2,9 +2,18 @@
 
 from .compare_images import CompareImages
 from .low_contrast import LowContrast
+from .measure_mr_quality import MeasureMrQuality
 from .measure_signal import MeasureSignal
 from .modulation_transfer import ModulationTransfer
 from .noise_power_spectrum import NoisePowerSpectrum
 from .uniformity import Uniformity
 
-QUALITY = (MeasureSignal, Uniformity, NoisePowerSpectrum, ModulationTransfer, LowContrast, CompareImages)
+QUALITY = (
+    MeasureSignal,
+    MeasureMrQuality,
+    Uniformity,
+    NoisePowerSpectrum,
+    ModulationTransfer,
+    LowContrast,
+    CompareImages,
+)

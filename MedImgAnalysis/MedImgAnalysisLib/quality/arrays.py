@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,9 @@ from ..values import Labels
 SLAB_VOXELS = 1 << 21
 EXACT_MEDIAN = 1 << 22
 BINS = 1 << 16
+
+
+Transform = Callable[[np.ndarray], np.ndarray]
 
 
 class Sample(NamedTuple):
@@ -54,23 +57,31 @@ def values_in(array: np.ndarray, inside: np.ndarray | None, progress: Progress) 
         yield chosen.astype(np.float64)
 
 
-def finite_in(array: np.ndarray, inside: np.ndarray | None, progress: Progress) -> Iterator[np.ndarray]:
-    """Like `values_in` without NaN and infinity."""
+def finite_in(
+    array: np.ndarray, inside: np.ndarray | None, progress: Progress, of: Transform | None = None
+) -> Iterator[np.ndarray]:
+    """Like `values_in` without NaN and infinity, after `of` (such as `numpy.square`) where given."""
     for values in values_in(array, inside, progress):
-        yield values if array.dtype.kind in "iub" else values[np.isfinite(values)]
+        good = values if array.dtype.kind in "iub" else values[np.isfinite(values)]
+        yield good if of is None else of(good)
 
 
-def sample(array: np.ndarray, inside: np.ndarray | None, progress: Progress, middle: bool = True) -> Sample:
+def sample(
+    array: np.ndarray,
+    inside: np.ndarray | None,
+    progress: Progress,
+    middle: bool = True,
+    of: Transform | None = None,
+) -> Sample:
     """Count, mean, sample SD (n - 1), median and extremes of a region; non-finite voxels are left out and counted.
 
-    Two passes, so that a large mean does not swallow a small variance. `middle=False` leaves the median NaN.
+    Two passes, so that a large mean does not swallow a small variance. `middle=False` leaves the median NaN. With `of`
+    the numbers are those of the transformed values.
     """
-    n = total = zeros = 0
+    total = array.size if inside is None else int(np.count_nonzero(inside))
+    n = zeros = 0
     sums, lows, highs = [], [], []
-    for values in values_in(array, inside, progress):
-        total += values.size
-        if array.dtype.kind == "f":
-            values = values[np.isfinite(values)]
+    for values in finite_in(array, inside, progress, of):
         if values.size:
             n += values.size
             zeros += values.size - int(np.count_nonzero(values))
@@ -80,36 +91,57 @@ def sample(array: np.ndarray, inside: np.ndarray | None, progress: Progress, mid
     if n == 0:
         return Sample(0, total, 0, *[math.nan] * 5)
     mean = math.fsum(sums) / n
-    squares = math.fsum(float(np.square(v - mean).sum()) for v in finite_in(array, inside, progress))
+    squares = math.fsum(float(np.square(v - mean).sum()) for v in finite_in(array, inside, progress, of))
     low, high = min(lows), max(highs)
     # A constant region is exactly constant, whatever the rounding of its mean.
     sd = math.nan if n == 1 else 0.0 if low == high else math.sqrt(squares / (n - 1))
     if low == high:
         mean = low
-    mid = median(array, inside, n, low, high, progress) if middle else math.nan
+    mid = median(array, inside, n, low, high, progress, of) if middle else math.nan
     return Sample(n, total - n, zeros, mean, sd, mid, low, high)
 
 
-def median(array: np.ndarray, inside: np.ndarray | None, n: int, low: float, high: float, progress: Progress) -> float:
-    """Exact median of the `n` finite voxels of a region that lie between `low` and `high`.
+def median(
+    array: np.ndarray,
+    inside: np.ndarray | None,
+    n: int,
+    low: float,
+    high: float,
+    progress: Progress,
+    of: Transform | None = None,
+) -> float:
+    """Exact median of the `n` finite values of a region that lie between `low` and `high`.
 
     Large regions are narrowed by a histogram to the bins that hold the middle, and only these are sorted.
     """
     if n <= EXACT_MEDIAN or low == high:
-        return float(np.median(np.concatenate(list(finite_in(array, inside, progress)))))
+        return float(np.median(np.concatenate(list(finite_in(array, inside, progress, of)))))
     edges = np.linspace(low, high, BINS + 1)
     counts = np.zeros(BINS + 2, np.int64)
-    for values in finite_in(array, inside, progress):
+    for values in finite_in(array, inside, progress, of):
         counts += np.bincount(np.searchsorted(edges, values, "right"), minlength=BINS + 2)
     upto = np.cumsum(counts)
     first, last = (int(np.searchsorted(upto, rank, "right")) for rank in ((n - 1) // 2, n // 2))
     found = []
-    for values in finite_in(array, inside, progress):
+    for values in finite_in(array, inside, progress, of):
         bins = np.searchsorted(edges, values, "right")
         found.append(values[(bins >= first) & (bins <= last)])
     middle = np.sort(np.concatenate(found))
     before = int(upto[first - 1]) if first else 0
     return float((middle[(n - 1) // 2 - before] + middle[n // 2 - before]) / 2)
+
+
+def shape_of(array: np.ndarray, inside: np.ndarray | None, known: Sample, progress: Progress) -> tuple[float, float]:
+    """Skewness and excess kurtosis of a region (moments divide by n, as IBSI does); NaN for constant values."""
+    if known.n < 2 or known.sd == 0:
+        return math.nan, math.nan
+    sums = np.zeros(3)
+    for values in finite_in(array, inside, progress):
+        z = values - known.mean
+        square = z * z
+        sums += (square.sum(), square @ z, square @ square)
+    second, third, fourth = sums / known.n
+    return float(third / second**1.5), float(fourth / second**2 - 3)
 
 
 def count_nonfinite(array: np.ndarray, inside: np.ndarray | None, progress: Progress) -> int:

@@ -15,7 +15,7 @@ from ..geometry import Grid
 from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Measurements
-from .arrays import Sample, count_nonfinite, region, sample, segment_named, warn_nonfinite
+from .arrays import Sample, count_nonfinite, region, sample, segment_named, shape_of, warn_nonfinite
 from .findings import STATUS, WARNINGS, Findings
 
 RAYLEIGH = math.sqrt(2 - math.pi / 2)
@@ -38,6 +38,8 @@ STATISTICS = (
     Column("median", "Median", "", "Median of the voxel values"),
     Column("min", "Minimum", "", "Smallest value"),
     Column("max", "Maximum", "", "Largest value"),
+    Column("skewness", "Skewness", "", "Third central moment over SD^3, moments with n"),
+    Column("kurtosis", "Kurtosis", "", "Fourth central moment over SD^4 minus 3 (excess), moments with n"),
 )
 ONE_REGION = (
     Column("snr_roi", "SNR, one region", "", "Mean / SD of the region; shading and texture lower it"),
@@ -140,18 +142,20 @@ class MeasureSignal(Operation):
         if not regions.segments:
             raise InputError("The segmentation has no segments to measure.", role="regions")
         samples: dict[str, Sample] = {}
+        shapes: dict[str, tuple[float, float]] = {}
         repeats: dict[str, tuple[Sample, Sample]] = {}
         for number, segment in enumerate(regions.segments):
             progress.report(number / len(regions.segments), f"Measuring {segment.name}")
             inside = region(regions, segment.id, image, progress)
-            samples[segment.id] = sample(array, inside, progress)
+            s = samples[segment.id] = sample(array, inside, progress)
+            shapes[segment.id] = shape_of(array, inside, s, progress)
             if second is not None:
                 repeats[segment.id] = of_repeat(array, second, inside, progress)
         names = {segment.id: segment.name for segment in regions.segments}
         air = samples[air_id] if air_id else None
         if air is not None:
-            _warn_of_air(air, progress)
-        rows = [self._row(names[key], s, air, repeats.get(key)) for key, s in samples.items()]
+            warn_of_air(air, progress)
+        rows = [self._row(names[key], s, shapes[key], air, repeats.get(key)) for key, s in samples.items()]
         pairs = [self._pair(names[a], names[b], samples[a], samples[b], air) for a, b in self._pairs(regions, air_id)]
         progress.report(1.0)
         first = (
@@ -180,10 +184,14 @@ class MeasureSignal(Operation):
             return [(key, background) for key in ids if key != background]
         return list(itertools.combinations(ids, 2))
 
-    def _row(self, name: str, s: Sample, air: Sample | None, repeat: tuple[Sample, Sample] | None) -> dict:
+    def _row(
+        self, name: str, s: Sample, shape: tuple[float, float], air: Sample | None, repeat: tuple[Sample, Sample] | None
+    ) -> dict:
         found = Findings(segment=name, n=s.n, n_nonfinite=s.nonfinite)
         for key, value in (("mean", s.mean), ("sd", s.sd), ("median", s.median), ("min", s.low), ("max", s.high)):
             found.put(key, value, s.reason)
+        found.put("skewness", shape[0], s.reason)
+        found.put("kurtosis", shape[1], s.reason)
         found.ratio("snr_roi", s.mean, s.sd, s.reason)
         found.ratio("cov_percent", 100 * s.sd, s.mean, s.reason if s.n < 2 else "zero_mean")
         # Of signed values the ratio has no meaning, and its denominator can be anything.
@@ -194,6 +202,7 @@ class MeasureSignal(Operation):
             s.reason if not s.n else "zero_mean" if s.high == 0 else "negative_values",
         )
         if air is not None:
+            found.put("rayleigh_sd_air", air.sd, air.reason)
             put_rayleigh(found, s, air)
         if repeat is not None:
             put_nema(found, *repeat)
@@ -222,7 +231,6 @@ def put_rayleigh(found: Findings, signal: Sample, air: Sample) -> None:
     found.put(
         "snr_two_region", RAYLEIGH * signal.mean / air.sd if noisy else math.nan, why if not noisy else signal.reason
     )
-    found.put("rayleigh_sd_air", air.sd, why)
     found.put("rayleigh_sigma", air.sd / RAYLEIGH if noisy else math.nan, why)
     found.put("rayleigh_mean_sigma", air.mean / RAYLEIGH_MEAN if noisy else math.nan, why)
     for word in words_of_air(air):
@@ -286,7 +294,8 @@ def _same_grid(image: sitk.Image, repeat: sitk.Image | None, progress: Progress)
     return array
 
 
-def _warn_of_air(air: Sample, progress: Progress) -> None:
+def warn_of_air(air: Sample, progress: Progress) -> None:
+    """Say what makes the noise of the air doubtful."""
     words = words_of_air(air)
     if "not_rayleigh" in words:
         progress.warn(
