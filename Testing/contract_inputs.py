@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.geometry import image_like
 from MedImgAnalysisLib.operation import Operation, Role
-from MedImgAnalysisLib.values import Labels, Landmarks
+from MedImgAnalysisLib.values import Column, Labels, Landmarks, Measurements
 
 SIZE_KJI = (16, 20, 24)
 
@@ -47,11 +47,49 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
     return makers[role.kind]()
 
 
+def readings() -> Measurements:
+    """What three raters measured on eight subjects."""
+    rng = np.random.default_rng(3)
+    columns = (
+        Column("subject", "Subject", dtype=str),
+        Column("rater", "Rater", dtype=str),
+        Column("value", "Value", "ml"),
+    )
+    size = rng.uniform(10, 50, 8)
+    rows = [
+        {"subject": f"P{n}", "rater": rater, "value": float(size[n] + rng.normal(bias, 1))}
+        for n in range(8)
+        for bias, rater in enumerate("ABC")
+    ]
+    return Measurements(columns, tuple(rows))
+
+
+def cases() -> Measurements:
+    """Truth, score and prediction of sixty cases of twelve patients."""
+    rng = np.random.default_rng(4)
+    columns = (
+        Column("truth", "Truth", dtype=int),
+        Column("prediction", "Prediction", dtype=int),
+        Column("score", "Score"),
+        Column("patient", "Patient", dtype=str),
+    )
+    rows = []
+    for n in range(60):
+        truth = int(rng.random() < 0.4)
+        score = float(np.clip(np.round(0.35 + 0.3 * truth + rng.normal(0, 0.2), 2), 0, 1))
+        rows.append({"truth": truth, "prediction": int(score >= 0.5), "score": score, "patient": f"P{n % 12}"})
+    return Measurements(columns, tuple(rows))
+
+
+TABLES = {"compare_readings": readings, "compare_classes": cases}
+"""Tables that an operation can read, by its name; columns have the names of its defaults."""
+
+
 def examples(operation: type[Operation], optional: bool = False, dimension: int = 3) -> dict[str, Any]:
     """Inputs by role; optional ones only where asked."""
     values = {}
     for number, role in enumerate(operation.inputs()):
         if role.required or optional:
-            value = example(role, number, dimension)
+            value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension)
             values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
     return values
