@@ -68,13 +68,19 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
 
 def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:
     plain = transform.Downcast() if hasattr(transform, "Downcast") else transform
-    if isinstance(plain, sitk.CompositeTransform):
-        for i in range(plain.GetNumberOfTransforms()):
-            yield from _transform_parts(plain.GetNthTransform(i))
+    parts = [plain.GetNthTransform(i) for i in range(plain.GetNumberOfTransforms())] if _is_composite(plain) else []
+    # SimpleITK shows a class that it does not know (MatrixOffsetTransformBase) as a composite of itself.
+    if parts and not (len(parts) == 1 and _is_composite(parts[0]) and parts[0].GetNumberOfTransforms() == 1):
+        for part in parts:
+            yield from _transform_parts(part)
         return
     yield transform.GetName().encode()
     yield np.asarray(transform.GetFixedParameters(), float).tobytes()
     yield np.asarray(transform.GetParameters(), float).tobytes()
+
+
+def _is_composite(transform: sitk.Transform) -> bool:
+    return isinstance(transform, sitk.CompositeTransform)
 
 
 def _rounded(numbers: Iterable[float]) -> bytes:

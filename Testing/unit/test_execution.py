@@ -54,6 +54,16 @@ def test_a_transform_has_one_fingerprint_whether_wrapped_or_not():
     assert fingerprint(moved) != fingerprint(euler)
 
 
+def test_a_transform_of_a_class_unknown_to_simpleitk_has_a_fingerprint(tmp_path):
+    path = tmp_path / "offset.tfm"
+    path.write_text(
+        "#Insight Transform File V1.0\n#Transform 0\nTransform: MatrixOffsetTransformBase_double_3_3\n"
+        "Parameters: 1 0 0 0 1 0 0 0 1 4 5 6\nFixedParameters: 0 0 0\n",
+        encoding="ascii",
+    )
+    assert len(fingerprint(sitk.ReadTransform(str(path)))) == 64
+
+
 @pytest.mark.parametrize("value", [1, 255, 1000])
 def test_any_single_value_makes_a_mask(image, value):
     array = np.zeros((6, 7, 8), np.uint16)
