@@ -6,6 +6,7 @@ from .measure_mr_quality import MeasureMrQuality
 from .measure_signal import MeasureSignal
 from .modulation_transfer import ModulationTransfer
 from .noise_power_spectrum import NoisePowerSpectrum
+from .quality_report import QualityReport
 from .uniformity import Uniformity
 
 QUALITY = (
@@ -16,4 +17,5 @@ QUALITY = (
     ModulationTransfer,
     LowContrast,
     CompareImages,
+    QualityReport,
 )
