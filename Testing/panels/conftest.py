@@ -6,6 +6,7 @@ Slicer's own Python files run on the stand-in when SLICER_BASE_PYTHON names the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def driving() -> ModuleType:
     """The functions behind the fixtures below; the test is skipped where the packages they need are missing."""
-    for package in ("PySide6", "slicer"):
-        pytest.importorskip(package, reason="the panel tests need the packages PySide6-Essentials and slicer-core")
+    if not all(find_spec(package) for package in ("PySide6", "slicer")):  # importing would be too early
+        pytest.skip("the panel tests need the packages PySide6-Essentials and slicer-core")
     from slicer_standin import driving
 
     return driving

@@ -29,8 +29,13 @@ def patch() -> None:
     for module in MODULES:
         for name in dir(module):  # not vars(): PySide6 makes its classes when they are first asked for
             kind = getattr(module, name)
-            if isinstance(kind, type) and issubclass(kind, QObject) and "__setattr__" in kind.__dict__:
+            if not isinstance(kind, type) or not issubclass(kind, QObject):
+                continue
+            if "__setattr__" in kind.__dict__:
                 kind.__setattr__ = checked_set
+    # PySide6 gives classes whose static and bound methods share a name a protocol of their own; the others of them,
+    # QFile and QProcess, need it and are left as they are
+    QtWidgets.QMenu.__getattribute__ = _get
     QtCore.QTimer.singleShot = staticmethod(_single_shot)
     color_name = QtGui.QColor.name  # value classes are not proxied; Slicer's own code passes an integer here
     QtGui.QColor.name = lambda self, kind=0: color_name(self, QtGui.QColor.NameFormat(int(kind)))

@@ -12,6 +12,9 @@ os.environ.setdefault("PYSIDE63_OPTION_PYTHON_ENUM", "0x03")
 
 from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
 
+if not issubclass(QtCore.Qt.CheckState, int):
+    raise ImportError("PySide6 was imported before slicer_standin, which sets its options")
+
 MODULES = (QtCore, QtGui, QtWidgets, QtNetwork, QtUiTools)
 OWN_NAMES = ("slicer_standin", "PySide6", "shiboken6", "shibokensupport")
 APPLICATION = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer-standin"])
