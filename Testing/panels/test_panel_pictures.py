@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from panel_helpers import FILTERING, HOST, add_segmentation, add_volume, choose
+from panel_helpers import FILTERING, HOST, add_segmentation, add_volume, choose, log_text
 
 
 @pytest.fixture
@@ -77,18 +77,26 @@ def test_filtering_in_an_empty_scene(load_module, grab, folder):
     assert looks_drawn(grab(panel.module_widget.parent, folder / "MedImgFiltering-empty.png"))
 
 
-@pytest.mark.parametrize("package", ["registration", "segmentation", "agreement"])
-def test_the_same_panel_shows_every_package(load_module, grab, folder, package):
+@pytest.mark.parametrize("package", ["registration", "segmentation", "agreement", "quality"])
+def test_the_same_panel_runs_every_package(load_module, press, wait_until, grab, folder, package):
     """The panel needs nothing but the name of the package."""
     from MedImgAnalysisLib.panel import OperationPanel
 
-    add_segmentation(add_volume("T1"), "Lesion")
+    volume = add_volume("T1")
+    add_segmentation(volume, "Lesion")
+    add_segmentation(volume, "Reader 2")
     add_volume("FLAIR")
     loaded = load_module(FILTERING)
     loaded.widget.panel.cleanup()
     loaded.logic.getParameterNode().operation = ""
     loaded.ui.inputsSection.parent().hide()
     loaded.widget.panel = OperationPanel(loaded.widget, package=package)
+    panel = loaded.widget.panel
+    press(panel.run.apply_button)
+    wait_until(lambda: not panel.run.runner.running, timeout=60)
+    assert "Done in" in panel.run.status.text
+    for role in panel.operation.outputs():
+        assert f"{role.title}: " in log_text(panel) or not role.required
     assert looks_drawn(grab(loaded.parent, folder / f"panel-{package}.png"))
 
 

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from ..docstrings import body, summary
 from ..operation import Operation
+from .fields import narrow_combo
 
 FLAGS_ROLE = qt.Qt.UserRole - 1
 """Where a combo box keeps the flags of an item; 0 makes it a heading that cannot be chosen."""
@@ -51,7 +52,7 @@ class OperationChooser:
         self.search.connect("textChanged(QString)", self._searched)
         self.search.setVisible(len(self.operations) > 1)
         column.addWidget(self.search)
-        self.combo = qt.QComboBox()
+        self.combo = narrow_combo()
         self.combo.objectName = "operationSelector"
         self.combo.setMaxVisibleItems(30)
         self.combo.connect("currentIndexChanged(int)", self._chosen)

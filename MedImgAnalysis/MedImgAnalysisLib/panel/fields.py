@@ -28,6 +28,14 @@ def decimals_for(number: Any) -> int:
     return next((digits for digits in range(MOST_DECIMALS) if round(number, digits) == number), MOST_DECIMALS)
 
 
+def narrow_combo() -> Any:
+    """A combo box that does not make the panel as wide as its longest entry."""
+    combo = qt.QComboBox()
+    combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
+    combo.minimumContentsLength = 8
+    return combo
+
+
 def tool_tip(parameter: Parameter) -> str:
     """The sentence, the range with its unit and the default."""
     lines = [parameter.description] if parameter.description else []
@@ -150,7 +158,7 @@ class ChoiceField(Field):
     """A combo box."""
 
     def _build(self, shown_with: list[Any]) -> None:
-        self.widget = qt.QComboBox()
+        self.widget = narrow_combo()
         for word in self.parameter.choices:
             self.widget.addItem(word.replace("_", " "), word)
         self.widget.connect("currentIndexChanged(int)", lambda index: self._edited())

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ..errors import ParameterError
 from ..operation import Operation
-from .fields import Field, field_for
+from .fields import Field, field_for, narrow_combo
 
 
 class ParameterForm:
@@ -53,7 +53,7 @@ class ParameterForm:
         self.preset_row = qt.QWidget(self.widget)
         row = qt.QHBoxLayout(self.preset_row)
         row.setContentsMargins(0, 0, 0, 0)
-        self.preset = qt.QComboBox()
+        self.preset = narrow_combo()
         self.preset.objectName = "presetSelector"
         self.preset.toolTip = _("Sets of parameters that suit common cases. Any change makes it Custom.")
         self.preset.addItem(_("Defaults"))
@@ -70,17 +70,19 @@ class ParameterForm:
         self.preset_row.setVisible(bool(self.operation.parameters()))
 
     def _with_hint(self, field: Field) -> Any:
-        """A count of voxels gets a label that says how many millimetres that is."""
-        if field.parameter.unit != "voxels":
+        """The unit behind numbers in a line of text; behind a count of voxels how many millimetres that is."""
+        unit = field.parameter.unit
+        if unit != "voxels" and not (unit and field.parameter.kind == "floats"):
             return field.widget
         box = qt.QWidget()
         row = qt.QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(field.widget, 1)
-        hint = qt.QLabel("")
+        hint = qt.QLabel(unit if field.parameter.kind == "floats" else "")
         hint.objectName = f"hint_{field.parameter.name}"
         row.addWidget(hint)
-        self.hints[field.parameter.name] = hint
+        if unit == "voxels" and field.parameter.kind != "floats":
+            self.hints[field.parameter.name] = hint
         return box
 
     def _edited(self) -> None:

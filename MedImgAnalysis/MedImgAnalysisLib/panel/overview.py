@@ -42,11 +42,15 @@ def present_modules() -> list[tuple[str, Any]]:
 
 
 def versions() -> list[tuple[str, str]]:
-    """What computes, and where the library was loaded from."""
+    """Versions of what computes."""
     rows = list(software().items())
     rows.insert(1, ("Slicer", str(slicer.app.applicationVersion)))
-    rows.append(("library", str(Path(MedImgAnalysisLib.__file__).parent)))
     return rows
+
+
+def library_folder() -> str:
+    """Where the library was loaded from."""
+    return str(Path(MedImgAnalysisLib.__file__).parent)
 
 
 def foreign_library(module_path: str) -> str:
@@ -80,6 +84,7 @@ class OverviewPage:
         self.ui.samplesButton.connect("clicked()", self.load_samples)
         self.ui.copyVersionsButton.connect("clicked()", self.copy_versions)
         self.ui.versionsLabel.text = _table(versions())
+        self.ui.versionsLabel.toolTip = _("The library is in {folder}.").format(folder=library_folder())
         warning = foreign_library(slicer.util.modulePath(module_widget.moduleName))
         self.ui.libraryWarningLabel.text = warning
         self.ui.libraryWarningLabel.setVisible(bool(warning))
@@ -138,7 +143,8 @@ class OverviewPage:
 
     def copy_versions(self) -> None:
         """Put the versions on the clipboard, for a report of a problem."""
-        slicer.app.clipboard().setText("\n".join(f"{name}: {value}" for name, value in versions()))
+        rows = [*versions(), ("library", library_folder())]
+        slicer.app.clipboard().setText("\n".join(f"{name}: {value}" for name, value in rows))
         self.ui.statusLabel.text = _("The versions are on the clipboard.")
 
 

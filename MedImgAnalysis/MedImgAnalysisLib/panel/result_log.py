@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from ..values import Column, Measurements
 
-MOST_ROWS = 8
-MOST_COLUMNS = 6
+MOST_ROWS = 3
+MOST_COLUMNS = 10
 
 
 class ResultLog:
@@ -40,19 +40,20 @@ class ResultLog:
             self._write(_("{role}: {name}").format(role=html.escape(role), name=f"<b>{html.escape(name)}</b>"))
         self._write(_("Done in {seconds} s.").format(seconds=f"{seconds:.2f}"))
 
-    def measurements(self, table: Measurements) -> None:
-        """The first rows and columns of a table of results."""
+    def measurements(self, title: str, table: Measurements) -> None:
+        """The first numbers of the first rows of a table of results, a line per number and a column per row."""
+        if not table.rows:
+            self._write(_("{title}: no rows.").format(title=html.escape(title)))
+            return
         columns = shown_columns(table)
-        head = "".join(f"<th align='left'>{html.escape(_heading(column))}</th>" for column in columns)
-        rows = ""
-        for row in table.rows[:MOST_ROWS]:
-            cells = (f"<td>{html.escape(_cell(row.get(column.key), column))}</td>" for column in columns)
-            rows += f"<tr>{''.join(cells)}</tr>"
-        self._write(f"<table cellpadding='3'><tr>{head}</tr>{rows}</table>")
-        hidden = len(table.rows) - MOST_ROWS
-        if hidden > 0 or len(table.columns) > len(columns):
-            self._write(_("The table has {rows} rows and {columns} columns.").format(
-                rows=len(table.rows), columns=len(table.columns)))
+        lines = ""
+        for column in columns:
+            cells = (f"<td>{html.escape(_cell(row.get(column.key), column))}</td>" for row in table.rows[:MOST_ROWS])
+            lines += f"<tr><td>{html.escape(column.title)}</td>{''.join(cells)}</tr>"
+        self._write(_("{title}, {shown} of {all} columns, {rows} of {all_rows} rows:").format(
+            title=html.escape(title), shown=len(columns), all=len(table.columns),
+            rows=min(len(table.rows), MOST_ROWS), all_rows=len(table.rows)))
+        self._write(f"<table cellpadding='2'>{lines}</table>")
 
     def clear(self) -> None:
         """Forget everything."""
@@ -80,11 +81,8 @@ def _tells(value: Any) -> bool:
     return value is not None and value != "" and not (isinstance(value, float) and math.isnan(value))
 
 
-def _heading(column: Column) -> str:
-    return f"{column.title} ({column.unit})" if column.unit else column.title
-
-
 def _cell(value: Any, column: Column) -> str:
     if not _tells(value):
         return "-"
-    return f"{value:.4g}" if column.dtype is float else str(value)
+    number = f"{value:.4g}" if column.dtype is float else str(value)
+    return f"{number} {column.unit}" if column.unit else number

@@ -169,9 +169,9 @@ class RunSection:
         titles = {role.name: role.title for role in request.operation.outputs()}
         seconds = sum(record["seconds"] for record in result.records)
         self.log.finish({titles[role]: node.GetName() for role, node in nodes.items()}, seconds)
-        for value in result.outputs.values():
+        for role, value in request.by_role(result.outputs).items():
             if isinstance(value, Measurements):
-                self.log.measurements(value)
+                self.log.measurements(titles[role], value)
         self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
         show_results(request, nodes)
 

@@ -42,6 +42,7 @@ def node_combo(classes: tuple[str, ...], name: str, many: bool = False) -> Any:
     combo.objectName = name
     combo.nodeTypes = list(classes)
     combo.showChildNodeTypes = False
+    combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
     combo.addEnabled = False
     combo.removeEnabled = False
     return combo
@@ -182,12 +183,14 @@ class OutputSelectors:
     def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
         self.widget, rows = _form()
         self.combos: dict[str, Any] = {}
+        self._tool_tips: dict[str, str] = {}
         for role in operation.outputs():
             combo = node_combo(WRITTEN_CLASSES[role.kind], f"output_{role.name}")
             combo.noneEnabled = True
             combo.setMRMLScene(slicer.mrmlScene)
-            combo.toolTip = _("{what} A new {kind} unless you choose one to write over.").format(
+            tip = _("{what} A new {kind} unless you choose one to write over.").format(
                 what=role.description, kind=kind_title(role.kind)).strip()
+            self._tool_tips[role.name] = combo.toolTip = tip
             combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: on_change())
             self.combos[role.name] = combo
             _add_row(rows, role, combo)
@@ -205,6 +208,8 @@ class OutputSelectors:
         text = _("New: {name}").format(name=name)
         if self.combos[role].noneDisplay != text:
             self.combos[role].noneDisplay = text
+            # A long name may be cut in the box.
+            self.combos[role].toolTip = f"{self._tool_tips[role]}\n{text}"
 
 
 def _form() -> tuple[Any, Any]:
