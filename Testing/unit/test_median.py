@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MedImgAnalysisLib.errors import ParameterError
+from MedImgAnalysisLib.errors import Cancelled, ParameterError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import Median
+from MedImgAnalysisLib.progress import Progress
 
 
 def filtered(image: sitk.Image, **parameters) -> sitk.Image:
@@ -70,3 +74,13 @@ def test_very_uneven_spacing_is_said():
 def test_a_radius_outside_its_range_names_field_value_and_range(radius):
     with pytest.raises(ParameterError, match=r"median: radius_voxels is .*1 to 10 voxels"):
         Median(radius_voxels=radius)
+
+
+def test_a_wide_neighbourhood_is_cancelled_at_once():
+    image = sitk.GetImageFromArray(np.random.default_rng(0).normal(0, 1, (64, 128, 128)).astype(np.float32))
+    progress = Progress()
+    asked = []
+    threading.Timer(0.3, lambda: (asked.append(time.perf_counter()), progress.cancel())).start()
+    with pytest.raises(Cancelled):
+        execute(Median(radius_voxels=8), {"image": image}, progress=progress)
+    assert time.perf_counter() - asked[0] < 0.5

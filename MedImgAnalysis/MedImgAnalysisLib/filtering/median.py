@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from ..blockwise import map_slabs
 from ..geometry import Grid
-from ..kernels.median import median_of_27
+from ..kernels.median import median_of_27, median_of_box
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
@@ -73,22 +73,22 @@ class Median(Operation):
         radii = [r if n > 1 else 0 for r, n in zip(reversed(self.halo(grid)), array.shape, strict=False)]
         _warn_of_anisotropy(grid, radii, progress)
         out = np.empty_like(array)
-        kernel = _network if radii == [1, 1, 1] else partial(_ranked, radii=radii)
-        map_slabs(kernel, array, radii[0], out, progress=progress, message="Median")
+        map_slabs(
+            partial(_medians, radii=radii, progress=progress), array, radii[0], out, progress=progress, message="Median"
+        )
         return finished(out, image, mask)
 
 
-def _network(slab: np.ndarray) -> np.ndarray:
-    if slab.ndim == 4:
-        return np.stack([_network(slab[..., c]) for c in range(slab.shape[3])], axis=-1)
-    return median_of_27(np.pad(slab, 1, mode="edge"))
-
-
-def _ranked(slab: np.ndarray, radii: list[int]) -> np.ndarray:
-    from scipy.ndimage import median_filter
-
-    size = [2 * r + 1 for r in radii] + [1] * (slab.ndim - len(radii))
-    return median_filter(slab, size=size, mode="nearest")
+def _medians(slab: np.ndarray, radii: list[int], progress: Progress) -> np.ndarray:
+    """Medians of a slab ([k, ]j, i[, component]) whose border voxels are repeated."""
+    if slab.ndim > len(radii):
+        return np.stack([_medians(slab[..., c], radii, progress) for c in range(slab.shape[-1])], axis=-1)
+    if len(radii) == 2:
+        return _medians(slab[None], [0, *radii], progress)[0]
+    padded = np.pad(slab, [(r, r) for r in radii], mode="edge")
+    if radii == [1, 1, 1]:
+        return median_of_27(padded)
+    return median_of_box(padded, (radii[0], radii[1], radii[2]), lambda: progress.cancelled)
 
 
 def _warn_of_anisotropy(grid: Grid, radii: list[int], progress: Progress) -> None:

@@ -1,6 +1,6 @@
-"""The exact median of 3 x 3 x 3 voxels by a network of minima and maxima.
+"""The exact median of a box of voxels: a network of minima and maxima for 3 x 3 x 3, partition for others.
 
-Equals `SimpleITK.Median` with radius 1 to the bit (edge voxels repeated), for every real pixel type,
+The network equals `SimpleITK.Median` with radius 1 to the bit (edge voxels repeated), for every real pixel type,
 some ten times faster: all 27 values are never sorted. Along x and y the columns of three are sorted in
 place, which leaves sorted tableaux; of three such tableaux only 19 values can still be the median
 (the others have 14 larger or 14 smaller ones), and forgetting the smallest and the largest of a growing
@@ -9,16 +9,21 @@ set in turn leaves it. Every step is one numpy minimum or maximum over a strip o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 STRIP_VALUES = 12_288
 """Values of one strip of rows, so that the registers stay in the cache of a core."""
 
 VALUES = 27
+
+BOX_VALUES = 2_000_000
+"""Values copied for one partition: some milliseconds of work, some megabytes."""
 
 
 class Step(NamedTuple):
@@ -174,3 +179,24 @@ def _sort3(a: np.ndarray, b: np.ndarray, c: np.ndarray, out: np.ndarray) -> None
     np.maximum(low, c, out=low)
     np.minimum(low, high, out=out[1])
     np.maximum(low, high, out=out[2])
+
+
+def median_of_box(slab: np.ndarray, radii: tuple[int, int, int], stop: Callable[[], bool]) -> np.ndarray:
+    """Medians of all boxes of 2 radius + 1 voxels inside `slab` (k, j, i): each axis is shorter by 2 radius.
+
+    By numpy's partition of the boxes of some rows at a time, several times faster than ITK and SciPy.
+    `stop` is asked between the rows; the rest of the result is undefined when it says yes.
+    """
+    size = tuple(2 * r + 1 for r in radii)
+    count = int(np.prod(size))
+    out = np.empty(tuple(n - 2 * r for n, r in zip(slab.shape, radii, strict=True)), slab.dtype)
+    rows = max(1, BOX_VALUES // (count * out.shape[2]))
+    for k in range(out.shape[0]):
+        for j in range(0, out.shape[1], rows):
+            if stop():
+                return out
+            part = slab[k : k + size[0], j : j + rows + 2 * radii[1]]
+            boxes = sliding_window_view(part, size)[0].reshape(-1, out.shape[2], count)
+            boxes.partition(count // 2, axis=-1)
+            out[k, j : j + rows] = boxes[..., count // 2]
+    return out
