@@ -196,7 +196,7 @@ def median_of_box(slab: np.ndarray, radii: tuple[int, int, int], stop: Callable[
             if stop():
                 return out
             part = slab[k : k + size[0], j : j + rows + 2 * radii[1]]
-            boxes = sliding_window_view(part, size)[0].reshape(-1, out.shape[2], count)
+            boxes = np.array(sliding_window_view(part, size)[0]).reshape(-1, out.shape[2], count)
             boxes.partition(count // 2, axis=-1)
             out[k, j : j + rows] = boxes[..., count // 2]
     return out
