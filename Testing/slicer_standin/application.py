@@ -18,10 +18,23 @@ FORWARDED = (
 )  # fmt: skip
 
 
+class WithoutViews:
+    """Rendering can be paused where nothing is rendered."""
+
+    def pauseRender(self) -> None:
+        """There are no views."""
+
+    def resumeRender(self) -> None:
+        """There are no views."""
+
+    def setRenderPaused(self, paused: bool) -> None:
+        """There are no views."""
+
+
 @behaviour("qSlicerModuleManager")
 class ModuleManager:
     def modulesNames(self) -> list[str]:
-        return sorted(PARTS.module_names)
+        return sorted(set(PARTS.module_names))
 
     def module(self, name: str) -> object:
         import slicer
@@ -30,7 +43,7 @@ class ModuleManager:
 
 
 @behaviour("qSlicerCoreApplication")
-class CoreApplication:
+class CoreApplication(WithoutViews):
     defaults = {
         "majorVersion": 5, "minorVersion": 12, "slicerHome": "/opt/Slicer", "slicerSharePath": "share/Slicer-5.12",
         "documentationBaseUrl": "https://slicer.readthedocs.io/en/latest/", "documentationVersion": "latest",
@@ -82,33 +95,15 @@ class CoreApplication:
     def startupEnvironment(self) -> QtCore.QProcessEnvironment:
         return QtCore.QProcessEnvironment.systemEnvironment()
 
-    def pauseRender(self) -> None:
-        """There are no views."""
-
-    def resumeRender(self) -> None:
-        """There are no views."""
-
-    def setRenderPaused(self, paused: bool) -> None:
-        """There are no views."""
-
 
 @behaviour("qSlicerApplication")
-class Application:
+class Application(WithoutViews):
     def layoutManager(self) -> object:
         return PARTS.layout_manager
 
-    def pauseRender(self) -> None:
-        """There are no views."""
-
-    def resumeRender(self) -> None:
-        """There are no views."""
-
-    def setRenderPaused(self, paused: bool) -> None:
-        """There are no views."""
-
 
 @behaviour("qMRMLLayoutManager")
-class LayoutManager:
+class LayoutManager(WithoutViews):
     """Remembers the layout; slice widgets have a slice logic and nodes but nothing to see."""
 
     defaults = {"layout": 3, "threeDViewCount": 0}
@@ -141,15 +136,6 @@ class LayoutManager:
         """There are no views."""
 
     def resetSliceViews(self) -> None:
-        """There are no views."""
-
-    def pauseRender(self) -> None:
-        """There are no views."""
-
-    def resumeRender(self) -> None:
-        """There are no views."""
-
-    def setRenderPaused(self, paused: bool) -> None:
         """There are no views."""
 
 
