@@ -11,6 +11,8 @@ from ..progress import Progress
 from .transfer import Step, phi
 
 FIT_SAMPLES = 60000
+NEAR = 0.3
+"""Part of the radius of a disk to both sides of its edge that is fitted; further out something else may be."""
 
 
 class Located(NamedTuple):
@@ -154,22 +156,36 @@ def _refine(
 
 
 def find_disk(
-    image: np.ndarray, inside: np.ndarray, spacing: tuple[float, float], progress: Progress
+    image: np.ndarray,
+    inside: np.ndarray,
+    spacing: tuple[float, float],
+    progress: Progress,
+    core: np.ndarray | None = None,
 ) -> Located | None:
-    """The round object in the pixels of `inside`, on a background that reaches the border of the region."""
-    from scipy.ndimage import binary_erosion, gaussian_filter, label
+    """The round object in the pixels of `inside`, on a background that reaches the border of the region.
+
+    It is what differs most from the border of the region, or what differs at `core`, pixels known to lie in it.
+    """
+    from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, label
     from scipy.optimize import least_squares
 
     ring = inside & ~binary_erosion(inside, np.ones((3, 3), bool), 2)
     if not ring.any() or ring.all():
         return None
-    background = float(np.median(image[ring]))
+    around = ring if core is None else inside & ~binary_dilation(core, np.ones((3, 3), bool), 3)
+    background = float(np.median(image[around if around.any() else ring]))
     deviation = gaussian_filter(np.where(inside, image, background) - background, 1.0)
-    top = deviation[np.unravel_index(int(np.abs(deviation).argmax()), deviation.shape)]
+    if core is None:
+        top = float(deviation[np.unravel_index(int(np.abs(deviation).argmax()), deviation.shape)])
+    else:
+        top = float(np.median(deviation[core]))
     if top == 0:
         return None
     blobs, _ = label(deviation * np.sign(top) > abs(top) / 2)
-    biggest = int(np.bincount(blobs.ravel())[1:].argmax()) + 1
+    sizes = np.bincount(blobs[inside if core is None else core], minlength=2)[1:]
+    if not sizes.any():
+        return None
+    biggest = int(sizes.argmax()) + 1
     rows, columns = np.nonzero(blobs == biggest)
     row, column = (np.nonzero(inside)[axis] * spacing[axis] for axis in range(2))
     values = image[inside].astype(np.float64)
@@ -177,7 +193,7 @@ def find_disk(
     first = np.array([rows.mean() * spacing[0], columns.mean() * spacing[1],
                       math.sqrt(rows.size * spacing[0] * spacing[1] / math.pi), 0.8 * pitch])  # fmt: skip
     radius = float(first[2])
-    near = np.abs(np.hypot(row - first[0], column - first[1]) - radius) <= max(0.9 * radius, 4 * pitch)
+    near = np.abs(np.hypot(row - first[0], column - first[1]) - radius) <= max(NEAR * radius, 4 * pitch)
     if radius < 2 * pitch or near.sum() < 20:
         return None
     r, c, v = row[near], column[near], values[near] / abs(top)

@@ -16,6 +16,7 @@ from ..progress import SILENT, Progress
 from ..values import Column, Curve, Curves, Image, Labels, Measurements
 from .arrays import count_nonfinite, region, sample, segment_named, warn_nonfinite
 from .findings import STATUS, WARNINGS, Findings
+from .measure_signal import is_not_zero
 from .noise_power_spectrum import FEW, SIZES
 from .planes import Planes
 from .spectrum import Spectrum, places, spectrum_of
@@ -31,7 +32,12 @@ COLUMNS = (
     Column("n_nonfinite", "Non-finite voxels", "", "Voxels NaN or infinite in both, left out", int),
     Column("diameter_mm", "Diameter", "mm", "Of the disc with the object's mean area in a slice"),
     Column("contrast", "Contrast", "", "Mean of the object - mean of the background, HU for CT"),
-    Column("contrast_percent", "Relative contrast", "%", "100 contrast / mean of the background; no use for HU near 0"),
+    Column(
+        "contrast_percent",
+        "Relative contrast",
+        "%",
+        "100 contrast / mean of the background; undefined where that is 0 within 3 standard errors",
+    ),
     Column("cnr_bg", "CNR", "", "|contrast| / SD of the background"),
     Column("cnr_pooled", "CNR, pooled", "", "|contrast| / sqrt((SD_obj^2 + SD_bg^2) / 2)"),
     Column("rose_snr", "Rose SNR", "", "cnr_bg sqrt(n_obj); valid for white noise only"),
@@ -130,7 +136,7 @@ class LowContrast(Operation):
             area = np.count_nonzero(where) / max(1, slices) * planes.spacing[1] * planes.spacing[2]
             found.put("diameter_mm", 2 * math.sqrt(area / math.pi))
             found.put("contrast", gap, why)
-            found.ratio("contrast_percent", 100 * gap, around.mean, why or "zero_mean")
+            found.ratio("contrast_percent", 100 * gap, around.mean if is_not_zero(around) else 0.0, why or "zero_mean")
             found.ratio("cnr_bg", abs(gap), around.sd, why or "zero_variance")
             found.ratio("cnr_pooled", abs(gap), math.sqrt((obj.sd**2 + around.sd**2) / 2), why or "zero_variance")
             found.put("rose_snr", found.values["cnr_bg"] * math.sqrt(obj.n), why or "zero_variance")

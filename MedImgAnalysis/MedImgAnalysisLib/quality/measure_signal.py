@@ -66,7 +66,12 @@ PAIR = (
     Column("segment_1", "Region 1", "", "Name of the region whose contrast is told", str),
     Column("segment_2", "Region 2", "", "Name of the region that it is compared with", str),
     Column("contrast", "Contrast", "", "Mean 1 - mean 2"),
-    Column("contrast_percent", "Relative contrast", "%", "100 (mean 1 - mean 2) / mean 2; no use for HU near 0"),
+    Column(
+        "contrast_percent",
+        "Relative contrast",
+        "%",
+        "100 (mean 1 - mean 2) / mean 2; undefined where mean 2 is 0 within 3 standard errors",
+    ),
     Column("cnr_pooled", "CNR, pooled", "", "|mean 1 - mean 2| / sqrt((SD1^2 + SD2^2) / 2)"),
     Column("cjv", "CJV", "", "(SD1 + SD2) / |mean 1 - mean 2|, coefficient of joint variation"),
 )
@@ -261,7 +266,7 @@ def put_contrast(found: Findings, a: Sample, b: Sample, air: Sample | None) -> N
     empty = next((s.reason for s in (a, b) if s.n < 2), "")
     gap = a.mean - b.mean
     found.put("contrast", gap, empty)
-    found.ratio("contrast_percent", 100 * gap, b.mean, empty or "zero_mean")
+    found.ratio("contrast_percent", 100 * gap, b.mean if is_not_zero(b) else 0.0, empty or "zero_mean")
     found.ratio("cnr_pooled", abs(gap), math.sqrt((a.sd**2 + b.sd**2) / 2), empty or "zero_variance")
     found.ratio("cjv", a.sd + b.sd, abs(gap), empty or "zero_contrast")
     if air is not None:
@@ -269,6 +274,11 @@ def put_contrast(found: Findings, a: Sample, b: Sample, air: Sample | None) -> N
         found.ratio("cnr_air", abs(gap), air.sd, empty or quiet)
         root = math.sqrt(air.sd**2 + a.sd**2 + b.sd**2) if air.sd > 0 else math.nan
         found.put("cnr_rss", abs(gap) / root, empty or quiet)
+
+
+def is_not_zero(s: Sample) -> bool:
+    """Whether a mean can be told from 0 (three standard errors): percentages of one that cannot are noise."""
+    return s.n > 1 and abs(s.mean) > 3 * s.sd / math.sqrt(s.n)
 
 
 def of_repeat(first: np.ndarray, second: np.ndarray, inside: np.ndarray, progress: Progress) -> tuple[Sample, Sample]:

@@ -16,13 +16,13 @@ from .arrays import count_nonfinite, inside_of, warn_nonfinite
 from .edge import Located, find_disk, find_edge
 from .findings import STATUS, WARNINGS, Findings
 from .planes import Planes, SliceAxis
-from .transfer import GAUSS_10, GAUSS_50, Transfer, crossing, edge_transfer, full_width, gaussian_transfer, phi
+from .transfer import GAUSS_10, GAUSS_50, Step, Transfer, crossing, edge_transfer, full_width, gaussian_transfer, phi
 from .wire import Point, find_point
 
 LOW_CNR = 15.0
 NO_EDGE_CNR = 3.0
-OTHER = 0.25
-"""Residual of the plateaus, as a part of the contrast, beyond which there is something else in the region."""
+OTHER = 0.1
+"""Departure from a plateau, as a part of the contrast, that means something else in the region."""
 
 NUMBERS = ("mtf50_lp_per_mm", "mtf10_lp_per_mm", "erf_fit_sigma_total_mm", "mtf50_fit", "mtf10_fit", "contrast", "cnr",
            "lsf_fwhm_mm", "edge_angle_deg", "reach_mm")  # fmt: skip
@@ -123,7 +123,7 @@ class ModulationTransfer(Operation):
         planes = Planes(image, inside_of(mask), self.across)
         warn_nonfinite(count_nonfinite(planes.array, None, progress), "image", progress,
                        "the result is undefined where one lies in the region")  # fmt: skip
-        first, last, region, box = self._region(planes, progress)
+        first, last, region, core, box = self._region(planes, progress)
         part = planes.array[first:last, box[0], box[1]]
         found = Findings(target=self.target, slices=last - first)
         spacing = planes.spacing[1:]
@@ -135,13 +135,12 @@ class ModulationTransfer(Operation):
             return _measured(found, None, math.nan)
         mean, halves = _averages(part, progress)
         progress.report(0.4, "Finding the target")
-        result = self._measure(found, mean, region, spacing, progress)
-        if result is None:
+        transfer = self._measure(found, mean, region, core, spacing, progress)
+        if transfer is None:
             return _measured(found, None, math.nan)
-        transfer, place = result
         progress.report(0.8, "Comparing slices")
         if halves is not None:
-            self._check_moves(found, halves, region, spacing, place, progress)
+            self._check_moves(found, halves, region, core, spacing, progress)
         measured = _measured(found, transfer, found.values["erf_fit_sigma_total_mm"])
         for word in measured.table.rows[0]["warnings"].split(", "):
             if word in SENTENCES:
@@ -149,12 +148,14 @@ class ModulationTransfer(Operation):
         progress.report(1.0)
         return measured
 
-    def _region(self, planes: Planes, progress: Progress) -> tuple[int, int, np.ndarray, tuple[slice, slice]]:
-        """First and last slice, the region within them (rows, columns), and its box in the slice."""
+    def _region(
+        self, planes: Planes, progress: Progress
+    ) -> tuple[int, int, np.ndarray, np.ndarray | None, tuple[slice, slice]]:
+        """First and last slice, the region in them (rows, columns), it before it was widened, and its box."""
         box = planes.box
         first, last, _ = box[0].indices(planes.array.shape[0])
         if planes.inside is None:
-            return first, last, np.ones(planes.array.shape[1:], bool), (slice(None), slice(None))
+            return first, last, np.ones(planes.array.shape[1:], bool), None, (slice(None), slice(None))
         flat = np.zeros(planes.array.shape[1:], bool)
         for plane in planes.inside[first:last]:
             progress.check()
@@ -166,49 +167,50 @@ class ModulationTransfer(Operation):
             ranges = [s.indices(n) for s, n in zip(box[1:], flat.shape)]
             wide = [slice(max(0, r[0] - m), min(n, r[1] + m)) for r, m, n in zip(ranges, margin, flat.shape)]
             crop = distance_transform_edt(~flat[tuple(wide)], planes.spacing[1:]) <= self.margin_mm
-            return first, last, crop, (wide[0], wide[1])
-        return first, last, flat[box[1], box[2]], (box[1], box[2])
+            return first, last, crop, flat[tuple(wide)], (wide[0], wide[1])
+        return first, last, flat[box[1], box[2]], None, (box[1], box[2])
+
+    def _find(
+        self, image: np.ndarray, region: np.ndarray, core: np.ndarray | None, pixel: tuple[float, float], p: Progress
+    ) -> Located | Point | None:
+        if self.target == "wire":
+            return find_point(image, region, pixel, self.wire_diameter_mm, p)
+        return find_disk(image, region, pixel, p, core) if self.target == "disk" else find_edge(image, region, pixel, p)
 
     def _measure(
-        self, found: Findings, mean: np.ndarray, region: np.ndarray, spacing: tuple[float, ...], progress: Progress
-    ) -> tuple[Transfer | Point, tuple[float, float]] | None:
-        pixel = (spacing[0], spacing[1])
-        if self.target == "wire":
-            point = find_point(mean, region, pixel, self.wire_diameter_mm, progress)
-            return _put_point(found, point)
-        located = (find_edge if self.target == "edge" else find_disk)(mean, region, pixel, progress)
+        self,
+        found: Findings,
+        mean: np.ndarray,
+        region: np.ndarray,
+        core: np.ndarray | None,
+        spacing: tuple[float, ...],
+        progress: Progress,
+    ) -> Transfer | Point | None:
+        target = self._find(mean, region, core, (spacing[0], spacing[1]), progress)
         progress.check()
-        return _put_edge(found, located)
+        return _put_edge(found, target) if isinstance(target, Located) else _put_point(found, target)
 
     def _check_moves(
         self,
         found: Findings,
         halves: tuple[np.ndarray, np.ndarray],
         region: np.ndarray,
+        core: np.ndarray | None,
         spacing: tuple[float, ...],
-        place: tuple[float, float],
         progress: Progress,
     ) -> None:
         """Warn when the target of the first half of the slices is elsewhere than that of the last half."""
-        pixel = (spacing[0], spacing[1])
-        places = []
-        there: Point | Located | None
-        for half in halves:
-            progress.check()
-            if self.target == "wire":
-                there = find_point(half, region, pixel, 0.0, progress)
-            else:
-                there = (find_edge if self.target == "edge" else find_disk)(half, region, pixel, progress)
-            if there is not None:
-                places.append(there.place)
-        if len(places) == 2 and math.dist(*places) > 0.2 * max(spacing):
+        there = [self._find(half, region, core, (spacing[0], spacing[1]), progress) for half in halves]
+        first, last = (None if target is None else target.place for target in there)
+        if first is not None and last is not None and math.dist(first, last) > 0.2 * max(spacing):
             found.warn("moves_between_slices")
 
 
 SENTENCES = {
     "low_cnr": "The contrast-to-noise ratio is below 15; average more slices or trust the fitted sigma only.",
     "angle_outside_2_to_10_degrees": "The edge is not 2 to 10 degrees off an image axis; it may be sampled unevenly.",
-    "other_structure_near": "Beside the edge the image does not stay on a plateau; another structure is near.",
+    "other_structure_near": "Beside the edge the image does not stay on a plateau: another structure is near, and the "
+    "window was shortened to end before it.",
     "moves_between_slices": "The target moves between the slices, so that their average is blurred; use fewer slices.",
     "short_window": "There is little room around the edge, so the window raises the measured frequencies by more than "
     "2 percent; widen the region or trust the fitted sigma.",
@@ -229,29 +231,31 @@ def _averages(part: np.ndarray, progress: Progress) -> tuple[np.ndarray, tuple[n
     return mean, (sums[0] / middle, sums[1] / (part.shape[0] - middle))
 
 
-def _put_edge(found: Findings, located: Located | None) -> tuple[Transfer, tuple[float, float]] | None:
-    if located is None:
-        found.missing("no_edge", *NUMBERS)
-        return None
+def _put_edge(found: Findings, located: Located) -> Transfer | None:
     step, s = located.step, located.s
-    fitted = step.base + step.height * phi(s / step.sigma)
-    plateau = (np.abs(s) > 4 * step.sigma) & (np.abs(s) <= max(located.reach, 8 * step.sigma))
-    residual = (located.values - fitted)[plateau]
-    noise = float(residual.std(ddof=1)) if residual.size > 2 else math.nan
-    cnr = abs(step.height) / noise if noise > 0 else math.inf
+    residual = located.values - (step.base + step.height * phi(s / step.sigma))
     disk = math.isnan(located.angle_deg)
     if not disk and located.shift_pixels < 1:
-        found.missing("edge_not_slanted", *NUMBERS[:8], "reach_mm")
+        found.missing("edge_not_slanted", *(key for key in NUMBERS if key != "edge_angle_deg"))
         found.put("edge_angle_deg", located.angle_deg)
         return None
-    if residual.size <= 2 or (noise > 0 and cnr < NO_EDGE_CNR):
+    clear = _clear(s, residual, located, step)
+    reach = min(located.reach, clear)
+    plateau = (np.abs(s) > 4 * step.sigma) & (np.abs(s) <= reach)
+    if plateau.sum() < OVER or reach < 4 * step.sigma:
+        found.missing("other_structure" if clear < located.reach else "too_small", *NUMBERS)
+        return None
+    noise = float(residual[plateau].std(ddof=1))
+    cnr = abs(step.height) / noise if noise > 0 else math.inf
+    if cnr < NO_EDGE_CNR:
         found.missing("no_edge", *NUMBERS)
         return None
-    departure = _departure(s[plateau], residual, located.pitch) / abs(step.height)
-    transfer = edge_transfer(s, located.values, located.pitch, located.reach)
-    if departure > OTHER or transfer is None:
-        found.missing("other_structure" if transfer is not None else "too_small", *NUMBERS)
+    transfer = edge_transfer(s, located.values, located.pitch, reach)
+    if transfer is None:
+        found.missing("too_small", *NUMBERS)
         return None
+    if clear < located.reach:
+        found.warn("other_structure_near")
     found.put("contrast", -step.height if disk else step.height)
     if math.isinf(cnr):
         # No noise at all, as in a computed image: the ratio has no value, the rest has.
@@ -266,8 +270,6 @@ def _put_edge(found: Findings, located: Located | None) -> tuple[Transfer, tuple
         found.put("edge_angle_deg", located.angle_deg)
         if not 2 <= located.angle_deg <= 10:
             found.warn("angle_outside_2_to_10_degrees")
-    if departure > max(0.05, 4 * noise / abs(step.height) / math.sqrt(OVER)):
-        found.warn("other_structure_near")
     found.put("lsf_fwhm_mm", full_width(transfer.line_position, transfer.line_spread), "too_small")
     _put_frequencies(found, transfer.frequency, transfer.mtf, step.sigma)
     # A Hann window of half length r narrows a Gaussian line spread by about (pi sigma / (2 r))^2.
@@ -275,7 +277,7 @@ def _put_edge(found: Findings, located: Located | None) -> tuple[Transfer, tuple
         found.warn("short_window")
     found.put("reach_mm", transfer.reach)
     found.put("nyquist_lp_per_mm", 0.5 / located.pitch)
-    return transfer, located.place
+    return transfer
 
 
 SHORT = 0.02
@@ -284,15 +286,31 @@ OVER = 16
 """Pixels whose mean tells a departure from the plateau."""
 
 
-def _departure(s: np.ndarray, residual: np.ndarray, pitch: float) -> float:
-    """Largest mean residual of the pixels at one distance (in steps of a pixel, of 16 pixels at least)."""
-    number = np.rint((s - s.min()) / pitch).astype(np.intp)
-    count = np.bincount(number)
-    mean = np.bincount(number, residual)[count >= OVER] / count[count >= OVER]
-    return float(np.abs(mean).max(initial=0.0))
+def _clear(s: np.ndarray, residual: np.ndarray, located: Located, step: Step) -> float:
+    """Distance from the edge in mm up to which the image stays on its plateaus; infinite when it always does.
+
+    The mean of at least 16 pixels of one distance may not leave the plateau by a tenth of the contrast, nor by four
+    times what noise explains.
+    """
+    beyond = np.abs(s) > 4 * step.sigma
+    if not beyond.any():
+        return math.inf
+    noise = float(np.median(np.abs(residual[beyond]))) / 0.6745
+    first = math.inf
+    for side in (s > 0, s < 0):
+        chosen = beyond & side
+        number = np.rint(np.abs(s[chosen]) / located.pitch).astype(np.intp)
+        count = np.bincount(number, minlength=1)
+        with np.errstate(invalid="ignore"):
+            mean = np.abs(np.bincount(number, residual[chosen], minlength=1) / count)
+        limit = np.maximum(OTHER * abs(step.height), 4 * noise / np.sqrt(np.maximum(count, 1)))
+        away = np.flatnonzero((count >= OVER) & (mean > limit))
+        if away.size:
+            first = min(first, (int(away[0]) - 1) * located.pitch)
+    return first
 
 
-def _put_point(found: Findings, point: Point | None) -> tuple[Point, tuple[float, float]] | None:
+def _put_point(found: Findings, point: Point | None) -> Point | None:
     if point is None or (point.noise > 0 and abs(point.height) / point.noise < NO_EDGE_CNR):
         found.missing("no_edge", *NUMBERS)
         return None
@@ -306,7 +324,7 @@ def _put_point(found: Findings, point: Point | None) -> tuple[Point, tuple[float
     found.values["edge_angle_deg"] = None
     _put_frequencies(found, point.frequency, point.mtf, point.sigma)
     found.put("reach_mm", point.reach)
-    return point, point.place
+    return point
 
 
 def _put_frequencies(found: Findings, frequency: np.ndarray, mtf: np.ndarray, sigma: float) -> None:

@@ -195,8 +195,11 @@ class QualityReport(Operation):
                 return None
             return image_like(region(regions, key, image, progress).view(np.uint8), image)
 
-        parts.append(("Uniformity", Uniformity(), {}))
         flat = mask_of("uniform")
+        if flat is not None or regions is None:
+            parts.append(("Uniformity", Uniformity(), {"mask": flat}))
+        else:
+            parts.append(("Uniformity", None, {"reason": "There are regions, but no segment named Uniform."}))
         if flat is not None or repeat is not None:
             parts.append(("Noise power", NoisePowerSpectrum(), {"mask": flat}))
         else:
@@ -241,6 +244,8 @@ def _rows(section: str, outputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
             for column in table.columns:
                 value = row.get(column.key)
                 if column.dtype is str or column in named or value is None:
+                    continue
+                if column.key == "n_nonfinite" and not value:
                     continue
                 number = float(value)
                 status = reason_of(row.get("status", ""), column.key) if math.isnan(number) else ""

@@ -144,7 +144,9 @@ class Uniformity(Operation):
             low = high = math.nan
         found.put("ct_nonuniformity_max_abs_dev", max(abs(m - means[0]) for m in means[1:]) if low == low else math.nan,
                   lost)  # fmt: skip
-        found.ratio("integral_nonuniformity_5roi", high - low, high + low, lost)
+        signed = low < 0
+        found.ratio("integral_nonuniformity_5roi", high - low, 0.0 if signed else high + low,
+                    "negative_values" if signed else lost)  # fmt: skip
         values = plane[used]
         found.ratio("cov_percent", 100 * float(values.std(ddof=1)), float(values.mean()), "zero_mean")
         progress.check()
