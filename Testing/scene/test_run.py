@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -25,7 +26,7 @@ from MedImgAnalysisLib.scene import bridge, outputs, segmentations
 from MedImgAnalysisLib.scene.digest import changes, scene_digest
 from MedImgAnalysisLib.scene.run import SceneRun, run_in_scene, single_step
 from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
-from MedImgAnalysisLib.values import Column, Curve, Curves, Image, Labels, Landmarks, Measurements, Transform
+from MedImgAnalysisLib.values import Column, Curve, Curves, Image, Labels, Landmarks, Mask, Measurements, Transform
 from scene_helpers import add_transform, box, overlapping, put_under, ramp, rigid_matrix, same_voxels
 
 Gaussian = gaussian.Gaussian
@@ -425,6 +426,40 @@ def test_a_recipe_of_several_steps_writes_its_outputs_only(volume, scene):
     assert made["smooth"].GetName() == "T1 Gaussian smoothing"
     assert made["smooth"].GetDisplayNode().GetWindow() == 77
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
+
+
+@dataclass(frozen=True)
+class Union(Operation):
+    """Voxels that are set in any of the label images."""
+
+    name: ClassVar[str] = "union"
+    title: ClassVar[str] = "Union"
+    group: ClassVar[str] = "Test"
+
+    def run(self, parts: Sequence[Labels], *, progress: Progress = SILENT) -> Mask:
+        masks = [part.mask(segment) for part in parts for segment in part.segments]
+        result = masks[0]
+        for mask in masks[1:]:
+            result = sitk.Or(result, mask)
+        return result
+
+
+def test_a_role_of_several_values_takes_a_list_of_nodes_and_segments(monkeypatch):
+    monkeypatch.setitem(catalog.OPERATIONS, "union", Union)
+    labels = overlapping()
+    node = bridge.add_node(labels, "Seg", kind="labels")
+    other = bridge.add_node(Labels.from_masks([("B", box((12, 10, 8), (0, 0, 0), (1, 1, 1)))]), "More", kind="labels")
+    made = run_in_scene(Union(), {"parts": [(node, "tumour"), other]})["mask"]
+    assert made.GetName() == "Tumour Union"
+    mask = sitk.GetArrayFromImage(bridge.value_of(made, "mask"))
+    assert int(mask.sum()) == 125 + 1
+
+
+def test_a_result_without_segments_is_an_empty_segmentation_with_a_geometry(volume):
+    nothing = Labels((Grid.of(bridge.value_of(volume, "image")).blank(),), ())
+    node = bridge.add_node(nothing, "None", kind="labels", like=volume)
+    assert node.GetSegmentation().GetNumberOfSegments() == 0
+    assert segmentations.reference_grid(node.GetSegmentation()).same_as(nothing.grid)
 
 
 def test_a_frame_of_a_sequence_is_named_in_a_warning(volume, scene):

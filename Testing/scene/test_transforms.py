@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import slicer
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import GeometryError, InputError
+from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.scene import bridge, frames, transforms
 from scene_helpers import add_transform, put_under, ramp, rigid_matrix
 
@@ -109,6 +110,17 @@ def test_a_displacement_field_is_interpolated_linearly_on_both_sides():
     assert np.abs(expected - points).max() > 1
     assert np.allclose(from_parent(node, points), expected, atol=1e-5)
     assert np.allclose(through(bridge.value_of(node, "transform"), points), expected, atol=1e-9)
+
+
+def test_a_grid_that_slicer_shows_with_cubic_interpolation_is_told():
+    node = bridge.add_node(field(), "Warp", kind="transform")
+    said: list[str] = []
+    bridge.value_of(node, "transform", progress=Progress(on_warning=said.append))
+    assert said == []
+    node.GetTransformFromParent().SetInterpolationModeToCubic()
+    value = bridge.value_of(node, "transform", progress=Progress(on_warning=said.append))
+    assert "'Warp' is shown with cubic interpolation; computing with linear interpolation differs by up to" in said[0]
+    assert np.allclose(through(value, field_points()), through(field(), field_points()), atol=1e-9)
 
 
 def test_a_composite_of_all_kinds_maps_points_alike_on_both_sides():

@@ -69,7 +69,7 @@ def value_of(
     if kind == "labels":
         return segmentations.labels_of(node, segment, world=world, progress=progress)
     if kind == "transform":
-        return transforms.transform_of(node, world=world)
+        return transforms.transform_of(node, world=world, progress=progress)
     if kind == "landmarks":
         return landmarks.landmarks_of(node, world=world)
     return tables.measurements_of(node) if kind == "table" else curves.curves_of(node)
