@@ -183,12 +183,27 @@ def _on(reference: sitk.Image, test: sitk.Image, progress: Progress) -> tuple[si
         "is defined are compared."
     )
     moved = resample(sitk.Cast(test, sitk.sitkFloat64), grid, outside=0.0)
-    ones = sitk.Cast(own.blank(), sitk.sitkFloat32) + 1.0
-    defined = resample(ones, grid, outside=0.0)
-    where = sitk.GetArrayFromImage(defined) > 1 - 1e-6
+    where = _defined(grid, own, progress)
     if not where.any():
         raise GeometryError("The test image covers no voxel centre of the reference; they do not overlap.")
     return moved, where
+
+
+def _defined(grid: Grid, own: Grid, progress: Progress) -> np.ndarray:
+    """Voxels (k, j, i) of `grid` that lie between voxel centres of `own`.
+
+    Interpolation repeats the border for another half voxel; what is made up there must not be compared.
+    """
+    where = np.ones(grid.size[::-1], bool)
+    start = own.to_index(grid.to_physical(np.zeros((1, grid.dimension))))[0]
+    steps = np.linalg.solve(own.axes, grid.axes)
+    indices = [np.arange(n) for n in grid.size[::-1]]
+    for part in slabs(where.shape, progress):
+        ranges = np.meshgrid(indices[0][part], *indices[1:], indexing="ij", sparse=True)
+        for axis in range(grid.dimension):
+            at = start[axis] + sum(steps[axis, n] * ranges[-1 - n] for n in range(grid.dimension))
+            where[part] &= (at >= -1e-6) & (at <= own.size[axis] - 1 + 1e-6)
+    return where
 
 
 def _wrong(a: np.ndarray, b: np.ndarray, progress: Progress) -> int:
