@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from .geometry import Grid
 from .provenance import fingerprint
-from .values import Curves, Labels, Landmarks, Measurements
+from .values import Curves, Labels, Landmarks, Measurements, Surface
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def differences(
             yield from _arrays(f"{where} points", recorded.points, recomputed.points, tolerance)
     elif isinstance(recorded, Curves):
         yield from _curves(where, recorded, recomputed, tolerance)
+    elif isinstance(recorded, Surface):
+        yield from _surfaces(where, recorded, recomputed, tolerance)
     else:
         raise TypeError(f"no comparison for {type(recorded).__name__}")
 
@@ -174,3 +176,13 @@ def _curves(where: str, old: Curves, new: Curves, tolerance: float) -> Iterator[
         for axis in ("x", "y"):
             a, b = (np.asarray(getattr(found[name], axis), float) for found in names)
             yield from _arrays(f"{where} {name} {axis}", a, b, tolerance)
+
+
+def _surfaces(where: str, old: Surface, new: Surface, tolerance: float) -> Iterator[Difference]:
+    yield from _arrays(f"{where} points", old.points, new.points, tolerance)
+    yield from _arrays(f"{where} triangles", old.triangles, new.triangles, 0.0)
+    names = tuple((value.name, value.unit) for value in old.values), tuple((v.name, v.unit) for v in new.values)
+    yield from _text(where, "point values", *names)
+    if names[0] == names[1]:
+        for a, b in zip(old.values, new.values, strict=True):
+            yield from _arrays(f"{where} {a.name}", a.numbers, b.numbers, tolerance)

@@ -21,7 +21,7 @@ from .geometry import Grid, check_orthonormal
 from .operation import Operation, Role
 from .progress import SILENT, Progress, Recorder
 from .resampling import on_grid
-from .values import Curves, Labels, Landmarks, Measurements, as_labelmap, present_values
+from .values import Curves, Labels, Landmarks, Measurements, Surface, as_labelmap, present_values
 
 CLASSES: dict[str, type] = {
     "image": sitk.Image,
@@ -31,6 +31,7 @@ CLASSES: dict[str, type] = {
     "landmarks": Landmarks,
     "table": Measurements,
     "curves": Curves,
+    "surface": Surface,
 }
 
 

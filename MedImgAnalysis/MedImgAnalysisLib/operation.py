@@ -30,7 +30,8 @@ from .values import Kind
 
 @dataclass(frozen=True)
 class Role:
-    """An input or output. `kind` is image, mask, labels, transform, landmarks, table or curves."""
+    """An input or output. `kind` is image, mask, labels, transform, landmarks, table, curves
+    or surface."""
 
     name: str
     kind: str

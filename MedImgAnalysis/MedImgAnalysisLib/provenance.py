@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from . import __version__
 from .geometry import Grid
 from .operation import Operation
-from .values import Curves, Labels, Landmarks, Measurements
+from .values import Curves, Labels, Landmarks, Measurements, Surface
 
 FORMAT = 1
 ATTRIBUTE = "MedImgAnalysis.Provenance"
@@ -59,6 +59,12 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
             yield curve.name.encode()
             yield np.asarray(curve.x, float).tobytes()
             yield np.asarray(curve.y, float).tobytes()
+    elif isinstance(value, Surface):
+        yield value.points.tobytes()
+        yield value.triangles.tobytes()
+        for numbers in value.values:
+            yield f"{numbers.name} [{numbers.unit}]".encode()
+            yield numbers.numbers.tobytes()
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _parts(item)
@@ -79,7 +85,7 @@ def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:
     yield np.asarray(transform.GetParameters(), float).tobytes()
 
 
-def _is_composite(transform: sitk.Transform) -> bool:
+def _is_composite(transform: sitk.Transform) -> TypeGuard[sitk.CompositeTransform]:
     return isinstance(transform, sitk.CompositeTransform)
 
 

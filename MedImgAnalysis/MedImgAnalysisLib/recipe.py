@@ -29,7 +29,7 @@ from .progress import SILENT, Progress, Recorder
 FORMAT = 1
 MAX_BYTES = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,79}")
-KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves")
+KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves", "surface")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What flows between operations: images, masks, labels, transforms, landmarks, tables and curves.
+"""What flows between operations: images, masks, labels, transforms, landmarks, tables, curves and surfaces.
 
 Positions are LPS millimetres. `Image`, `Mask` and `Transform` are plain SimpleITK objects; the
 annotation only tells which role they play, so `run(image=sitk_image)` needs no wrapping.
@@ -192,13 +192,23 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Column:
-    """What a table column holds. `dtype` is `float`, `int` or `str`."""
+    """What a table column holds.
+
+    Attributes
+    ----------
+    dtype
+        `float`, `int` or `str`.
+    position
+        `L`, `P` or `S` when the column is that LPS coordinate, in millimetres, of the place that a row is about.
+        A table with all three can lead the slice views to the place of a row.
+    """
 
     key: str
     title: str
     unit: str = ""
     description: str = ""
     dtype: type = float
+    position: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,14 +231,34 @@ class Measurements:
             raise InputError(f"There is no column {key!r}; there are {', '.join(c.key for c in self.columns)}.")
         return [row.get(key) for row in self.rows]
 
+    def place(self, row: int) -> np.ndarray | None:
+        """LPS millimetres (3,) of the place that a row is about; None when the table or the row names none."""
+        keys = {column.position: column.key for column in reversed(self.columns) if column.position}
+        cells = [self.rows[row].get(keys.get(axis, "")) for axis in "LPS"]
+        if any(cell is None for cell in cells):
+            return None
+        found = np.array(cells, float)
+        return found if np.isfinite(found).all() else None
+
+
+CURVE_STYLES = ("line", "points", "dashed")
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A named series; `x` and `y` are float64 of equal length."""
+    """A named series; `x` and `y` are float64 of equal length, NaN interrupts a line.
+
+    `style` says how it is drawn: `line`, `points` (markers only) or `dashed` (a line to compare with).
+    """
 
     name: str
     x: np.ndarray
     y: np.ndarray
+    style: str = "line"
+
+    def __post_init__(self) -> None:
+        if self.style not in CURVE_STYLES:
+            raise InputError(f"The curve {self.name!r} has the style {self.style!r}; there are {CURVE_STYLES}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +272,75 @@ class Curves:
     series: tuple[Curve, ...]
     x_unit: str = ""
     y_unit: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PointValues:
+    """A number for every point of a surface, float64 (N,), NaN where undefined. `name` is for people."""
+
+    name: str
+    numbers: np.ndarray
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", np.asarray(self.numbers, float).reshape(-1))
+        if not self.name or any(sign in self.name for sign in "[]\n"):
+            raise InputError(f"Point values need a name of one line without brackets, not {self.name!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Triangles in space, with named numbers at their corners.
+
+    Attributes
+    ----------
+    points
+        (N, 3) float64, LPS millimetres, finite.
+    triangles
+        (M, 3) integers, rows of `points`; seen from outside the corners go round counter-clockwise.
+    values
+        Numbers at the points; the first ones are those to colour the surface by.
+    """
+
+    kind = "surface"
+    points: np.ndarray
+    triangles: np.ndarray
+    values: tuple[PointValues, ...] = ()
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.points, float).reshape(-1, 3)
+        triangles = np.asarray(self.triangles).reshape(-1, 3).astype(np.int64)
+        if not np.isfinite(points).all():
+            raise InputError("A surface must have finite coordinates.")
+        if len(triangles) and not 0 <= triangles.min() <= triangles.max() < len(points):
+            raise InputError(f"A surface of {len(points)} points has triangles with other points.")
+        for value in self.values:
+            if len(value.numbers) != len(points):
+                raise InputError(f"{value.name!r} has {len(value.numbers)} numbers for {len(points)} points.")
+        names = [value.name for value in self.values]
+        if len(set(names)) < len(names):
+            raise InputError(f"Two values at the points of a surface have the same name in {names}.")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "triangles", triangles)
+
+    def value(self, name: str) -> np.ndarray:
+        """The numbers of this name."""
+        for value in self.values:
+            if value.name == name:
+                return value.numbers
+        raise InputError(f"The surface has no {name!r}; it has {', '.join(v.name for v in self.values) or 'none'}.")
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Area of each triangle in mm2."""
+        a, b, c = (self.points[self.triangles[:, corner]] for corner in range(3))
+        return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+
+    @property
+    def volume_mm3(self) -> float:
+        """Volume inside a closed surface; negative when it is turned inside out."""
+        a, b, c = (self.points[self.triangles[:, corner]] for corner in range(3))
+        return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
 
 
 def present_values(array: np.ndarray) -> list[int]:

@@ -142,7 +142,7 @@ def test_file_names_are_safe_on_every_system() -> None:
     assert files.file_name("CON", "table") == "_CON.csv"
     assert files.file_name(" ..", "labels") == "unnamed.seg.nrrd"
     assert {files.file_name("x", kind) for kind in paths.DEFAULT_ENDINGS} == {
-        "x.nrrd", "x.seg.nrrd", "x.h5", "x.mrk.json", "x.csv"}
+        "x.nrrd", "x.seg.nrrd", "x.h5", "x.mrk.json", "x.csv", "x.vtk"}
 
 
 def test_a_compressed_format_is_compressed(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def _example(operation: type[Operation]) -> str:
         "landmarks": ".mrk.json",
         "table": ".csv",
         "curves": ".csv",
+        "surface": ".vtk",
     }
     inputs = [f"--in {role.name}={role.name}{ends[role.kind]}" for role in operation.inputs() if role.required]
     outputs = [f"--out {role.name}=new-{role.name}{ends[role.kind]}" for role in operation.outputs()[:2]]

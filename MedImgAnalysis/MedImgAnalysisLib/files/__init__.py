@@ -1,4 +1,4 @@
-"""Files on disk to values and back: images, DICOM series, segmentations, transforms, landmarks, tables.
+"""Files on disk to values and back: images, DICOM series, segmentations, transforms, landmarks, tables, surfaces.
 
 `read` and `write` are all that the rest needs. A file is never trusted: headers are checked against
 the file before a voxel is used, what cannot be right is refused in one line (`FileError`), and what
@@ -18,7 +18,7 @@ import SimpleITK as sitk
 
 from ..errors import FileError, InputError
 from ..progress import SILENT, Progress
-from ..values import Curves, Labels, Landmarks, Measurements
+from ..values import Curves, Labels, Landmarks, Measurements, Surface
 from .paths import DEFAULT_ENDINGS, ending, file_name, split_part
 
 __all__ = ["ENDINGS", "file_name", "kind_of", "read", "read_sequence", "write"]
@@ -32,6 +32,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "landmarks": (".mrk.json", ".fcsv", ".csv"),
     "table": (".csv", ".json"),
     "curves": (".csv", ".json"),
+    "surface": (".vtk",),
 }
 """The endings that `write` knows, by kind; the first one is the default."""
 
@@ -44,7 +45,7 @@ def read(path: str | os.PathLike[str], kind: str, progress: Progress = SILENT) -
     path
         A file, or a folder with a DICOM series for an image; `path#part` chooses a part of it.
     kind
-        `image`, `mask`, `labels`, `transform`, `landmarks`, `table` or `curves`.
+        `image`, `mask`, `labels`, `transform`, `landmarks`, `table`, `curves` or `surface`.
     progress
         Gets the warnings, and stops the reading of large files.
 
@@ -102,14 +103,14 @@ def write(value: Any, path: str | os.PathLike[str], kind: str | None = None) -> 
 def kind_of(value: Any) -> str:
     """The kind of a value; a mask cannot be told from an image and counts as one."""
     for cls, kind in ((sitk.Image, "image"), (Labels, "labels"), (sitk.Transform, "transform"),
-                      (Landmarks, "landmarks"), (Measurements, "table"), (Curves, "curves")):
+                      (Landmarks, "landmarks"), (Measurements, "table"), (Curves, "curves"), (Surface, "surface")):
         if isinstance(value, cls):
             return kind
     raise FileError(f"A {type(value).__name__} cannot be written to a file.")
 
 
 def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
-    from . import dicom, images, landmarks, segmentations, tables, transforms
+    from . import dicom, images, landmarks, segmentations, surfaces, tables, transforms
 
     if kind == "image":
         if place.is_dir() or images.format_of(place) == "DICOM":
@@ -125,11 +126,13 @@ def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
         return transforms.read_transform(place, progress)
     if kind == "landmarks":
         return landmarks.read_landmarks(place, part, progress)
+    if kind == "surface":
+        return surfaces.read_surface(place)
     return tables.read_table(place) if kind == "table" else tables.read_curves(place)
 
 
 def _write(value: Any, place: Path, kind: str) -> Path:
-    from . import images, landmarks, segmentations, tables, transforms
+    from . import images, landmarks, segmentations, surfaces, tables, transforms
 
     if ending(place) not in ENDINGS[kind]:
         raise FileError(f"{place}: a {kind} is written as {', '.join(ENDINGS[kind])}, not "
@@ -144,4 +147,6 @@ def _write(value: Any, place: Path, kind: str) -> Path:
         return transforms.write_transform(value, place)
     if kind == "landmarks":
         return landmarks.write_landmarks(value, place)
+    if kind == "surface":
+        return surfaces.write_surface(value, place)
     return tables.write_table(value, place) if kind == "table" else tables.write_curves(value, place)

@@ -16,7 +16,7 @@ from ..errors import FileError
 DOUBLE_ENDINGS = (".nii.gz", ".seg.nrrd", ".seg.nhdr", ".mrk.json", ".img.gz", ".hdr.gz")
 
 DEFAULT_ENDINGS = {"image": ".nrrd", "mask": ".nrrd", "labels": ".seg.nrrd", "transform": ".h5",
-                   "landmarks": ".mrk.json", "table": ".csv", "curves": ".csv"}
+                   "landmarks": ".mrk.json", "table": ".csv", "curves": ".csv", "surface": ".vtk"}
 
 STAGE_NON_ASCII = os.name == "nt"
 """Whether native readers and writers get a copy under an ASCII name: on Windows they fail on others."""

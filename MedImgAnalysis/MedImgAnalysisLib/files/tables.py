@@ -177,8 +177,8 @@ def _number_json(value: Any) -> Any:
 
 
 def _table_json(table: Measurements) -> dict[str, Any]:
-    columns = [{"key": c.key, "title": c.title, "unit": c.unit, "description": c.description, "dtype": c.dtype.__name__}
-               for c in table.columns]
+    columns = [{"key": c.key, "title": c.title, "unit": c.unit, "description": c.description, "dtype": c.dtype.__name__,
+                **({"position": c.position} if c.position else {})} for c in table.columns]
     kinds = {column.key: column.dtype for column in table.columns}
     rows = [{key: value if kinds[key] is str or value is None else _number_json(kinds[key](value))
              for key, value in row.items()} for row in table.rows]
@@ -186,7 +186,7 @@ def _table_json(table: Measurements) -> dict[str, Any]:
 
 
 def _table_from_json(content: dict[str, Any]) -> Measurements:
-    columns = tuple(Column(c["key"], c["title"], c["unit"], c["description"], TYPES[c["dtype"]])
+    columns = tuple(Column(c["key"], c["title"], c["unit"], c["description"], TYPES[c["dtype"]], c.get("position", ""))
                     for c in content["columns"])
     kinds = {column.key: column.dtype for column in columns}
     rows = tuple({key: math.nan if value is None and kinds[key] is float else
@@ -196,7 +196,7 @@ def _table_from_json(content: dict[str, Any]) -> Measurements:
 
 
 def _curves_json(curves: Curves) -> dict[str, Any]:
-    series = [{"name": c.name, "x": [_number_json(v) for v in np.asarray(c.x, float).tolist()],
+    series = [{"name": c.name, "style": c.style, "x": [_number_json(v) for v in np.asarray(c.x, float).tolist()],
                "y": [_number_json(v) for v in np.asarray(c.y, float).tolist()]} for c in curves.series]
     return {"kind": "curves", "format": 1, "title": curves.title, "x_title": curves.x_title, "x_unit": curves.x_unit,
             "y_title": curves.y_title, "y_unit": curves.y_unit, "series": series}
@@ -206,6 +206,7 @@ def _curves_from_json(content: dict[str, Any]) -> Curves:
     def numbers(values: list[Any]) -> np.ndarray:
         return np.array([math.nan if value is None else float(value) for value in values])
 
-    series = tuple(Curve(c["name"], numbers(c["x"]), numbers(c["y"])) for c in content["series"])
+    series = tuple(Curve(c["name"], numbers(c["x"]), numbers(c["y"]), c.get("style", "line"))
+                   for c in content["series"])
     return Curves(content["title"], content["x_title"], content["y_title"], series,
                   content["x_unit"], content["y_unit"])
