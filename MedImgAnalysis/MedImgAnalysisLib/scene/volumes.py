@@ -176,11 +176,9 @@ def stored(image: sitk.Image) -> sitk.Image:
     return Grid.of(image).put_on(sitk.GetImageFromArray(storable(sitk.GetArrayFromImage(image)), isVector=vector))
 
 
-def node_class(image: sitk.Image, labels: bool = False) -> str:
+def node_class(image: sitk.Image) -> str:
     """The class of the volume node for an image."""
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        return "vtkMRMLVectorVolumeNode"
-    return "vtkMRMLLabelMapVolumeNode" if labels else "vtkMRMLScalarVolumeNode"
+    return "vtkMRMLVectorVolumeNode" if image.GetNumberOfComponentsPerPixel() > 1 else "vtkMRMLScalarVolumeNode"
 
 
 def put_image(image: sitk.Image, node: Any) -> None:
