@@ -13,8 +13,8 @@ from MedImgAnalysisLib.values import PointValues, Surface
 
 CORNERS = np.array([[0, 0, 0], [3, 0, 0], [0, 4, 0], [0, 0, 5]], float)
 FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
-TETRAHEDRON = Surface(CORNERS + np.array([10.25, -7.5, 1e-9]), FACES, (PointValues("Distance", [0.1, -2, np.nan, 1e-7], "mm"),
-                                                              PointValues("Größe 50 %", [1, 2, 3, 4])))  # fmt: skip
+VALUES = (PointValues("Distance", [0.1, -2, np.nan, 1e-7], "mm"), PointValues("Größe 50 %", [1, 2, 3, 4]))
+TETRAHEDRON = Surface(CORNERS + np.array([10.25, -7.5, 1e-9]), FACES, VALUES)
 TEXT = """# vtk DataFile Version {version}
 {header}
 ASCII

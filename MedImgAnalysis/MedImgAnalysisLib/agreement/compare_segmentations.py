@@ -9,9 +9,10 @@ from ..errors import ParameterError
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
-from ..values import Column, Labels, Measurements
+from ..values import Column, Labels, Measurements, Surface
 from . import multi_label, segment_pair
 from .common_grid import CommonGrid
+from .distance_surface import DistanceSurfaces
 from .error_segments import ErrorSegments
 from .pairing import PAIR_BY, Pair, cross_counts, pairs_of
 
@@ -27,6 +28,7 @@ class Comparison(NamedTuple):
     table: Measurements
     summary: Measurements
     errors: Labels | None
+    surface: Surface | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class CompareSegmentations(Operation):
         One row for all segments together: macro, micro, volume-weighted and generalised Dice.
     errors
         Segments of true positive, false positive and false negative voxels of each pair, where asked for.
+    surface
+        Surfaces of the reference segments, where asked for, with the distance to the surface of the test at every
+        point: positive where the test reaches beyond the reference, negative where it falls short.
 
     Parameters
     ----------
@@ -87,6 +92,8 @@ class CompareSegmentations(Operation):
         Compute every surface number once more on an independent path and add columns of differences.
     mark_errors
         Make segments of the true positive, false positive and false negative voxels.
+    color_surface
+        Make the surface of the reference with the distances to the test (3-D only).
     """
 
     name: ClassVar[str] = "compare_segmentations"
@@ -98,7 +105,11 @@ class CompareSegmentations(Operation):
         "Overlap only": {"surfaces": "none"},
         "Surface Dice at 1, 2 and 3 mm": {"tolerances_mm": (1.0, 2.0, 3.0)},
         "Empty pair counts as perfect": {"empty_score": 1.0},
-        "With second opinion and errors to look at": {"second_opinion": True, "mark_errors": True},
+        "With second opinion and errors to look at": {
+            "second_opinion": True,
+            "mark_errors": True,
+            "color_surface": True,
+        },
     }
 
     pair_by: Annotated[str, Choice(*PAIR_BY)] = "name"
@@ -109,6 +120,7 @@ class CompareSegmentations(Operation):
     empty_score: Annotated[float | None, Quantity("", low=0.0, high=1.0)] = None
     second_opinion: bool = False
     mark_errors: bool = False
+    color_surface: bool = False
 
     def check(self) -> None:
         """Refuse two tolerances that would share a column."""
@@ -127,16 +139,20 @@ class CompareSegmentations(Operation):
         wanted = self.wanted()
         fields = (common.view_field(0), common.view_field(1)) if common.resampled else (None, None)
         errors = ErrorSegments(common.grid, common.shape) if self.mark_errors else None
+        surfaces = self._surfaces(common, progress)
         rows, counts = [], []
         for number, pair in enumerate(pairs):
             part = progress.part(number / len(pairs), (number + 1) / len(pairs))
             part.report(0.0, f"Comparing {pair.name}")
-            count, row = segment_pair.measure(common, pair, wanted, fields, part)
+            measuring = part.part(0.0, 0.8) if surfaces is not None else part
+            count, row = segment_pair.measure(common, pair, wanted, fields, measuring)
             partner = pair.test.name if pair.test is not None else ""
             rows.append({"segment": pair.name, "test_segment": partner, **row})
             counts.append(count)
             if errors is not None:
                 _mark(errors, common, pair)
+            if surfaces is not None:
+                surfaces.add(number + 1, pair, segment_pair.joint_box(common, pair), part.part(0.8, 1.0))
         flat = common.flat_axis(wanted.one_slice_is_flat) is not None
         columns = (*NAMES, *segment_pair.columns(wanted, flat), *STATUS)
         if common.grid.dimension == 2:
@@ -148,7 +164,16 @@ class CompareSegmentations(Operation):
             Measurements(columns, tuple(rows)),
             Measurements(multi_label.COLUMNS, (joined,)),
             errors.labels() if errors is not None else None,
+            surfaces.surface() if surfaces is not None else None,
         )
+
+    def _surfaces(self, common: CommonGrid, progress: Progress) -> DistanceSurfaces | None:
+        if not self.color_surface:
+            return None
+        if common.flat_axis(self.one_slice == "2d") is not None:
+            progress.warn("An image of one slice has contours and no surface; the coloured surface was left out.")
+            return None
+        return DistanceSurfaces(common)
 
     def wanted(self) -> segment_pair.Wanted:
         """What to measure on each pair."""

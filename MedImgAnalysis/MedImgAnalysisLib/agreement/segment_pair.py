@@ -21,9 +21,27 @@ POSITION = (
     Column("centroid_distance_mm", "Centroid distance", "mm", "Distance of the mean voxel centres of both masks"),
     Column("worst_slice_k", "Worst slice", "", "Slice along k with most voxels in exactly one mask, from 0", int),
     Column("worst_slice_errors", "Errors in worst slice", "", "False positive and false negative voxels there", int),
-    Column("worst_slice_l_mm", "Worst slice L", "mm", "Centre of the joint box in that slice, LPS first coordinate"),
-    Column("worst_slice_p_mm", "Worst slice P", "mm", "Centre of the joint box in that slice, LPS second coordinate"),
-    Column("worst_slice_s_mm", "Worst slice S", "mm", "Centre of the joint box in that slice, LPS third coordinate"),
+    Column(
+        "worst_slice_l_mm",
+        "Worst slice L",
+        "mm",
+        "Centre of the joint box in that slice, LPS first coordinate",
+        position="L",
+    ),
+    Column(
+        "worst_slice_p_mm",
+        "Worst slice P",
+        "mm",
+        "Centre of the joint box in that slice, LPS second coordinate",
+        position="P",
+    ),
+    Column(
+        "worst_slice_s_mm",
+        "Worst slice S",
+        "mm",
+        "Centre of the joint box in that slice, LPS third coordinate",
+        position="S",
+    ),
 )
 OUTSIDE = (
     Column("outside_test_mm3", "Outside the test image", "mm3", "Reference volume where the test image is not defined"),
