@@ -126,33 +126,51 @@ def _refine(
     pitch: float,
     progress: Progress,
 ) -> tuple[float, float, Step] | None:
-    """Slope, start and error function that fit all pixels best."""
-    from scipy.optimize import least_squares
-
+    """Slope, start and error function that fit the pixels near the edge best."""
     middle = float(row.mean())
-    centre = start + slope * middle
-    s = (column - centre - slope * (row - middle)) / math.hypot(1, slope)
-    low, high = values[s < -2 * pitch], values[s > 2 * pitch]
+    s = (column - start - slope * row) / math.hypot(1, slope)
+    near = np.abs(s) <= 12 * pitch
+    low, high = values[near & (s < -2 * pitch)], values[near & (s > 2 * pitch)]
     if low.size < 5 or high.size < 5:
         return None
     base, height = float(np.median(low)), float(np.median(high) - np.median(low))
-    if height == 0:
-        return None
-    pick = slice(None, None, max(1, values.size // FIT_SAMPLES))
-    r, c, v = row[pick] - middle, column[pick], values[pick] / abs(height)
+    line: tuple[float, float, Step] | None = (slope, start + slope * middle, Step(base, height, 0.0, 0.8 * pitch))
+    # Twice: at first the width is not known, then eight sigma hold all of the edge and little else.
+    for _ in range(2):
+        if line is None or line[2].height == 0:
+            return None
+        s = (column - line[1] - line[0] * (row - middle)) / math.hypot(1, line[0])
+        used = np.flatnonzero(np.abs(s) <= max(8 * line[2].sigma, 8 * pitch))
+        used = used[:: max(1, used.size // FIT_SAMPLES)]
+        line = _fit_line(row[used] - middle, column[used], values[used], line, pitch, progress)
+    return None if line is None else (line[0], line[1] - line[0] * middle, line[2])
+
+
+def _fit_line(
+    row: np.ndarray,
+    column: np.ndarray,
+    values: np.ndarray,
+    line: tuple[float, float, Step],
+    pitch: float,
+    progress: Progress,
+) -> tuple[float, float, Step] | None:
+    """Least squares from (slope, place in the middle row, error function)."""
+    from scipy.optimize import least_squares
+
+    scale = abs(line[2].height)
 
     def residual(p: np.ndarray) -> np.ndarray:
         progress.check()
-        distance = (c - p[1] - p[0] * r) / np.hypot(1, p[0])
-        return p[2] + p[3] * phi(distance / abs(p[4])) - v
+        distance = (column - p[1] - p[0] * row) / np.hypot(1, p[0])
+        return p[2] + p[3] * phi(distance / abs(p[4])) - values / scale
 
+    first = [line[0], line[1], line[2].base / scale, line[2].height / scale, line[2].sigma]
     span = max(float(np.ptp(row)), pitch)
-    first = [slope, centre, base / abs(height), math.copysign(1, height), 0.8 * pitch]
     found = least_squares(residual, first, x_scale=[pitch / span, pitch, 0.1, 0.1, pitch], max_nfev=200)
     if not (found.success and np.isfinite(found.x).all() and found.x[4] != 0):
         return None
-    slope, centre, base, height = (float(p) for p in (*found.x[:2], *(found.x[2:4] * abs(height))))
-    return slope, centre - slope * middle, Step(base, height, 0.0, abs(float(found.x[4])))
+    base, height = (float(p) * scale for p in found.x[2:4])
+    return float(found.x[0]), float(found.x[1]), Step(base, height, 0.0, abs(float(found.x[4])))
 
 
 def find_disk(

@@ -67,9 +67,9 @@ class NoisePowerSpectrum(Operation):
     structure. The integral over all frequencies equals the mean variance of the detrended regions to 1e-9, which
     every run checks.
 
-    The radial curve averages rings `k = round(|f| / df)` of physical frequency up to Nyquist without frequency 0,
-    drawn at the mean |f| of the ring. Fewer than 10 regions give a warning. Regions that hold NaN or
-    infinite voxels are not analysed: the result is undefined (`nonfinite_input`).
+    The radial curve averages rings `k = round(|f| / df)` of physical frequency up to the smallest Nyquist frequency
+    without frequency 0, drawn at the mean |f| of the ring. Fewer than 10 regions give a warning. A region that holds NaN
+    or infinite voxels is not analysed: the result is undefined (`nonfinite_input`).
 
     Inputs
     ------

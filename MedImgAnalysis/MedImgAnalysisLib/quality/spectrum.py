@@ -63,9 +63,12 @@ class Spectrum:
         return float(self.power.sum()) * math.prod(self.steps)
 
     def radial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean |f| and mean NPS of the rings k = round(|f| / step), k = 0 to Nyquist; ring 0 is frequency 0 alone."""
+        """Mean |f| and mean NPS of the rings k = round(|f| / step), k = 0 to Nyquist; ring 0 is frequency 0 alone.
+
+        On uneven voxels the step is the smallest of the axes, and the end the smallest Nyquist frequency.
+        """
         f, power = self.frequency.ravel(), self.power.ravel()
-        step = max(self.steps)
+        step = min(self.steps)
         ring = np.rint(f / step).astype(np.intp)
         last = math.floor(self.nyquist / step + 1e-9)
         count, sum_f, sum_p = (np.bincount(ring, weights)[: last + 1] for weights in (None, f, power))

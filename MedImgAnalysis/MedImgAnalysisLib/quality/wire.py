@@ -72,9 +72,13 @@ def find_point(
     turns = np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     along = np.outer(np.cos(turns), (row - y)[used]) + np.outer(np.sin(turns), (column - x)[used])
     mtf = np.empty(frequency.size)
-    for number, f in enumerate(frequency):
+    # Frequencies are equally spaced: each wave is the one before times one step.
+    step = np.exp(-2j * np.pi * frequency[1] * along)
+    wave = np.ones_like(step)
+    for number in range(frequency.size):
         progress.check()
-        mtf[number] = np.abs(np.exp(-2j * np.pi * f * along) @ weight[used]).mean()
+        mtf[number] = np.abs(wave @ weight[used]).mean()
+        wave *= step
     if mtf[0] == 0:
         return None
     mtf /= mtf[0]
