@@ -86,10 +86,11 @@ TABLES = {"compare_readings": readings, "compare_classes": cases}
 
 
 def examples(operation: type[Operation], optional: bool = False, dimension: int = 3) -> dict[str, Any]:
-    """Inputs by role; optional ones only where asked."""
+    """Inputs by role; optional ones only where asked, images also where the operation requires none of them."""
     values = {}
+    images = not any(role.required and role.kind == "image" for role in operation.inputs())
     for number, role in enumerate(operation.inputs()):
-        if role.required or optional:
+        if role.required or optional or (images and role.kind == "image"):
             value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension)
             values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
     return values

@@ -153,7 +153,9 @@ def test_every_pixel_type_gives_the_result_of_float64(name, kind):
 
     expected, found = result(np.float64), result(TYPES[kind])
     for role in operation.outputs():
-        if role.kind in ("image", "mask"):
+        if found[role.name] is None:
+            assert not role.required and expected[role.name] is None
+        elif role.kind in ("image", "mask"):
             a, b = (sitk.GetArrayFromImage(values[role.name]).astype(float) for values in (expected, found))
             whole = "float" not in found[role.name].GetPixelIDTypeAsString()
             assert np.abs(a - b).max() <= (0.51 if whole else 1e-3)

@@ -72,6 +72,8 @@ def test_one_of_several_lists_is_chosen_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", (
     "name,x,y,z\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n", "x;y;z;label\n1.5;-2.25;3.125;A\n0.1;0.2;0.3;B\n",
+    "label,x_lps_mm,y_lps_mm,z_lps_mm\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n",
+    "label,x_ras_mm,y_ras_mm,z_ras_mm\nA,-1.5,2.25,3.125\nB,-0.1,-0.2,0.3\n",
     "label\tR\tA\tS\nA\t-1.5\t2.25\t3.125\nB\t-0.1\t-0.2\t0.3\n",
     "\ufeff# LPS mm\nid,L,P,S\nA,1.5,-2.25,3.125\n\nB,0.1,0.2,0.3\n",
 ))

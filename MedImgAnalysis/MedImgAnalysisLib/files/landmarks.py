@@ -23,7 +23,14 @@ SYSTEMS = {"lps": (1.0, 1.0, 1.0), "1": (1.0, 1.0, 1.0), "ras": (-1.0, -1.0, 1.0
 SCHEMA = ("https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
           "markups-schema-v1.0.3.json#")
 NAME_COLUMNS = ("name", "label", "id", "landmark", "point")
-AXES = {"xyz": (1.0, 1.0, 1.0), "lps": (1.0, 1.0, 1.0), "ras": (-1.0, -1.0, 1.0)}
+AXES = {
+    ("x", "y", "z"): (1.0, 1.0, 1.0),
+    ("l", "p", "s"): (1.0, 1.0, 1.0),
+    ("r", "a", "s"): (-1.0, -1.0, 1.0),
+    ("x_mm", "y_mm", "z_mm"): (1.0, 1.0, 1.0),
+    ("x_lps_mm", "y_lps_mm", "z_lps_mm"): (1.0, 1.0, 1.0),
+    ("x_ras_mm", "y_ras_mm", "z_ras_mm"): (-1.0, -1.0, 1.0),
+}
 
 
 def read_landmarks(path: Path, part: str | None = None, progress: Progress = SILENT) -> Landmarks:

@@ -1,5 +1,6 @@
 """Registration: transforms map fixed points to moving points, LPS millimetres."""
 
+from .evaluate_registration import EvaluateRegistration
 from .register import Register
 
-REGISTRATION = (Register,)
+REGISTRATION = (Register, EvaluateRegistration)

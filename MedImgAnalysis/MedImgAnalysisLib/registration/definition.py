@@ -1,0 +1,142 @@
+"""Where a transform says something: its own lattice, and which points it is defined for.
+
+Outside its lattice ITK lets a displacement field or a b-spline map every point to itself. That is no result of a
+registration, so measures leave such points out and count them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid
+from ..progress import Progress
+
+SLAB_VOXELS = 1 << 19
+"""Voxels that are mapped between two looks at the wish to stop."""
+TOUCH_VOXELS = 1e-6
+"""What a point may lie outside the outermost voxel centres, for rounding."""
+
+
+def parts(transform: sitk.Transform) -> list[sitk.Transform]:
+    """The transforms that make up a transform, in the order in which a point goes through them."""
+    plain = transform.Downcast() if hasattr(transform, "Downcast") else transform
+    if not isinstance(plain, sitk.CompositeTransform):
+        return [plain]
+    inner = [plain.GetNthTransform(n) for n in range(plain.GetNumberOfTransforms())]
+    if len(inner) == 1 and inner[0].IsLinear():
+        # A class that SimpleITK does not know is shown as a composite of itself without end.
+        return [inner[0]]
+    return [part for one in reversed(inner) for part in parts(one)]
+
+
+def lattice(transform: sitk.Transform) -> Grid | None:
+    """The voxel grid of the first displacement field that a point meets; None for transforms without one."""
+    for part in parts(transform):
+        if isinstance(part, sitk.DisplacementFieldTransform):
+            return Grid.of(part.GetDisplacementField())
+        if not part.IsLinear():
+            return None
+    return None
+
+
+def slab_grids(grid: Grid, progress: Progress, message: str, rim: int = 0) -> Iterator[tuple[slice, Grid]]:
+    """The grid in layers along its last axis: their range and their grid, `rim` voxels larger all round."""
+    layer = int(np.prod([n + 2 * rim for n in grid.size[:-1]]))
+    depth = max(1, SLAB_VOXELS // layer)
+    last = grid.size[-1]
+    for start in range(0, last, depth):
+        progress.report(start / last, message)
+        stop = min(start + depth, last)
+        first = np.array([0] * (grid.dimension - 1) + [start], float) - rim
+        size = (*(n + 2 * rim for n in grid.size[:-1]), stop - start + 2 * rim)
+        yield slice(start, stop), Grid(size, grid.spacing, tuple(grid.to_physical(first[None])[0]), grid.direction)
+
+
+def displacement(transform: sitk.Transform, grid: Grid) -> np.ndarray:
+    """T(x) - x at every voxel centre in LPS millimetres, float64 of shape (k, j, i, component)."""
+    field = sitk.TransformToDisplacementField(
+        transform, sitk.sitkVectorFloat64, list(grid.size), grid.origin, grid.spacing, grid.direction
+    )
+    return sitk.GetArrayFromImage(field)
+
+
+def defined(transform: sitk.Transform, grid: Grid, before: sitk.Transform | None = None) -> np.ndarray | None:
+    """Which voxel centres the transform is defined for, boolean (k, j, i); None when for all.
+
+    A displacement field is defined in the box of its voxel centres, a b-spline in its domain. With `before` the points
+    go through that transform first.
+    """
+    way = [before] if before is not None else []
+    found: np.ndarray | None = None
+    for part in parts(transform):
+        box = _box(part)
+        if box is not None:
+            here = _hits(box, way, grid)
+            found = here if found is None else found & here
+        way.append(part)
+    return found
+
+
+def covered(other: Grid, transform: sitk.Transform, grid: Grid) -> np.ndarray:
+    """Voxel centres of `grid` that the transform takes between voxel centres of `other`, boolean (k, j, i).
+
+    Interpolation repeats the border for another half voxel; what is made up there must not be compared.
+    """
+    return _hits(_centres(other), [transform], grid)
+
+
+def _hits(box: sitk.Image, way: list[sitk.Transform], grid: Grid) -> np.ndarray:
+    """Voxel centres that lie in the one voxel of `box` after going through all of `way`."""
+    found = sitk.Resample(
+        box,
+        list(grid.size),
+        _through(way, grid.dimension),
+        sitk.sitkNearestNeighbor,
+        grid.origin,
+        grid.spacing,
+        grid.direction,
+        0.0,
+        sitk.sitkUInt8,
+    )
+    return sitk.GetArrayFromImage(found).astype(bool)
+
+
+def _through(way: list[sitk.Transform], dimension: int) -> sitk.Transform:
+    """One transform that maps points through all of `way`, first one first."""
+    return sitk.CompositeTransform(way[::-1]) if way else sitk.Transform(dimension, sitk.sitkIdentity)
+
+
+def chain(first: sitk.Transform, second: sitk.Transform) -> sitk.Transform:
+    """x to second(first(x))."""
+    return sitk.CompositeTransform([second, first])
+
+
+def _box(part: sitk.Transform) -> sitk.Image | None:
+    """One large voxel that covers where `part` is defined; None when it is defined everywhere."""
+    if isinstance(part, sitk.DisplacementFieldTransform):
+        return _centres(Grid.of(part.GetDisplacementField()))
+    if isinstance(part, sitk.BSplineTransform):
+        sides = np.array(part.GetTransformDomainPhysicalDimensions())
+        direction = part.GetTransformDomainDirection()
+        axes = np.reshape(direction, (len(sides),) * 2)
+        middle = np.array(part.GetTransformDomainOrigin()) + axes @ (sides / 2)
+        return _voxel(middle, sides * (1 + 2 * TOUCH_VOXELS), direction)
+    return None
+
+
+def _centres(grid: Grid) -> sitk.Image:
+    """One voxel that reaches from the first to the last voxel centre of a grid."""
+    steps = np.array(grid.size) - 1
+    sides = (steps + 2 * TOUCH_VOXELS) * np.array(grid.spacing)
+    return _voxel(grid.to_physical(steps[None] / 2)[0], sides, grid.direction)
+
+
+def _voxel(middle: np.ndarray, sides: np.ndarray, direction: tuple[float, ...]) -> sitk.Image:
+    box = sitk.Image([1] * len(sides), sitk.sitkUInt8) + 1
+    box.SetSpacing(sides.tolist())
+    box.SetOrigin(middle.tolist())
+    box.SetDirection(direction)
+    return box
