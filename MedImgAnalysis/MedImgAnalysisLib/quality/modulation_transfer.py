@@ -95,7 +95,7 @@ class ModulationTransfer(Operation):
     target
         What is in the region.
     margin_mm
-        How far the region is widened within its slices.
+        How far the region is widened within its slices; for a disk only if it does not hold the surroundings already.
     wire_diameter_mm
         Diameter of the wire, whose own transfer is divided out.
     across
@@ -175,7 +175,14 @@ class ModulationTransfer(Operation):
     ) -> Located | Point | None:
         if self.target == "wire":
             return find_point(image, region, pixel, self.wire_diameter_mm, p)
-        return find_disk(image, region, pixel, p, core) if self.target == "disk" else find_edge(image, region, pixel, p)
+        if self.target == "edge":
+            return find_edge(image, region, pixel, p)
+        if core is not None:
+            # A region that holds the rod and its surroundings already is taken as it is.
+            bare = find_disk(image, core, pixel, p)
+            if bare is not None and bare.reach >= 4 * bare.step.sigma + bare.pitch:
+                return bare
+        return find_disk(image, region, pixel, p, core)
 
     def _measure(
         self,

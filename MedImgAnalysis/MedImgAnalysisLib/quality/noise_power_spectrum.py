@@ -68,8 +68,8 @@ class NoisePowerSpectrum(Operation):
     every run checks.
 
     The radial curve averages rings `k = round(|f| / df)` of physical frequency up to the smallest Nyquist frequency
-    without frequency 0, drawn at the mean |f| of the ring. Fewer than 10 regions give a warning. A region that holds NaN
-    or infinite voxels is not analysed: the result is undefined (`nonfinite_input`).
+    without frequency 0, drawn at the mean |f| of the ring. Fewer than 10 regions give a warning. Where the domain holds
+    NaN or infinite voxels the result is undefined (`nonfinite_input`).
 
     Inputs
     ------

@@ -20,7 +20,8 @@ def noise_mad(array: np.ndarray, progress: Progress) -> tuple[float, str]:
     """median(|d|) / 0.6745 with d the finest diagonal detail of the db2 wavelet, and why it is undefined.
 
     Exact zeros are left out, as in scikit-image's `estimate_sigma`: a background that was set to 0 tells nothing of the
-    noise. Texture raises the value. Axes of one voxel are not transformed. Donoho and Johnstone 1994.
+    noise. Texture raises the value, and on axes of few voxels the repeated borders lower it. Axes of one voxel are
+    not transformed. Donoho and Johnstone 1994.
     """
     if array.dtype.kind == "f":
         for part in slabs(array.shape, progress):
