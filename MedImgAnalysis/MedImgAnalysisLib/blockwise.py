@@ -7,13 +7,17 @@ sides and returns an array of the same first-axis length, of which the core is k
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 
 from .progress import SILENT, Progress
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 SLAB_VALUES = 1 << 20
 """Numbers that one slab holds at the most, so that a cancel comes through quickly."""
@@ -81,21 +85,42 @@ def map_slabs(
     n = source.shape[0]
     layer = max(1, source[:1].size)
     depth = max(1, min(-(-n // (2 * thread_count())), max(SLAB_VALUES // layer, 2 * halo, 1)))
-    starts = list(range(0, n, depth))
 
     def work(start: int) -> None:
-        if progress.cancelled:
-            return
         stop = min(start + depth, n)
         low, high = max(0, start - halo), min(n, stop + halo)
         out[start:stop] = function(source[low:high])[start - low : stop - low]
 
-    with ThreadPoolExecutor(thread_count()) as pool:
-        pending = {pool.submit(work, start) for start in starts}
+    for_each(work, range(0, n, depth), progress=progress, message=message)
+    return out
+
+
+def for_each(
+    work: Callable[[Item], Done], items: Iterable[Item], *, progress: Progress = SILENT, message: str = ""
+) -> list[Done]:
+    """`[work(item) for item in items]` in threads; stops between items when asked to.
+
+    `work` should release the GIL most of the time and take less than a quarter of a second.
+    """
+    pool = ThreadPoolExecutor(thread_count())
+    try:
+        futures = [pool.submit(work, item) for item in items]
+        pending: set[Future[Done]] = set(futures)
         while pending:
-            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            progress.report(1 - len(pending) / len(starts), message)
+            progress.report(1 - len(pending) / len(futures), message)
+    finally:
+        pool.shutdown(cancel_futures=True)
     progress.check()
-    return out
+    return [future.result() for future in futures]
+
+
+def ranges(length: int, layer: int, values: int = SLAB_VALUES) -> list[tuple[int, int]]:
+    """(start, stop) of slabs of about `values` numbers along an axis of `length` layers of `layer` numbers.
+
+    They do not depend on the number of threads, so that sums over them are always the same to the bit.
+    """
+    depth = max(1, min(length, values // max(layer, 1)))
+    return [(start, min(start + depth, length)) for start in range(0, length, depth)]

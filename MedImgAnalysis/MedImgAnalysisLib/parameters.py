@@ -129,6 +129,8 @@ class Parameter:
             return None
         if self.kind == "bool" and word.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
             return word.lower() in ("true", "yes", "on", "1")
+        if self.kind == "floats" and not word:
+            return self.coerce((), operation)
         if self.kind in ("int", "float", "floats"):
             try:
                 numbers = [float(part) for part in word.split(",")]

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from MedImgAnalysisLib import blockwise
-from MedImgAnalysisLib.blockwise import ONE_THREAD, map_slabs, set_thread_count, thread_count
+from MedImgAnalysisLib.blockwise import ONE_THREAD, for_each, map_slabs, ranges, set_thread_count, thread_count
 from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.progress import Progress, Recorder, run_filter
 from scipy.ndimage import maximum_filter
@@ -49,6 +49,28 @@ def test_an_error_in_a_slab_comes_out():
 
     with pytest.raises(ValueError, match="broken slab"):
         map_slabs(fail, np.zeros((4, 4)), 0, np.zeros((4, 4)))
+
+
+def test_results_come_in_the_order_of_the_items_and_an_error_drops_the_rest():
+    assert for_each(lambda n: (time.sleep(0.01 * (n % 3)), n)[1], range(20)) == list(range(20))
+    done = []
+
+    def fail(n):
+        if n == 2:
+            raise ValueError("broken item")
+        time.sleep(0.01)
+        done.append(n)
+
+    with pytest.raises(ValueError, match="broken item"):
+        for_each(fail, range(500))
+    assert len(done) < 100
+
+
+@given(st.integers(1, 300), st.integers(0, 5000), st.integers(1, 10_000))
+def test_ranges_cover_the_axis_once_and_hold_few_values(length, layer, values):
+    found = ranges(length, layer, values)
+    assert [n for start, stop in found for n in range(start, stop)] == list(range(length))
+    assert all(stop - start == 1 or (stop - start) * layer <= values for start, stop in found)
 
 
 def test_one_thread_is_restored_after_overlapping_users():

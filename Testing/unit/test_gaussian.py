@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from medimg_testing import oblique_grid
+from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import Gaussian
 from scipy.ndimage import gaussian_filter
@@ -99,3 +100,17 @@ def test_wide_integers_keep_their_digits():
     array = np.full((5, 5, 5), 2_000_000_001, np.int32)
     assert smoothed(sitk.GetImageFromArray(array), sigma_mm=1.0).dtype == np.float64
     np.testing.assert_allclose(smoothed(sitk.GetImageFromArray(array), sigma_mm=1.0), array, rtol=1e-14)
+
+
+def test_each_axis_can_have_its_own_sigma():
+    array = np.random.default_rng(3).normal(0, 10, (12, 15, 18)).astype(np.float32)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((0.5, 1.0, 2.0))
+    found = smoothed(image, axis_sigmas_mm=(1.0, 0.0, 3.0))
+    expected = gaussian_filter(array.astype(float), [1.5, 0, 2], mode="reflect", truncate=4)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_sigmas_for_another_number_of_axes_are_refused():
+    with pytest.raises(InputError, match="axis_sigmas_mm has 2 numbers, but the image is 3-D"):
+        smoothed(sitk.GetImageFromArray(np.ones((4, 4, 4), np.float32)), axis_sigmas_mm=(1.0, 2.0))

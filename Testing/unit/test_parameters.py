@@ -139,3 +139,7 @@ def test_the_schema_says_type_range_unit_and_choices():
     assert properties["word"]["enum"] == ["one", "two"]
     assert properties["limit"]["type"] == ["number", "null"]
     assert properties["weights"]["items"]["minimum"] == 0.0
+
+
+def test_no_numbers_on_the_command_line_are_an_empty_list():
+    assert BY_NAME["weights"].parse(" ", "sample") == ()

@@ -16,7 +16,7 @@ from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
-from .voxels import finished
+from .region import filter_inside
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,19 @@ class Median(Operation):
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
-        array = sitk.GetArrayViewFromImage(image)
-        radii = [r if n > 1 else 0 for r, n in zip(reversed(self.halo(grid)), array.shape, strict=False)]
+        radii = [r if n > 1 else 0 for r, n in zip(reversed(self.halo(grid)), reversed(grid.size), strict=True)]
         _warn_of_anisotropy(grid, radii, progress)
-        out = np.empty_like(array)
-        map_slabs(
-            partial(_medians, radii=radii, progress=progress), array, radii[0], out, progress=progress, message="Median"
-        )
-        return finished(out, image, mask)
+
+        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+            array = sitk.GetArrayViewFromImage(part)
+            function = partial(_medians, radii=radii, progress=progress)
+            return map_slabs(function, array, radii[0], np.empty_like(array), progress=progress, message="Median")
+
+        return filter_inside(image, mask, self.halo(grid), compute, progress)
 
 
 def _medians(slab: np.ndarray, radii: list[int], progress: Progress) -> np.ndarray:
-    """Medians of a slab ([k, ]j, i[, component]) whose border voxels are repeated."""
-    if slab.ndim > len(radii):
-        return np.stack([_medians(slab[..., c], radii, progress) for c in range(slab.shape[-1])], axis=-1)
+    """Medians of a slab ([k, ]j, i) whose border voxels are repeated."""
     if len(radii) == 2:
         return _medians(slab[None], [0, *radii], progress)[0]
     padded = np.pad(slab, [(r, r) for r in radii], mode="edge")

@@ -1,0 +1,130 @@
+"""Separable linear operators as banded matrices: one small matrix product per tile and axis.
+
+A convolution, an interpolation along an axis or a wavelet step is a matrix with few non-zero entries beside its
+diagonal. Its rows are cut into tiles, each with the columns that it needs, and the matrix library multiplies them:
+exact, and faster than a loop over the taps. Products are kept so small that the library does not start threads of its
+own for them, which would wait for ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..blockwise import for_each
+from ..progress import SILENT, Progress
+
+TILE_ROWS = 48
+SMALL_PRODUCT = 250_000
+"""Multiplications that matrix libraries still do in the calling thread."""
+COLUMN_VALUES = 1 << 18
+"""Values of a block of columns of the last step, so that it stays in the cache of a core."""
+
+
+class Tile(NamedTuple):
+    """Rows `start` to `stop` of a matrix, which need the columns `low` to `high` only."""
+
+    start: int
+    stop: int
+    low: int
+    high: int
+    weights: np.ndarray
+
+
+def reflected(n: int, weights: np.ndarray) -> np.ndarray:
+    """Matrix (n, n) of a convolution with an odd number of `weights`; values are mirrored at the border (c b a | a b c)."""
+    radius = len(weights) // 2
+    matrix = np.zeros((n, n))
+    rows = np.arange(n)
+    for offset, weight in zip(range(-radius, radius + 1), weights[::-1], strict=True):
+        columns = np.mod(rows + offset, 2 * n)
+        np.add.at(matrix, (rows, np.where(columns >= n, 2 * n - 1 - columns, columns)), weight)
+    return matrix
+
+
+def working_type(dtype: np.dtype) -> type:
+    """float32 for up to 16 bits and float32, float64 for wider types, whose digits float32 would lose."""
+    return np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64
+
+
+def apply(
+    array: np.ndarray,
+    matrices: Sequence[np.ndarray | None],
+    progress: Progress = SILENT,
+    message: str = "",
+    dtype: type | None = None,
+) -> np.ndarray:
+    """The array with each axis multiplied by its matrix (new length, length); None leaves the axis.
+
+    Parameters
+    ----------
+    array
+        (k, j, i) or (j, i), any real type; read plane by plane, never copied whole.
+    matrices
+        One for each axis of `array`.
+    dtype
+        Type of result and computation; `working_type` of the array when None.
+    """
+    if array.ndim == 2:
+        return apply(array[None], [None, *matrices], progress, message, dtype)[0]
+    dtype = dtype or working_type(array.dtype)
+    along_k, along_j, along_i = (None if m is None else _tiles(m, dtype) for m in matrices)
+    lengths = [n if m is None else m.shape[0] for n, m in zip(array.shape, matrices, strict=True)]
+    between = np.empty((array.shape[0], *lengths[1:]), dtype)
+
+    def plane(k: int) -> None:
+        values = array[k].astype(dtype, copy=False)
+        if along_i is not None:
+            target = between[k] if along_j is None else np.empty((values.shape[0], lengths[2]), dtype)
+            _times(along_i, values.T, target.T)
+            values = target
+        if along_j is not None:
+            _times(along_j, values, between[k])
+        elif along_i is None:
+            between[k] = values
+
+    split = 1.0 if along_k is None else 0.6
+    for_each(plane, range(array.shape[0]), progress=progress.part(0.0, split), message=message)
+    if along_k is None:
+        return between
+    same = lengths[0] == array.shape[0]
+    flat = between.reshape(array.shape[0], -1)
+    # A block of columns is copied to stay in the cache; its result can take its place.
+    out = flat if same else np.empty((lengths[0], flat.shape[1]), dtype)
+    width = max(256, COLUMN_VALUES // max(array.shape[0], lengths[0]))
+
+    def columns(start: int) -> None:
+        block = flat[:, start : start + width]
+        _times(along_k, block.copy() if same else block, out[:, start : start + width])
+
+    for_each(columns, range(0, flat.shape[1], width), progress=progress.part(split, 1.0), message=message)
+    return out.reshape(lengths)
+
+
+def _tiles(matrix: np.ndarray, dtype: type) -> list[Tile]:
+    tiles = []
+    for start in range(0, matrix.shape[0], TILE_ROWS):
+        rows = matrix[start : start + TILE_ROWS]
+        used = np.flatnonzero(rows.any(axis=0))
+        low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 1)
+        tiles.append(Tile(start, start + len(rows), low, high, rows[:, low:high].astype(dtype)))
+    return tiles
+
+
+def _times(tiles: list[Tile], values: np.ndarray, out: np.ndarray) -> None:
+    """out = matrix @ values, both with the axis first, in blocks of columns."""
+    for tile in tiles:
+        part, target = values[tile.low : tile.high], out[tile.start : tile.stop]
+        columns = max(8, SMALL_PRODUCT // tile.weights.size)
+        whole = values.shape[1] // columns * columns
+        if whole:
+            np.matmul(tile.weights, _blocks(part[:, :whole], columns), out=_blocks(target[:, :whole], columns))
+        if whole < values.shape[1]:
+            np.matmul(tile.weights, part[:, whole:], out=target[:, whole:])
+
+
+def _blocks(values: np.ndarray, columns: int) -> np.ndarray:
+    """A view (block, row, column) of (row, column)."""
+    return values.reshape(values.shape[0], -1, columns).transpose(1, 0, 2)

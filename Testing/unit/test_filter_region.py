@@ -1,0 +1,87 @@
+"""Work on the box of a mask gives inside what work on the whole image gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from contract_inputs import image_of, structure
+from MedImgAnalysisLib.execution import execute
+from MedImgAnalysisLib.filtering import FILTERS
+from MedImgAnalysisLib.filtering.region import filter_inside
+from MedImgAnalysisLib.geometry import Grid, image_like
+from MedImgAnalysisLib.progress import SILENT
+
+SIZE = (40, 44, 48)
+WITH_MASK = {
+    op.name: op
+    for op in FILTERS
+    if [role.name for role in op.inputs()] == ["image", "mask"] and op().halo(Grid.of(sitk.Image(9, 9, 9, 1)))
+}
+
+
+def part_of(image: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
+    inside = np.zeros(SIZE, np.uint8)
+    inside[17:23, 18:26, 20:31] = 1
+    inside[19, 20, 22] = 0
+    return image_like(inside, image), inside == 1
+
+
+@pytest.mark.parametrize("name", WITH_MASK)
+def test_inside_the_mask_nothing_changes_by_the_mask(name):
+    image = image_of(structure(SIZE).astype(np.float32))
+    mask, inside = part_of(image)
+    whole = execute(WITH_MASK[name](), {"image": image}).outputs
+    masked = execute(WITH_MASK[name](), {"image": image, "mask": mask}).outputs
+    for role in whole:
+        expected, found = (sitk.GetArrayFromImage(values[role]).astype(float) for values in (whole, masked))
+        np.testing.assert_allclose(found[inside], expected[inside], atol=1e-4 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("op", FILTERS, ids=lambda op: op.name)
+def test_outside_the_mask_the_image_or_nothing_is_left(op):
+    if [role.name for role in op.inputs()] != ["image", "mask"]:
+        pytest.skip("no mask")
+    image = image_of(structure(SIZE).astype(np.float32))
+    mask, inside = part_of(image)
+    outputs = execute(op(), {"image": image, "mask": mask}).outputs
+    for role, value in outputs.items():
+        if isinstance(value, sitk.Image):
+            outside = sitk.GetArrayFromImage(value)[~inside]
+            original = sitk.GetArrayFromImage(image)[~inside]
+            if role in op.keeps:
+                np.testing.assert_array_equal(outside, original)
+            else:
+                assert (outside == 0).all() or (outside == original).all()
+
+
+def test_a_filter_gets_the_box_and_its_margin_only():
+    image = image_of(structure(SIZE).astype(np.int16))
+    mask, inside = part_of(image)
+    seen = []
+
+    def compute(part, where, progress):
+        seen.append((part.GetSize(), part.GetOrigin(), where.sum()))
+        return sitk.GetArrayFromImage(part) + 0.5
+
+    result = filter_inside(image, mask, (1, 2, 100), compute, SILENT)
+    corner = image.TransformIndexToPhysicalPoint((19, 16, 0))
+    assert seen[0][0] == (13, 12, 40) and seen[0][2] == inside.sum()
+    np.testing.assert_allclose(seen[0][1], corner)
+    array, original = sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(image)
+    np.testing.assert_array_equal(array, original + 0.5 * inside)
+
+
+def test_components_come_back_in_their_order_and_the_rest_can_have_a_value():
+    array = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    image = sitk.GetImageFromArray(array, isVector=True)
+    where = np.zeros((4, 5), np.uint8)
+    where[1, 2] = 1
+    mask = image_like(where, image)
+
+    def compute(part, inside, progress):
+        return sitk.GetArrayFromImage(part).astype(np.float32) * 2
+
+    found = sitk.GetArrayFromImage(filter_inside(image, mask, (0, 0), compute, SILENT, outside=-1))
+    np.testing.assert_array_equal(found[1, 2], array[1, 2] * 2.0)
+    assert (found[where == 0] == -1).all()
