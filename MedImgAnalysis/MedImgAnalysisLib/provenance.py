@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
+from .boxes import boxes_of
 from .geometry import Grid
 from .operation import Operation
 from .values import Curves, Labels, Landmarks, Measurements, Surface
@@ -45,9 +46,7 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
     elif isinstance(value, sitk.Transform):
         yield from _transform_parts(value)
     elif isinstance(value, Labels):
-        for segment in value.segments:
-            yield f"{segment.name}".encode()
-            yield from _parts(value.mask(segment))
+        yield from _labels_parts(value)
     elif isinstance(value, Landmarks):
         yield repr(value.names).encode()
         yield value.points.tobytes()
@@ -70,6 +69,27 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
             yield from _parts(item)
     else:
         raise TypeError(f"no fingerprint for {type(value).__name__}")
+
+
+def _labels_parts(labels: Labels) -> Iterable[bytes | memoryview]:
+    """The grid, and of each segment its name, its box and the voxels there, one bit each.
+
+    The same for segments that are stored in other layers or with other values.
+    """
+    grid = labels.grid
+    yield f"{grid.size}".encode()
+    yield _rounded((*grid.spacing, *grid.origin, *grid.direction))
+    layers = []
+    for number, layer in enumerate(labels.layers):
+        array = sitk.GetArrayViewFromImage(layer)
+        array = array[None] if array.ndim == 2 else array
+        layers.append((array, boxes_of(array, [s.value for s in labels.segments if s.layer == number])))
+    for segment in labels.segments:
+        array, boxes = layers[segment.layer]
+        box = boxes.get(segment.value)
+        yield f"{segment.name}\0{box}".encode()
+        if box is not None:
+            yield memoryview(np.packbits(array[box] == segment.value))
 
 
 def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:

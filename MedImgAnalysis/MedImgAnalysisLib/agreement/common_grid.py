@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 import SimpleITK as sitk
 
+from ..boxes import Box, boxes_of
 from ..errors import InputError
 from ..geometry import Grid, union_grid
 from ..progress import Progress
 from ..resampling import resample
 from ..values import Labels, Segment
-from .boxes import Box, boxes_of
 
 Array = np.ndarray
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..boxes import Box, join
 from ..errors import InputError, ParameterError
 from ..geometry import image_like
 from ..operation import Operation
@@ -15,7 +16,6 @@ from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Color, Column, Labels, Measurements, Segment
 from . import lesion_scores, surface
-from .boxes import Box, join
 from .common_grid import CommonGrid
 from .instances import Instances, Overlaps, components, iou_of, matched, one_per_segment, overlaps
 from .scan import Mask, scan

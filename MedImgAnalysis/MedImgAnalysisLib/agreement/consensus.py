@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from ..boxes import Box, shape_of
 from ..errors import InputError
 from ..geometry import image_like
 from ..operation import Operation
@@ -17,7 +18,6 @@ from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Labels, Measurements
 from . import overlap, staple
-from .boxes import Box, shape_of
 from .common_grid import CommonGrid
 from .overlap import Counts
 from .raters import Rated, domain, masks_in, structures

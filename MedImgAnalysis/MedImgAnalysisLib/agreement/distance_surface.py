@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..boxes import Box
 from ..progress import Progress
 from ..values import PointValues, Surface
-from .boxes import Box
 from .common_grid import CommonGrid
 from .nearest import nearest
 from .pairing import Pair

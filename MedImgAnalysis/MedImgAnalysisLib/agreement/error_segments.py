@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..boxes import Box, shape_of
 from ..geometry import Grid, image_like
 from ..values import Color, Labels, Segment
-from .boxes import Box, shape_of
 
 KINDS: Mapping[str, Color] = {
     "true positive": (0.0, 0.62, 0.45),

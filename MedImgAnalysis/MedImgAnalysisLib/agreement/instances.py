@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from ..boxes import Box, boxes_of, shape_of
 from ..errors import InputError
 from ..progress import Progress
 from ..values import Segment
-from .boxes import Box, boxes_of, shape_of
 from .common_grid import Side
 from .nearest import waited
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..boxes import join, slabs
 from ..errors import InputError
 from ..progress import Progress
 from ..values import Labels, Segment
-from .boxes import join, slabs
 from .common_grid import CommonGrid, Side
 
 TERMINOLOGY = "TerminologyEntry"

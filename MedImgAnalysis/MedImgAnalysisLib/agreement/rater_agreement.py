@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..boxes import join
 from ..errors import InputError
 from ..operation import Operation
 from ..parameters import Choice
@@ -17,7 +18,6 @@ from ..progress import SILENT, Progress
 from ..values import Column, Curve, Curves, Labels, Measurements
 from . import overlap, reliability, surface
 from .bland_altman import bland_altman
-from .boxes import join
 from .common_grid import CommonGrid
 from .overlap import Counts
 from .raters import Rated, fleiss_kappa, structures, votes
@@ -246,6 +246,6 @@ def _plot(names: list[str], rows: list[dict[str, Any]]) -> Curves:
     for a, b in dict.fromkeys((row["rater_a"], row["rater_b"]) for row in rows):
         own = [row for row in rows if (row["rater_a"], row["rater_b"]) == (a, b) and not math.isnan(row["dice"])]
         x = np.array([names.index(row["segment"]) + 1 for row in own], float)
-        series.append(Curve(f"Raters {a} and {b}", x, np.array([row["dice"] for row in own], float)))
+        series.append(Curve(f"Raters {a} and {b}", x, np.array([row["dice"] for row in own], float), "points"))
     listed = ", ".join(f"{n} {name}" for n, name in enumerate(names, start=1))
     return Curves(f"Dice of raters by structure ({listed})", "Structure", "Dice", tuple(series))

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..boxes import Box, join, shape_of, slabs
 from ..errors import InputError
 from ..progress import Progress
 from ..values import Color, Segment
-from .boxes import Box, join, shape_of, slabs
 from .common_grid import CommonGrid
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..blockwise import thread_count
+from ..boxes import Box, shape_of, slabs
 from ..progress import Progress
-from .boxes import Box, shape_of, slabs
 from .surfel_areas import area_table
 
 SLAB_VOXELS = 2 << 20

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..boxes import Box, join
 from ..progress import Progress
 from ..values import Column
 from . import overlap, second_opinion, surface
-from .boxes import Box, join
 from .common_grid import CommonGrid
 from .overlap import Counts
 from .pairing import Pair
@@ -167,13 +167,14 @@ def _position(common: CommonGrid, box: Box | None, found: Scan | None, counts: C
     if found is not None and found.centroids[0] is not None and found.centroids[1] is not None:
         apart = (found.centroids[1] - found.centroids[0])[::-1][: common.grid.dimension]
         row["centroid_distance_mm"] = float(np.linalg.norm(common.grid.axes @ apart))
+    places = ("worst_slice_l_mm", "worst_slice_p_mm", "worst_slice_s_mm")
     if found is None or box is None or not counts.fp + counts.fn:
-        return row
+        return row | dict.fromkeys(("worst_slice_k", "worst_slice_errors", *places))
     worst = int(np.argmax(found.slice_errors))
     index = [box[0].start + worst, *((axis.start + axis.stop - 1) / 2 for axis in box[1:])]
     point = common.grid.to_physical(np.array([index[::-1][: common.grid.dimension]], float))[0]
     row |= {"worst_slice_k": index[0], "worst_slice_errors": int(found.slice_errors[worst])}
-    return row | dict(zip(("worst_slice_l_mm", "worst_slice_p_mm", "worst_slice_s_mm"), point.tolist()))
+    return row | dict(zip(places, point.tolist()))
 
 
 def _outside(common: CommonGrid, pair: Pair, fields: tuple[Any, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..progress import Progress
+from .progress import SILENT, Progress
 
 Box = tuple[slice, slice, slice]
 """Slices along (k, j, i)."""
@@ -25,7 +25,7 @@ def slabs(shape: Sequence[int], voxels: int = SLAB_VOXELS) -> Iterator[tuple[int
         yield start, min(start + depth, shape[0])
 
 
-def boxes_of(layer: np.ndarray, values: Sequence[int], progress: Progress) -> dict[int, Box]:
+def boxes_of(layer: np.ndarray, values: Sequence[int], progress: Progress = SILENT) -> dict[int, Box]:
     """The box of each of the `values` that occurs in `layer` (k, j, i)."""
     if len(values) > FEW and min(values) > 0 and max(values) <= LARGEST:
         return _all_at_once(layer, values, progress)
