@@ -81,7 +81,14 @@ def cases() -> Measurements:
     return Measurements(columns, tuple(rows))
 
 
-TABLES = {"compare_readings": readings, "compare_classes": cases}
+def scale() -> Measurements:
+    """A standard intensity scale of three landmarks."""
+    columns = (Column("percent", "Percentile", "%"), Column("value", "Standard value"))
+    rows = [{"percent": p, "value": v} for p, v in ((1.0, 0.0), (50.0, 30.0), (99.0, 100.0))]
+    return Measurements(columns, tuple(rows))
+
+
+TABLES = {"compare_readings": readings, "compare_classes": cases, "standardise_landmarks": scale}
 """Tables that an operation can read, by its name; columns have the names of its defaults."""
 
 

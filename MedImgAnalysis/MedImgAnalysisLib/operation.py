@@ -69,6 +69,8 @@ class Operation:
         Named parameter sets, each a mapping from field to value.
     keeps
         Output image role to the input image role whose quantity it still shows (unit, window and level).
+    keeps_grid
+        Whether images that come out are on the grid of the first image; False where changing it is the purpose.
     """
 
     name: ClassVar[str]
@@ -82,6 +84,7 @@ class Operation:
     finite_only: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps: ClassVar[Mapping[str, str]] = {}
+    keeps_grid: ClassVar[bool] = True
 
     run: ClassVar[Any]
 
