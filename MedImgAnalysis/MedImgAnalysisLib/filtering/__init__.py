@@ -1,6 +1,9 @@
 """Filters and preparation of images: an image in, an image out."""
 
+from .curvature_diffusion import CurvatureDiffusion
+from .curvature_flow import CurvatureFlow
 from .gaussian import Gaussian
+from .gradient_diffusion import GradientDiffusion
 from .learn_standard_scale import LearnStandardScale
 from .match_histogram import MatchHistogram
 from .median import Median
@@ -9,7 +12,7 @@ from .normalise_range import NormaliseRange
 from .normalise_zscore import NormaliseZscore
 from .standardise_landmarks import StandardiseLandmarks
 
-DENOISE = (Gaussian, Median)
+DENOISE = (Gaussian, Median, CurvatureDiffusion, GradientDiffusion, CurvatureFlow)
 INTENSITY = (
     NormalisePercentile,
     NormaliseRange,

@@ -34,7 +34,7 @@ class Tile(NamedTuple):
 
 
 def reflected(n: int, weights: np.ndarray) -> np.ndarray:
-    """Matrix (n, n) of a convolution with an odd number of `weights`; values are mirrored at the border (c b a | a b c)."""
+    """Matrix (n, n) of a convolution with an odd number of `weights`, the border mirrored (c b a | a b c)."""
     radius = len(weights) // 2
     matrix = np.zeros((n, n))
     rows = np.arange(n)
