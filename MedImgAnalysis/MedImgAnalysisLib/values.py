@@ -287,6 +287,19 @@ class PointValues:
         if not self.name or any(sign in self.name for sign in "[]\n"):
             raise InputError(f"Point values need a name of one line without brackets, not {self.name!r}.")
 
+    @property
+    def heading(self) -> str:
+        """`Distance [mm]`, the name of an array that must carry the unit."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    @classmethod
+    def headed(cls, heading: str, numbers: np.ndarray) -> PointValues:
+        """From a heading; brackets elsewhere in it become round."""
+        name, bracket, unit = heading.rpartition(" [")
+        if not (bracket and unit.endswith("]")):
+            name, unit = heading, "]"
+        return cls(name.replace("[", "(").replace("]", ")"), numbers, unit[:-1])
+
 
 @dataclass(frozen=True, eq=False)
 class Surface:

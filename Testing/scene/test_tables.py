@@ -201,3 +201,18 @@ def test_a_chart_shows_units_on_its_axes():
     assert (chart.GetXAxisTitle(), chart.GetYAxisTitle()) == ("Iteration", "Metric (bit)")
     assert chart.GetNumberOfPlotSeriesNodes() == 2
     assert chart.GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() == 4
+
+
+def test_the_style_of_a_curve_is_what_the_plot_shows():
+    x = np.arange(4.0)
+    series = tuple(Curve(style, x, np.array([1, np.nan, 2, 3]), style) for style in ("line", "points", "dashed"))
+    chart = bridge.add_node(Curves("Styles", "x", "y", series), "C", kind="curves")
+    shown = [chart.GetNthPlotSeriesNode(n) for n in range(3)]
+    assert [node.GetLineStyleAsString(node.GetLineStyle()) for node in shown] == ["solid", "none", "dash"]
+    assert [node.GetMarkerStyleAsString(node.GetMarkerStyle()) for node in shown] == ["none", "circle", "none"]
+    assert [curve.style for curve in bridge.value_of(chart, "curves").series] == ["line", "points", "dashed"]
+
+
+def test_a_curve_of_an_unknown_style_is_refused():
+    with pytest.raises(InputError, match="style"):
+        Curve("c", np.zeros(1), np.zeros(1), "wavy")

@@ -9,10 +9,11 @@ import pytest
 import SimpleITK as sitk
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.agreement import CompareMany, CompareSegmentations
+from MedImgAnalysisLib.agreement.box_plot import box_plot
 from MedImgAnalysisLib.agreement.cohort import bootstrap, describe
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.execution import execute
-from MedImgAnalysisLib.values import Labels
+from MedImgAnalysisLib.values import Column, Labels
 
 
 def ball(radius, shift=0.0, empty=False) -> Labels:
@@ -78,8 +79,21 @@ def test_few_and_equal_and_no_values_say_so_instead_of_inventing_spread():
     assert (equal["sd"], equal["ci_low"], equal["ci_high"], equal["status"]) == (0, 2, 2, "")
 
 
-def test_the_plot_has_every_case_and_the_quartiles():
+def test_the_plot_has_every_case_and_a_box_of_quartiles():
     outputs = run([ball(5)] * 4, [ball(5, s) for s in range(4)], surfaces="none")
-    cases, median, low, high = outputs["plot"].series
+    cases, boxes = outputs["plot"].series
     assert list(cases.y) == [row["dice"] for row in outputs["table"].rows]
-    assert (low.y[0], median.y[0], high.y[0]) == pytest.approx(np.percentile(cases.y, [25, 50, 75]))
+    assert (cases.style, boxes.style) == ("points", "line")
+    low, middle, high = np.percentile(cases.y, [25, 50, 75])
+    assert np.nanmin(boxes.x) == 0.75 and np.nanmax(boxes.x) == 1.25
+    strokes = np.split(boxes.y, np.flatnonzero(np.isnan(boxes.y)))
+    assert [set(stroke[np.isfinite(stroke)]) for stroke in strokes] == [
+        {low, high}, {middle}, {min(cases.y), low}, {high, max(cases.y)}]  # fmt: skip
+
+
+def test_whiskers_stop_before_outliers_and_undefined_cases_are_left_out():
+    plot = box_plot(["A", "B"], [[1, 2, 3, 4, 100, math.nan], []], Column("hd", "HD", "mm"))
+    cases, boxes = plot.series
+    assert list(cases.y) == [1, 2, 3, 4, 100] and set(cases.x) == {1}
+    assert np.nanmax(boxes.y) == 4 and plot.y_unit == "mm" and "2 B" in plot.title
+    assert box_plot([], [], Column("x", "X")).series[1].x.size == 0

@@ -23,7 +23,7 @@ def bland_altman(title: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, n
     for name, first, second in pairs:
         known = np.isfinite(first) & np.isfinite(second)
         middle, difference = (first[known] + second[known]) / 2, second[known] - first[known]
-        series.append(Curve(name, middle, difference))
+        series.append(Curve(name, middle, difference, "points"))
         means.append(middle)
         apart.append(difference)
     across, pooled = np.concatenate(means), np.concatenate(apart)
@@ -31,5 +31,5 @@ def bland_altman(title: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, n
         ends = np.array([across.min(), across.max()])
         numbers = reliability.differences(np.zeros(len(pooled)), pooled)
         for name, key in (("Bias", "bias"), ("Lower limit", "limit_low"), ("Upper limit", "limit_high")):
-            series.append(Curve(name, ends, np.full(2, numbers[key])))
+            series.append(Curve(name, ends, np.full(2, numbers[key]), "dashed"))
     return Curves(title, "Mean of both", "Second minus first", tuple(series), unit, unit)

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from ..errors import InputError
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
-from ..values import Column, Curve, Curves, Labels, Measurements
+from ..values import Column, Curves, Labels, Measurements
 from . import cohort
+from .box_plot import box_plot
 from .compare_segmentations import CompareSegmentations
 from .pairing import PAIR_BY
 
@@ -55,7 +54,7 @@ class CompareMany(Operation):
     summary
         One row per segment and metric.
     plot
-        The metric `plot_metric` of every case over the number of the segment, with median and quartiles.
+        Box plot of the metric `plot_metric` over the number of the segment, with every case as a point.
 
     Parameters
     ----------
@@ -145,13 +144,7 @@ class CompareMany(Operation):
 
 
 def _plot(rows: Sequence[dict[str, Any]], column: Column) -> Curves:
-    """Every case as a point over the number of its segment; medians and quartiles as series of their own."""
+    """Box plot of one column over the segments."""
     names = list(dict.fromkeys(row["segment"] for row in rows))
-    points = [(names.index(row["segment"]) + 1, row.get(column.key)) for row in rows]
-    drawn = np.array([(x, y) for x, y in points if y is not None and np.isfinite(y)], float).reshape(-1, 2)
-    series = [Curve("Cases", drawn[:, 0], drawn[:, 1])]
-    at = np.unique(drawn[:, 0])
-    for title, percent in (("Median", 50), ("Lower quartile", 25), ("Upper quartile", 75)):
-        series.append(Curve(title, at, np.array([np.percentile(drawn[drawn[:, 0] == x, 1], percent) for x in at])))
-    segments = ", ".join(f"{n} {name}" for n, name in enumerate(names, start=1))
-    return Curves(f"{column.title} by segment ({segments})", "Segment", column.title, tuple(series), "", column.unit)
+    cells = [[row.get(column.key) for row in rows if row["segment"] == name] for name in names]
+    return box_plot(names, [[cell for cell in group if cell is not None] for group in cells], column)

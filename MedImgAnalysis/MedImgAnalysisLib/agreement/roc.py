@@ -109,7 +109,7 @@ def roc_curves(named: list[tuple[str, np.ndarray, np.ndarray]]) -> Curves:
         if m and n:
             found = steps(positive, score)
             series.append(Curve(name, np.append(0.0, found.fp / n), np.append(0.0, found.tp / m)))
-    series.append(Curve("Chance", np.array([0.0, 1.0]), np.array([0.0, 1.0])))
+    series.append(Curve("Chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]), "dashed"))
     return Curves("ROC", "1 - specificity", "Sensitivity", tuple(series))
 
 
@@ -123,7 +123,7 @@ def precision_recall_curves(named: list[tuple[str, np.ndarray, np.ndarray]]) -> 
             precision = found.tp / (found.tp + found.fp)
             series.append(Curve(name, np.append(0.0, found.tp / total), np.append(precision[0], precision)))
             chance = np.full(2, total / len(positive))
-            series.append(Curve(f"Chance, {name}", np.array([0.0, 1.0]), chance))
+            series.append(Curve(f"Chance, {name}", np.array([0.0, 1.0]), chance, "dashed"))
     return Curves("Precision and recall", "Recall", "Precision", tuple(series))
 
 
@@ -133,5 +133,5 @@ def calibration_curves(named: list[tuple[str, np.ndarray, np.ndarray]], bins: in
     for name, positive, score in named:
         mean, part, _ = calibration(positive, score, bins)
         series.append(Curve(name, mean, part))
-    series.append(Curve("Perfect", np.array([0.0, 1.0]), np.array([0.0, 1.0])))
+    series.append(Curve("Perfect", np.array([0.0, 1.0]), np.array([0.0, 1.0]), "dashed"))
     return Curves("Calibration", "Mean score", "Part of positives", tuple(series))

@@ -35,22 +35,9 @@ def write_surface(surface: Surface, path: Path) -> Path:
         if surface.values:
             file.write(f"\nPOINT_DATA {count}\nFIELD FieldData {len(surface.values)}\n".encode())
         for value in surface.values:
-            name = quote(heading(value), safe="[]^*/")
+            name = quote(value.heading, safe="[]^*/")
             file.write(f"{name} 1 {count} double\n".encode() + value.numbers.astype(">f8").tobytes() + b"\n")
     return path
-
-
-def heading(value: PointValues) -> str:
-    """`Distance [mm]`."""
-    return f"{value.name} [{value.unit}]" if value.unit else value.name
-
-
-def split_heading(text: str) -> tuple[str, str]:
-    """Name and unit of a heading; brackets elsewhere become round."""
-    name, bracket, unit = text.rpartition(" [")
-    if not (bracket and unit.endswith("]")):
-        name, unit = text, "]"
-    return name.replace("[", "(").replace("]", ")"), unit[:-1]
 
 
 def read_surface(path: Path) -> Surface:
@@ -73,13 +60,8 @@ def read_surface(path: Path) -> Surface:
         raise FileError(f"{path}: the vtk file is damaged: {error}.", path=path) from error
     if "SPACE=RAS" in header:
         points = points * (-1, -1, 1)
-    values = tuple(PointValues(*_reordered(name, numbers)) for name, numbers in found["values"].items())
+    values = tuple(PointValues.headed(name, numbers) for name, numbers in found["values"].items())
     return Surface(points, found["triangles"], values)
-
-
-def _reordered(name: str, numbers: np.ndarray) -> tuple[str, np.ndarray, str]:
-    title, unit = split_heading(name)
-    return title, numbers, unit
 
 
 class _Parser:

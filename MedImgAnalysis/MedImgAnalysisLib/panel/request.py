@@ -76,9 +76,13 @@ class Request:
         recipe = self.recipe()
         nodes: dict[str, Any] = {}
         for role, bound in recipe.steps[0].inputs.items():
-            for name, node in zip([bound] if isinstance(bound, str) else bound, self.inputs[role], strict=True):
-                segment = self.segments.get(role)
-                nodes[name] = (node, segment) if segment else node
+            given, segment = self.inputs[role], self.segments.get(role)
+            if not isinstance(bound, str):
+                nodes.update(zip(bound, given, strict=True))
+            elif len(given) > 1:
+                nodes[bound] = list(given)
+            else:
+                nodes[bound] = (given[0], segment) if segment else given[0]
         made = recipe.steps[0].outputs
         return SceneRun(recipe, nodes, {made[role]: node for role, node in self.outputs.items() if node is not None})
 
@@ -103,7 +107,8 @@ class Request:
         many = {role.name for role in self.operation.inputs() if role.many}
         for role, nodes in self.inputs.items():
             calls = [self._input_call(role, node) for node in nodes]
-            parts.append(f"{role}=[{', '.join(calls)}]" if role in many else f"{role}={calls[0]}")
+            parts.append(f"{role}=[{', '.join(calls)}]" if role in many or len(calls) > 1 else
+                         f"{role}={calls[0]}")
         defaults = type(self.operation)().values()
         parts += [f"{name}={value!r}" for name, value in self.operation.values().items() if value != defaults[name]]
         written = {role: node_call(node) for role, node in self.outputs.items() if node is not None}

@@ -11,6 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..operation import Operation, Role
+from ..scene import rois
+from .regions import RegionPicker
 
 NODE_CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
@@ -21,8 +23,10 @@ NODE_CLASSES: dict[str, tuple[str, ...]] = {
     "landmarks": ("vtkMRMLMarkupsFiducialNode",),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
+    "surface": ("vtkMRMLModelNode",),
 }
-"""Scene nodes that can play a role, by kind of the role; exactly these classes, not those derived from them."""
+"""Scene nodes that can play a role, by kind of the role; exactly these classes, not those derived from them.
+Regions of interest, which can stand for masks and labels, have a row of their own."""
 
 WRITTEN_CLASSES = {**NODE_CLASSES, "labels": ("vtkMRMLSegmentationNode",)}
 """Scene nodes that can get an output."""
@@ -32,7 +36,7 @@ def kind_title(kind: str) -> str:
     """What people call the node of a kind."""
     return {
         "image": _("volume"), "mask": _("segment"), "labels": _("segmentation"), "transform": _("transform"),
-        "landmarks": _("point list"), "table": _("table"), "curves": _("chart"),
+        "landmarks": _("point list"), "table": _("table"), "curves": _("chart"), "surface": _("model"),
     }[kind]
 
 
@@ -55,8 +59,11 @@ class InputSelector(ABC):
 
     def __init__(self, role: Role, on_change: Callable[[], None]) -> None:
         self.role = role
+        self.regions: RegionPicker | None = None
         self._on_change = on_change
         self._build()
+        if role.kind in ("mask", "labels") and not role.many:
+            self.regions = RegionPicker(role.name, role.kind == "labels", self._regions_changed)
         self.widget.objectName = f"input_{role.name}"
         self.widget.toolTip = role.description or _("The {kind} to work on.").format(kind=kind_title(role.kind))
 
@@ -65,15 +72,33 @@ class InputSelector(ABC):
         """Make `widget` and connect it to `_changed`."""
 
     def _changed(self) -> None:
+        if self.regions is not None and self._chosen():
+            self.regions.show(())
         self._on_change()
 
-    @abstractmethod
+    def _regions_changed(self) -> None:
+        if self.regions is not None and self.regions.nodes():
+            self._choose((), "")
+        self._on_change()
+
     def nodes(self) -> tuple[Any, ...]:
         """The chosen nodes."""
+        regions = self.regions.nodes() if self.regions is not None else ()
+        return regions or self._chosen()
 
-    @abstractmethod
     def show(self, nodes: tuple[Any, ...], segment: str) -> None:
         """Choose these nodes (and this segment)."""
+        self._choose(tuple(node for node in nodes if not rois.is_roi(node)), segment)
+        if self.regions is not None:
+            self.regions.show(nodes)
+
+    @abstractmethod
+    def _chosen(self) -> tuple[Any, ...]:
+        """The nodes chosen in `widget`."""
+
+    @abstractmethod
+    def _choose(self, nodes: tuple[Any, ...], segment: str) -> None:
+        """Choose nodes in `widget`."""
 
     def segment(self) -> str:
         """The chosen segment id, empty where none is."""
@@ -98,11 +123,11 @@ class NodeSelector(InputSelector):
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
 
-    def nodes(self) -> tuple[Any, ...]:
+    def _chosen(self) -> tuple[Any, ...]:
         node = self.widget.currentNode()
         return () if node is None else (node,)
 
-    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+    def _choose(self, nodes: tuple[Any, ...], segment: str) -> None:
         self.widget.setCurrentNode(nodes[0] if nodes else None)
 
 
@@ -114,10 +139,10 @@ class NodesSelector(InputSelector):
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect("checkedNodesChanged()", self._changed)
 
-    def nodes(self) -> tuple[Any, ...]:
+    def _chosen(self) -> tuple[Any, ...]:
         return tuple(self.widget.checkedNodes())
 
-    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+    def _choose(self, nodes: tuple[Any, ...], segment: str) -> None:
         for number in range(self.widget.nodeCount()):
             node = self.widget.nodeFromIndex(number)
             if node in nodes:
@@ -136,7 +161,7 @@ class SegmentSelector(InputSelector):
         self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
         self.widget.connect("currentSegmentChanged(QString)", lambda segment: self._changed())
 
-    def nodes(self) -> tuple[Any, ...]:
+    def _chosen(self) -> tuple[Any, ...]:
         node = self.widget.currentNode()
         return () if node is None or not self.segment() else (node,)
 
@@ -150,7 +175,7 @@ class SegmentSelector(InputSelector):
                 name=node.GetName(), role=self.role.title.lower())
         return super().problem()
 
-    def show(self, nodes: tuple[Any, ...], segment: str) -> None:
+    def _choose(self, nodes: tuple[Any, ...], segment: str) -> None:
         self.widget.setCurrentNode(nodes[0] if nodes else None)
         if nodes:
             self.widget.setCurrentSegmentID(segment)
@@ -171,6 +196,8 @@ class InputSelectors:
         self.selectors = {role.name: input_selector(role, on_change) for role in operation.inputs()}
         for selector in self.selectors.values():
             _add_row(rows, selector.role, selector.widget)
+            if selector.regions is not None:
+                rows.addRow(selector.regions.label, selector.regions.widget)
 
     def problem(self) -> str:
         """What is still to be chosen first, empty when nothing is."""

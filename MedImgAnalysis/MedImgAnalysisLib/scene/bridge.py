@@ -12,19 +12,21 @@ from typing import Any
 import slicer
 
 from ..errors import InputError
+from ..geometry import Grid
 from ..progress import SILENT, Progress
 from ..values import Labels, Segment
-from . import curves, frames, landmarks, segmentations, tables, transforms, volumes
+from . import curves, frames, landmarks, rois, segmentations, surfaces, tables, transforms, volumes
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLLabelMapVolumeNode"),
-    "mask": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode", "vtkMRMLScalarVolumeNode"),
-    "labels": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode"),
+    "mask": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode", "vtkMRMLScalarVolumeNode", rois.CLASS),
+    "labels": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode", rois.CLASS),
     "transform": ("vtkMRMLTransformNode", "vtkMRMLLinearTransformNode", "vtkMRMLBSplineTransformNode",
                   "vtkMRMLGridTransformNode"),
     "landmarks": ("vtkMRMLMarkupsFiducialNode",),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
+    "surface": ("vtkMRMLModelNode",),
 }
 """Node classes that can be read as a kind, the usual one first. Subclasses do not count: a label map is
 a scalar volume for MRML, but no image of intensities."""
@@ -37,7 +39,8 @@ NO_SEGMENT_ID = "Segment_1"
 
 
 def value_of(
-    node: Any, kind: str, segment: str | None = None, *, world: bool = True, progress: Progress = SILENT
+    node: Any, kind: str, segment: str | None = None, *, world: bool = True, progress: Progress = SILENT,
+    grid: Grid | None = None
 ) -> Any:
     """The value of a node.
 
@@ -46,13 +49,15 @@ def value_of(
     node
         A node of a class in `CLASSES[kind]`.
     kind
-        image, mask, labels, transform, landmarks, table or curves.
+        image, mask, labels, transform, landmarks, table, curves or surface.
     segment
         Id or name of one segment, for masks and labels.
     world
         With the parent transforms applied (default), or in the coordinates of the node itself.
     progress
         Gets a warning where something had to be resampled.
+    grid
+        Grid of the image that a region of interest is used with; it has no voxels of its own.
 
     Raises
     ------
@@ -62,6 +67,13 @@ def value_of(
         The grid of the node is sheared.
     """
     check_class(node, kind)
+    if rois.is_roi(node):
+        if grid is None:
+            raise InputError(f"The region {frames.identifier(node)} is no segmentation; it can be used together with "
+                             "an image or a segmentation, whose voxels it chooses.", node=node.GetID())
+        if kind == "mask":
+            return rois.roi_mask(node, grid, world=world)
+        return rois.roi_labels([node], grid, world=world)
     if kind == "image":
         return volumes.image_of(node, world=world, progress=progress)
     if kind == "mask":
@@ -72,6 +84,8 @@ def value_of(
         return transforms.transform_of(node, world=world, progress=progress)
     if kind == "landmarks":
         return landmarks.landmarks_of(node, world=world)
+    if kind == "surface":
+        return surfaces.surface_of(node, world=world)
     return tables.measurements_of(node) if kind == "table" else curves.curves_of(node)
 
 
@@ -136,7 +150,7 @@ def put_value(
     keeps_display: bool = False,
 ) -> None:
     """Overwrite a node with a value; see `add_node`. Its parent transform becomes that of the value."""
-    if kind in ("image", "transform", "landmarks", "labels", "mask"):
+    if kind in ("image", "transform", "landmarks", "labels", "mask", "surface"):
         _set_parent(node, parent)
     if kind == "image":
         if node.GetClassName() != volumes.node_class(value):
@@ -156,7 +170,7 @@ def put_value(
     else:
         writers: dict[str, Callable[[Any, Any], None]] = {
             "transform": transforms.put_transform, "landmarks": landmarks.put_landmarks,
-            "table": tables.put_measurements, "curves": curves.put_curves,
+            "table": tables.put_measurements, "curves": curves.put_curves, "surface": surfaces.put_surface,
         }
         writers[kind](value, node)
         if kind == "landmarks" and node.GetDisplayNode() is None:

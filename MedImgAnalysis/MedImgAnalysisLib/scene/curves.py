@@ -30,7 +30,7 @@ def curves_of(node: Any) -> Curves:
         y = _numbers(table, series.GetYColumnName())
         x = _numbers(table, series.GetXColumnName()) if series.GetXColumnName() else np.arange(len(y), dtype=float)
         length = int(series.GetAttribute(LENGTH) or len(y))
-        found.append(Curve(series.GetName(), x[:length], y[:length]))
+        found.append(Curve(series.GetName(), x[:length], y[:length], _style_of(series)))
     x_title, y_title = (node.GetAttribute(key) for key in TITLES)
     x_unit, y_unit = (node.GetAttribute(key) or "" for key in UNITS)
     return Curves(node.GetTitle() or "", x_title if x_title is not None else node.GetXAxisTitle() or "",
@@ -64,10 +64,24 @@ def put_curves(value: Curves, node: Any) -> None:
         series.SetXColumnName(f"{number + 1} {curve.name} x")
         series.SetYColumnName(f"{number + 1} {curve.name} y")
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+        _set_style(series, curve.style)
         series.SetColor(*PALETTE[number % len(PALETTE)])
         series.SetAttribute(LENGTH, str(len(curve.x)))
         node.AddAndObservePlotSeriesNodeID(series.GetID())
+
+
+def _set_style(series: Any, style: str) -> None:
+    points = style == "points"
+    lines = {"line": series.LineStyleSolid, "points": series.LineStyleNone, "dashed": series.LineStyleDash}
+    series.SetMarkerStyle(series.MarkerStyleCircle if points else series.MarkerStyleNone)
+    series.SetLineStyle(lines[style])
+
+
+def _style_of(series: Any) -> str:
+    """What the user sees, whoever made the series."""
+    if series.GetLineStyle() == series.LineStyleNone:
+        return "points"
+    return "line" if series.GetLineStyle() == series.LineStyleSolid else "dashed"
 
 
 def parts_of(node: Any) -> list[Any]:

@@ -79,7 +79,18 @@ def _content(node: Any) -> list[Any]:
                  tuple(node.GetNthControlPointPosition(n))) for n in range(node.GetNumberOfControlPoints())]
     if node.IsA("vtkMRMLTableNode"):
         return _cells(node)
+    if node.IsA("vtkMRMLModelNode"):
+        return _mesh(node.GetPolyData())
     return []
+
+
+def _mesh(data: Any) -> list[Any]:
+    if data is None or data.GetPoints() is None:
+        return [None]
+    arrays = [data.GetPointData().GetArray(number) for number in range(data.GetPointData().GetNumberOfArrays())]
+    return [vtk_to_numpy(data.GetPoints().GetData()).tobytes(),
+            vtk_to_numpy(data.GetPolys().GetConnectivityArray()).tobytes(),
+            *[(array.GetName(), vtk_to_numpy(array).tobytes()) for array in arrays if array is not None]]
 
 
 def _pixels(data: Any) -> list[Any]:

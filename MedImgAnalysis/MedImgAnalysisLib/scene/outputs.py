@@ -33,7 +33,7 @@ class Output:
     keeps_display: bool
     moving: Any
     fixed: Any
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, tuple[Any, ...]]
     record: Mapping[str, Any]
 
 
@@ -121,8 +121,10 @@ def record_of(node: Any) -> dict[str, Any] | None:
 
 
 def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
-    for name, source in output.inputs.items():
-        node.SetNodeReferenceID(INPUT + name, source.GetID())
+    for name, sources in output.inputs.items():
+        node.RemoveNodeReferenceIDs(INPUT + name)
+        for source in sources:
+            node.AddNodeReferenceID(INPUT + name, source.GetID())
     record = dict(output.record)
     if segments:
         record["scene"] = {**record["scene"], "segments": dict(segments)}

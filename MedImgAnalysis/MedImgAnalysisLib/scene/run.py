@@ -21,7 +21,7 @@ from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
 from . import bridge, frames, outputs
 from .rollback import Restore
-from .sources import Source, check_not_moved_twice, common_parent
+from .sources import Source, check_not_moved_twice, common_parent, values_of
 from .standalone import batch
 
 
@@ -33,7 +33,8 @@ class SceneRun:
     recipe
         What to do.
     inputs
-        Node, or (segmentation node, segment id), or a list of them, by input name of the recipe.
+        Node, or (segmentation node, segment id), or a list of them, by input name of the recipe. For a mask or
+        labels also a markups ROI, for labels several of them: the voxels whose centres they hold, see `rois`.
         None and missing stand for inputs that are not used.
     outputs
         Per output name of the recipe: a node to overwrite, or the name of a new node. Missing ones
@@ -67,7 +68,7 @@ class SceneRun:
         """Copy the inputs out of the scene (main thread)."""
         recorder = Recorder(progress)
         self._stamps = {name: source.stamp() for name, source in self.sources.items()}
-        self._values = {name: source.value(self.world, recorder) for name, source in self.sources.items()}
+        self._values = values_of(self.recipe, self.sources, self.world, recorder)
         self.warnings = recorder.warnings
 
     def compute(self, progress: Progress = SILENT) -> RecipeResult:
@@ -142,7 +143,7 @@ class SceneRun:
             title=self.default_name(name), like=self._like(name), parent=self.parent,
             keeps_display=self._keeps(name) is not None,
             moving=self._bound_node(step, "moving"), fixed=self._bound_node(step, "fixed"),
-            inputs={key: source.node for key, source in self.sources.items()},
+            inputs={key: source.nodes for key, source in self.sources.items()},
             record={**record, "warnings": warnings, "scene": self._scene_entry(name, role)},
         )
         return outputs.write(output, obsolete)
@@ -269,7 +270,7 @@ def _sources(recipe: Recipe, inputs: Mapping[str, Any]) -> dict[str, Source]:
 def _targets(recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, Source]) -> dict[str, Any]:
     """The given outputs, checked: right class, no input, no transform that an input is under, no node twice."""
     kinds = recipe.kinds()
-    read = {source.node for source in sources.values()}
+    read = {node for source in sources.values() for node in source.nodes}
     above = {parent for node in read for parent in frames.parents_of(node)}
     targets: dict[str, Any] = {}
     for name, target in wanted.items():

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import SimpleITK as sitk
 import slicer
 
 from ..errors import InputError
+from ..geometry import Grid
 from ..progress import Progress
-from . import bridge, frames
+from ..recipe import Recipe
+from ..values import Labels
+from . import bridge, frames, rois
 
 
 @dataclass(frozen=True)
 class Source:
-    """A node as the input of a recipe, or one segment of it."""
+    """A node as the input of a recipe, or one segment of it, or several regions of interest as one segmentation."""
 
     name: str
     kind: str
     node: Any
     segment: str | None = None
+    more: tuple[Any, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """All nodes that are read."""
+        return self.node, *self.more
+
+    @property
+    def is_region(self) -> bool:
+        """Whether it has no voxels of its own."""
+        return rois.is_roi(self.node)
 
     @classmethod
     def of(cls, name: str, kind: str, given: Any) -> Source:
-        """From a node or a pair (node, segment); raises `InputError` that names the input."""
+        """From a node, a pair (node, segment) or a list of regions; raises `InputError` that names the input."""
+        if isinstance(given, (list, tuple)) and given and all(hasattr(item, "IsA") for item in given):
+            return cls._of_regions(name, kind, tuple(given))
         node, segment = given if isinstance(given, (tuple, list)) and len(given) == 2 else (given, None)
         try:
             bridge.check_class(node, kind)
@@ -34,21 +51,40 @@ class Source:
             raise InputError(f"Input {name!r}: {frames.identifier(node)} is not in the scene any more.", role=name)
         if segment is not None and kind not in ("mask", "labels"):
             raise InputError(f"Input {name!r} is {kind}; it takes a node, not a segment.", role=name)
+        if segment is not None and rois.is_roi(node):
+            raise InputError(f"Input {name!r}: the region {frames.identifier(node)} has no segments.", role=name)
         return cls(name, kind, node, segment or None)
 
-    def value(self, world: bool, progress: Progress) -> Any:
-        """The value in world or node coordinates; a warning says so when it is one frame of a sequence."""
+    @classmethod
+    def _of_regions(cls, name: str, kind: str, nodes: tuple[Any, ...]) -> Source:
+        if len(nodes) > 1 and (kind != "labels" or not all(rois.is_roi(node) for node in nodes)):
+            raise InputError(f"Input {name!r} takes one node ({kind}), not {len(nodes)}; several regions of interest "
+                             "can stand for a segmentation.", role=name)
+        first = cls.of(name, kind, nodes[0])
+        others = tuple(cls.of(name, kind, node).node for node in nodes[1:])
+        return cls(name, kind, first.node, None, others)
+
+    def value(self, world: bool, progress: Progress, grid: Grid | None = None) -> Any:
+        """The value in world or node coordinates; a warning says so when it is one frame of a sequence.
+
+        `grid` is that of the image which regions of interest are used with.
+        """
         sequences = getattr(slicer.modules, "sequences", None)
         browser = sequences.logic().GetFirstBrowserNodeForProxyNode(self.node) if sequences is not None else None
         if browser is not None:
             frame = browser.GetSelectedItemNumber() + 1
             progress.warn(f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its "
                           f"current frame ({frame}) is used.")
-        return bridge.value_of(self.node, self.kind, self.segment, world=world, progress=progress)
+        if self.more and grid is not None:
+            return rois.roi_labels(self.nodes, grid, world=world)
+        return bridge.value_of(self.node, self.kind, self.segment, world=world, progress=progress, grid=grid)
 
     def origin(self) -> dict[str, Any]:
         """What the provenance record says of it."""
-        found = {"name": self.node.GetName(), "id": self.node.GetID()}
+        found: dict[str, Any] = {"name": self.node.GetName(), "id": self.node.GetID()}
+        if self.more:
+            found = {"name": ", ".join(node.GetName() for node in self.nodes), "id": self.node.GetID(),
+                     "regions": [node.GetID() for node in self.nodes]}
         return found if self.segment is None else {**found, "segment": self.segment}
 
     def title(self) -> str:
@@ -62,39 +98,47 @@ class Source:
 
     def stamp(self) -> tuple[Any, ...]:
         """Changes whenever the voxels, points, numbers or the position of the node do."""
-        node = self.node
-        parts: list[Any] = []
-        if node.IsA("vtkMRMLVolumeNode"):
-            data = node.GetImageData()
-            parts += [data.GetMTime() if data else 0, _matrix(node)]
-        elif node.IsA("vtkMRMLSegmentationNode"):
-            parts.append(node.GetSegmentation().GetMTime())
-            segmentation = node.GetSegmentation()
-            for number in range(segmentation.GetNumberOfSegments()):
-                segment = segmentation.GetNthSegment(number)
-                image = segment.GetRepresentation(segmentation.GetSourceRepresentationName())
-                parts += [segmentation.GetNthSegmentID(number), segment.GetName(), image.GetMTime() if image else 0]
-        elif node.IsA("vtkMRMLTransformNode"):
-            transform = node.GetTransformFromParent()
-            parts.append(transform.GetMTime() if transform else 0)
-        elif node.IsA("vtkMRMLMarkupsNode"):
-            value = bridge.value_of(node, self.kind, world=False)
-            parts += [value.names, value.points.tobytes()]
-        elif node.IsA("vtkMRMLTableNode"):
-            parts.append(node.GetTable().GetMTime() if node.GetTable() else 0)
-        for parent in frames.parents_of(node):
-            transform = parent.GetTransformToParent()
-            parts += [parent.GetID(), transform.GetMTime() if transform else 0]
-        return tuple(parts)
+        return tuple(part for node in self.nodes for part in _stamp(node, self.kind))
 
     def changed(self, stamp: tuple[Any, ...]) -> str:
-        """A sentence when the node is gone or differs from when it was read, else an empty text."""
-        if self.node.GetScene() is not slicer.mrmlScene:
-            return f"The input {self.node.GetName()!r} was deleted while the operation ran; nothing was changed."
+        """A sentence when a node is gone or differs from when it was read, else an empty text."""
+        for node in self.nodes:
+            if node.GetScene() is not slicer.mrmlScene:
+                return f"The input {node.GetName()!r} was deleted while the operation ran; nothing was changed."
         if self.stamp() != stamp:
             return (f"The input {self.node.GetName()!r} was changed while the operation ran; nothing was written. "
                     "Run again.")
         return ""
+
+
+def _stamp(node: Any, kind: str) -> list[Any]:
+    parts: list[Any] = []
+    if node.IsA("vtkMRMLVolumeNode"):
+        data = node.GetImageData()
+        parts += [data.GetMTime() if data else 0, _matrix(node)]
+    elif node.IsA("vtkMRMLSegmentationNode"):
+        parts.append(node.GetSegmentation().GetMTime())
+        segmentation = node.GetSegmentation()
+        for number in range(segmentation.GetNumberOfSegments()):
+            segment = segmentation.GetNthSegment(number)
+            image = segment.GetRepresentation(segmentation.GetSourceRepresentationName())
+            parts += [segmentation.GetNthSegmentID(number), segment.GetName(), image.GetMTime() if image else 0]
+    elif node.IsA("vtkMRMLTransformNode"):
+        transform = node.GetTransformFromParent()
+        parts.append(transform.GetMTime() if transform else 0)
+    elif rois.is_roi(node):
+        parts += rois.state_of(node)
+    elif node.IsA("vtkMRMLMarkupsNode"):
+        value = bridge.value_of(node, kind, world=False)
+        parts += [value.names, value.points.tobytes()]
+    elif node.IsA("vtkMRMLTableNode"):
+        parts.append(node.GetTable().GetMTime() if node.GetTable() else 0)
+    elif node.IsA("vtkMRMLModelNode"):
+        parts.append(node.GetPolyData().GetMTime() if node.GetPolyData() else 0)
+    for parent in frames.parents_of(node):
+        transform = parent.GetTransformToParent()
+        parts += [parent.GetID(), transform.GetMTime() if transform else 0]
+    return parts
 
 
 def _matrix(node: Any) -> tuple[float, ...]:
@@ -113,7 +157,7 @@ def common_parent(sources: Iterable[Source]) -> tuple[bool, Any]:
     case (different parents, scaling, bending) all is in world coordinates and results have no
     parent. Millimetres are those of the world either way.
     """
-    placed = [source.node for source in sources if source.kind not in ("table", "curves")]
+    placed = [node for source in sources for node in source.nodes if source.kind not in ("table", "curves")]
     parents = {frames.parent_of(node) for node in placed}
     if len(parents) == 1:
         parent = parents.pop()
@@ -126,9 +170,36 @@ def check_not_moved_twice(sources: Iterable[Source]) -> None:
     """Refuse a transform input that some other input is under already: it would be applied twice."""
     every = list(sources)
     given = [source.node for source in every if source.kind == "transform"]
-    for source in every:
-        for parent in frames.parents_of(source.node):
+    for role, node in [(source.name, node) for source in every for node in source.nodes]:
+        for parent in frames.parents_of(node):
             if parent in given:
-                raise InputError(f"{frames.identifier(source.node)} is already under the transform "
+                raise InputError(f"{frames.identifier(node)} is already under the transform "
                                  f"{frames.identifier(parent)}, which is an input as well; take it out first.",
-                                 role=source.name)
+                                 role=role)
+
+
+def values_of(recipe: Recipe, sources: Mapping[str, Source], world: bool, progress: Progress) -> dict[str, Any]:
+    """The values of all inputs; regions of interest on the grid of what they are used with."""
+    values = {name: source.value(world, progress) for name, source in sources.items() if not source.is_region}
+    for name, source in sources.items():
+        if source.is_region:
+            values[name] = source.value(world, progress, _grid_for(name, recipe, values))
+    return {name: values[name] for name in sources}
+
+
+def _grid_for(name: str, recipe: Recipe, values: Mapping[str, Any]) -> Grid | None:
+    """The grid of the image of a region: of the role that it is a mask of, else of the first image of its step,
+    else of any image, else of a segmentation."""
+    near: list[str] = []
+    for step in recipe.steps:
+        roles = [role for role, bound in step.inputs.items() if name in ([bound] if isinstance(bound, str) else bound)]
+        if roles:
+            owner = step.inputs.get(roles[0].removesuffix("_mask"))
+            near += [bound for bound in (owner, *step.inputs.values()) if isinstance(bound, str)]
+    ordered = [*near, *values]
+    for kind in (sitk.Image, Labels):
+        for other in ordered:
+            value = values.get(other)
+            if isinstance(value, kind):
+                return Grid.of(value) if isinstance(value, sitk.Image) else value.grid
+    return None

@@ -20,6 +20,8 @@ EXACT = "MedImgAnalysis.Numbers"
 """Node attribute with the exact numbers by column key, as JSON."""
 TYPE = "MedImgAnalysis.Type"
 """Column property `int` for whole numbers of which some are missing, which are stored as double."""
+POSITION = "MedImgAnalysis.Position"
+"""Column property `L`, `P` or `S`, see `values.Column.position`."""
 LONGEST_INT = 1 << 53
 
 
@@ -41,7 +43,8 @@ def measurements_of(node: Any) -> Measurements:
         values, kind = _values(array, node.GetColumnProperty(key, TYPE))
         cells[key] = _restored(values, exact.get(key), kind)
         columns.append(Column(key, node.GetColumnTitle(key) or key, node.GetColumnUnitLabel(key) or "",
-                              node.GetColumnDescription(key) or "", kind))
+                              node.GetColumnDescription(key) or "", kind,
+                              node.GetColumnProperty(key, POSITION) or ""))
     count = table.GetNumberOfRows() if columns else 0
     return Measurements(tuple(columns), tuple({c.key: cells[c.key][row] for c in columns} for row in range(count)))
 
@@ -92,6 +95,8 @@ def put_measurements(value: Measurements, node: Any) -> None:
         node.SetColumnDescription(column.key, column.description)
         if kind:
             node.SetColumnProperty(column.key, TYPE, kind)
+        if column.position:
+            node.SetColumnProperty(column.key, POSITION, column.position)
         if column.dtype is float:
             exact[column.key] = [c if isinstance(c, float) and math.isfinite(c) else None for c in cells]
     node.SetAttribute(EXACT, json.dumps(exact) if exact else None)

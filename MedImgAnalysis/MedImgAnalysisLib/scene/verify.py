@@ -18,11 +18,11 @@ from ..recipe import Recipe
 from ..resampling import on_grid
 from ..values import Labels
 from . import bridge, frames, outputs, segmentations, volumes
-from .sources import Source
+from .sources import Source, values_of
 
 POSITION_TOLERANCE = 1e-9
 """Relative to the size of the image; a matrix in a node has other digits than the angles it came from."""
-LAST_DIGITS = {"image": 1e-6, "table": 1e-9, "curves": 1e-9, "landmarks": 1e-9}
+LAST_DIGITS = {"image": 1e-6, "table": 1e-9, "curves": 1e-9, "landmarks": 1e-9, "surface": 1e-9}
 """Relative difference that a spacing which went through the text of a file can make. It is noted."""
 
 
@@ -58,8 +58,8 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
     found: list[Difference] = []
     notes = _notes(record)
     values: dict[str, Any] = {}
+    values.update(values_of(recipe, sources, world, progress))
     for name, source in sources.items():
-        values[name] = source.value(world, progress)
         recorded = entry["inputs"][name].get("sha256")
         if recorded and recorded != fingerprint(values[name]):
             found.append(Difference(f"input {source.node.GetName()}", f"SHA-256 {recorded[:12]}",
@@ -80,10 +80,14 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
 
 def _source(node: Any, recipe: Recipe, name: str, entry: Mapping[str, Any]) -> Source:
     """The input by the reference of the node, which survives a change of ids, else by its id."""
-    found = node.GetNodeReference(outputs.INPUT + name) or slicer.mrmlScene.GetNodeByID(entry.get("id", ""))
-    if found is None:
+    role = outputs.INPUT + name
+    several = [node.GetNthNodeReference(role, number) for number in range(node.GetNumberOfNodeReferences(role))]
+    found = next(iter(several), None) or slicer.mrmlScene.GetNodeByID(entry.get("id", ""))
+    if found is None or None in several:
         raise InputError(f"The input {entry.get('name', name)!r} of {frames.identifier(node)} is not in the scene "
                          "any more.", node=node.GetID())
+    if len(several) > 1:
+        return Source.of(name, recipe.inputs[name], several)
     return Source.of(name, recipe.inputs[name], (found, entry.get("segment")))
 
 
