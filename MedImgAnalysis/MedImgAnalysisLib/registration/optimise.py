@@ -5,15 +5,19 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+import numpy as np
 import SimpleITK as sitk
 
 from ..blockwise import ONE_THREAD
 from ..errors import InputError
+from ..geometry import Grid
 from ..progress import Progress
 from .pyramid import Level
 
 OUTSIDE = "outside"
 """`reason` of the error when too many samples leave the moving image."""
+AT_REST_MM = 0.2
+"""A pass that moves no corner of the fixed image by this much has nothing left to do at its level."""
 
 
 @dataclass
@@ -46,10 +50,37 @@ def optimise_level(
 ) -> float:
     """Improve `transform` (changed in place); returns the Mattes mutual information in nats.
 
-    Regular samples, learning rate estimated once, scales from the Jacobian. A line search that leaps out
-    of the image (small images) is taken back and the level is done with regular steps.
+    Regular samples, learning rate estimated once, scales from the Jacobian. Where one direction is much
+    flatter than the others (the turn of a nearly round head) the steps shrink before they are there, so
+    the level is done again until the transform rests, `Level.repeats` times at the most.
     """
-    masks = (fixed_mask, moving_mask)
+    corners = Grid.of(fixed).corners
+    metric = 0.0
+    for turn in range(level.repeats):
+        before = _moved(transform, corners)
+        share = progress.part(turn / level.repeats, (turn + 1) / level.repeats)
+        metric = _once(fixed, moving, transform, level, settings, share, (fixed_mask, moving_mask), step_mm, message)
+        if np.linalg.norm(_moved(transform, corners) - before, axis=1).max() < AT_REST_MM:
+            break
+    return metric
+
+
+def _moved(transform: sitk.Transform, points: np.ndarray) -> np.ndarray:
+    return np.array([transform.TransformPoint(point) for point in points.tolist()])
+
+
+def _once(
+    fixed: sitk.Image,
+    moving: sitk.Image,
+    transform: sitk.Transform,
+    level: Level,
+    settings: Settings,
+    progress: Progress,
+    masks: tuple[sitk.Image | None, sitk.Image | None],
+    step_mm: float,
+    message: str,
+) -> float:
+    """One pass. A line search that leaps out of the image (small images) is taken back and done with regular steps."""
     start = transform.GetParameters()
     try:
         return _run(fixed, moving, transform, level, settings, progress, masks, step_mm, message)

@@ -18,7 +18,8 @@ class Level(NamedTuple):
     `spacing_mm` is what the voxels are averaged to, `samples` the number of fixed voxels that the
     metric looks at (None: all), `minimum_step_mm` where the optimiser stops. `line_search` takes conjugate
     gradients with a line search instead of regular steps: slower, but it follows the narrow valleys of
-    nearly round objects, in which regular steps stop degrees away from the answer.
+    nearly round objects, in which regular steps stop degrees away from the answer. `repeats` is how often
+    the level is done at the most until the transform rests.
     """
 
     spacing_mm: float
@@ -26,12 +27,13 @@ class Level(NamedTuple):
     iterations: int
     minimum_step_mm: float
     line_search: bool = False
+    repeats: int = 1
 
 
 RIGID_LEVELS = (
-    Level(8.0, None, 100, 0.05),
+    Level(8.0, None, 100, 0.05, repeats=3),
     Level(4.0, 20_000, 60, 0.02, line_search=True),
-    Level(2.0, 40_000, 40, 0.005),
+    Level(2.0, 40_000, 40, 0.005, repeats=6),
     Level(1.0, 100_000, 40, 0.002),
 )
 
