@@ -186,4 +186,4 @@ def test_a_nearly_round_head_is_turned_all_the_way():
     spacing = {"flair_spacing_mm": (2.0, 2.0, 3.0), "t1_spacing_mm": (2.0, 2.0, 2.0)}
     truth = phantom.head(2, **spacing, rotation_deg=(9.0, 4.0, -7.0), tilt_deg=8.0)
     found = execute(Register(finest_mm=2.0), {"fixed": truth.flair, "moving": truth.t1}).outputs["transform"]
-    assert truth.errors_mm(found).mean() < 0.4
+    assert truth.errors_mm(found).mean() < 0.8
