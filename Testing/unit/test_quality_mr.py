@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.progress import SILENT, Progress
+from MedImgAnalysisLib.quality import arrays
 from MedImgAnalysisLib.quality import sharpness as sharpness_file
-from MedImgAnalysisLib.quality.body import air_mask, body_mask
+from MedImgAnalysisLib.quality.body import air_mask, body_mask, otsu
+from MedImgAnalysisLib.quality.components import Components, grown
 from MedImgAnalysisLib.quality.measure_mr_quality import MeasureMrQuality
 from MedImgAnalysisLib.quality.sharpness import DB2, noise_mad, sharpness
 from quality_testing import first_row, image_of, labels_of, turned
@@ -50,6 +52,34 @@ def test_a_body_that_is_cut_by_the_border_stays_whole():
     # The hole goes through all slices and reaches the border: it is outside. Nothing is lost at the first slice.
     assert found[0, 8, 8] and found[-1, 8, 8] and not found[10, 15, 15]
     assert body_mask(image_of(np.full((4, 5, 6), 3.0)), SILENT) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.2, 0.7), st.integers(1, 6))
+def test_components_in_slabs_are_those_of_the_whole(seed, density, depth):
+    from scipy.ndimage import binary_dilation, binary_fill_holes, label
+
+    mask = np.random.default_rng(seed).random((9, 8, 7)) < density
+    limit, arrays.SLAB_VOXELS = arrays.SLAB_VOXELS, depth * 56
+    try:
+        found = Components(mask, SILENT)
+        labels, count = label(mask)
+        sizes = np.bincount(labels.ravel())[1:]
+        if count:
+            largest = found.largest(SILENT)
+            assert largest.sum() == sizes.max() and len(set(labels[largest])) == 1
+        holes = Components(~mask, SILENT).inner(SILENT)
+        np.testing.assert_array_equal(mask | holes, binary_fill_holes(mask))
+        np.testing.assert_array_equal(grown(mask, 3, SILENT), binary_dilation(mask, iterations=3))
+    finally:
+        arrays.SLAB_VOXELS = limit
+
+
+def test_otsu_is_that_of_scikit_image():
+    filters = pytest.importorskip("skimage.filters")
+    array = head().astype(np.float32)
+    step = float(np.ptp(array)) / 256
+    assert otsu(array, SILENT) == pytest.approx(filters.threshold_otsu(array, 256), abs=1.01 * step)
 
 
 def test_noise_signal_and_ratios_are_near_the_truth():

@@ -116,15 +116,16 @@ def median(
     """
     if n <= EXACT_MEDIAN or low == high:
         return float(np.median(np.concatenate(list(finite_in(array, inside, progress, of)))))
-    edges = np.linspace(low, high, BINS + 1)
-    counts = np.zeros(BINS + 2, np.int64)
+    # Any numbering that never falls as the value rises will do: the bins need not be exact.
+    scale = (BINS - 1) / (high - low)
+    counts = np.zeros(BINS, np.int64)
     for values in finite_in(array, inside, progress, of):
-        counts += np.bincount(np.searchsorted(edges, values, "right"), minlength=BINS + 2)
+        counts += np.bincount(((values - low) * scale).astype(np.intp), minlength=BINS)
     upto = np.cumsum(counts)
     first, last = (int(np.searchsorted(upto, rank, "right")) for rank in ((n - 1) // 2, n // 2))
     found = []
     for values in finite_in(array, inside, progress, of):
-        bins = np.searchsorted(edges, values, "right")
+        bins = ((values - low) * scale).astype(np.intp)
         found.append(values[(bins >= first) & (bins <= last)])
     middle = np.sort(np.concatenate(found))
     before = int(upto[first - 1]) if first else 0
@@ -161,8 +162,12 @@ def warn_nonfinite(wrong: int, what: str, progress: Progress, how: str = "they w
 
 def region(labels: Labels, name: str, image: sitk.Image, progress: Progress) -> np.ndarray:
     """The voxels of a segment (id or name) on the grid of `image`, boolean (k, j, i)."""
-    mask = on_grid(labels.mask(name), Grid.of(image), labels=True, what="regions", progress=progress)
-    return sitk.GetArrayFromImage(mask) != 0
+    own = labels.mask(name)
+    progress.check()
+    mask = on_grid(own, Grid.of(image), labels=True, what="regions", progress=progress)
+    progress.check()
+    # Masks hold 0 and 1, so the bytes are the booleans.
+    return sitk.GetArrayFromImage(mask).view(bool)
 
 
 def inside_of(mask: sitk.Image | None) -> np.ndarray | None:

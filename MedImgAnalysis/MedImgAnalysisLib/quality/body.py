@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from ..blockwise import map_slabs
-from ..geometry import image_like
-from ..progress import Progress, run_filter
+from ..progress import Progress
 from .arrays import slabs
+from .components import Components, grown
+from .similarity import bin_numbers
 
+BINS = 256
 CLOSING_VOXELS = 3
 AIR_VOXELS = 6
 
@@ -30,43 +31,42 @@ def body_mask(image: sitk.Image, progress: Progress) -> np.ndarray | None:
         return None
     for part in slabs(array.shape, progress):
         np.nan_to_num(work[part], copy=False, nan=low, posinf=low, neginf=low)
+    progress.check()
     if work.min() == work.max():
         return None
-    otsu = sitk.OtsuThresholdImageFilter()
-    otsu.SetInsideValue(0)
-    otsu.SetOutsideValue(1)
-    otsu.SetNumberOfHistogramBins(256)
-    bright = run_filter(otsu, image_like(work, image), progress=progress.part(0, 0.3), message="Finding the object")
+    threshold = otsu(work, progress.part(0.0, 0.3))
+    bright = work > threshold
+    del work
     progress.check()
-    parts = sitk.ConnectedComponent(bright)
-    progress.check()
-    largest = sitk.GetArrayFromImage(sitk.RelabelComponent(parts)) == 1
-    if not largest.any():
+    if not bright.any():
         return None
+    progress.check()
+    largest = Components(bright, progress).largest(progress)
     closed = ~grown(~grown(largest, CLOSING_VOXELS, progress.part(0.4, 0.6)), CLOSING_VOXELS, progress.part(0.6, 0.8))
     # Growing beyond the border of the image is cut off there, so closing must not lose what was.
     closed |= largest
-    progress.check()
     # Background that does not reach the border of the image is a hole.
-    empty = sitk.GetArrayFromImage(sitk.ConnectedComponent(image_like((~closed).view(np.uint8), image)))
-    progress.check()
-    outer = np.zeros(int(empty.max()) + 1, bool)
-    for axis in range(empty.ndim):
-        outer[np.take(empty, (0, -1), axis)] = True
-    # Number 0 is the object itself.
-    outer[0] = False
-    return ~outer[empty]
+    closed |= Components(~closed, progress).inner(progress)
+    progress.report(1.0, "Finding the object")
+    return closed
+
+
+def otsu(array: np.ndarray, progress: Progress) -> float:
+    """Otsu's threshold (1979) of finite values over 256 bins: the edge with the largest variance between classes."""
+    low, high = float(array.min()), float(array.max())
+    counts = np.zeros(BINS, np.int64)
+    for part in slabs(array.shape, progress):
+        counts += np.bincount(bin_numbers(array[part].ravel().astype(np.float64), low, high, BINS), minlength=BINS)
+    edges = np.linspace(low, high, BINS + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+    weight = np.cumsum(counts)[:-1].astype(np.float64)
+    moment = np.cumsum(counts * centres)[:-1]
+    rest = array.size - weight
+    # The first and the last bin are never empty, so neither class is.
+    difference = moment / weight - ((counts * centres).sum() - moment) / rest
+    return float(edges[1 + int((weight * rest * difference**2).argmax())])
 
 
 def air_mask(body: np.ndarray, progress: Progress) -> np.ndarray:
     """What lies more than 6 voxels (along the axes) outside the object."""
     return ~grown(body, AIR_VOXELS, progress)
-
-
-def grown(mask: np.ndarray, voxels: int, progress: Progress) -> np.ndarray:
-    """A mask dilated `voxels` times by face neighbours; nothing comes in from outside the image."""
-    from scipy.ndimage import binary_dilation
-
-    out = np.empty(mask.shape, bool)
-    return map_slabs(lambda slab: binary_dilation(slab, iterations=voxels), mask, voxels, out, progress=progress,
-                     message="Finding the object")  # fmt: skip

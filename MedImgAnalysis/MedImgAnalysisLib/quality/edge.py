@@ -10,7 +10,7 @@ import numpy as np
 from ..progress import Progress
 from .transfer import Step, phi
 
-FIT_SAMPLES = 60000
+FIT_SAMPLES = 30000
 NEAR = 0.3
 """Part of the radius of a disk to both sides of its edge that is fitted; further out something else may be."""
 
@@ -211,9 +211,10 @@ def find_disk(
     first = np.array([rows.mean() * spacing[0], columns.mean() * spacing[1],
                       math.sqrt(rows.size * spacing[0] * spacing[1] / math.pi), 0.8 * pitch])  # fmt: skip
     radius = float(first[2])
-    near = np.abs(np.hypot(row - first[0], column - first[1]) - radius) <= max(NEAR * radius, 4 * pitch)
-    if radius < 2 * pitch or near.sum() < 20:
+    near = np.flatnonzero(np.abs(np.hypot(row - first[0], column - first[1]) - radius) <= max(NEAR * radius, 4 * pitch))
+    if radius < 2 * pitch or near.size < 20:
         return None
+    near = near[:: max(1, near.size // FIT_SAMPLES)]
     r, c, v = row[near], column[near], values[near] / abs(top)
 
     def residual(p: np.ndarray) -> np.ndarray:

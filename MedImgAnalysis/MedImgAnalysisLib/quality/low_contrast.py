@@ -119,6 +119,7 @@ class LowContrast(Operation):
         warn_nonfinite(count_nonfinite(array, None, progress), "image", progress)
         key = segment_named(regions, self.background, "background") or regions.segments[-1].id
         inside = region(regions, key, image, progress)
+        progress.check()
         around = sample(array, inside, progress)
         planes = Planes(image, inside)
         spectrum = None if around.nonfinite or not around.n else _spectrum(planes, progress.part(0.1, 0.4))
@@ -126,12 +127,14 @@ class LowContrast(Operation):
         for number, segment in enumerate(s for s in regions.segments if s.id != key):
             progress.report(0.4 + 0.3 * number / len(regions.segments), f"Measuring {segment.name}")
             where = region(regions, segment.id, image, progress)
+            progress.check()
             obj = sample(array, where, progress)
             found = Findings(
                 segment=segment.name, n_obj=obj.n, n_bg=around.n, n_nonfinite=obj.nonfinite + around.nonfinite
             )
             why = next((s.reason for s in (obj, around) if s.n < 2), "")
             gap = obj.mean - around.mean
+            progress.check()
             slices = int(np.count_nonzero(planes.of(where).any(axis=(1, 2))))
             area = np.count_nonzero(where) / max(1, slices) * planes.spacing[1] * planes.spacing[2]
             found.put("diameter_mm", 2 * math.sqrt(area / math.pi))
@@ -163,7 +166,7 @@ class LowContrast(Operation):
             # Lattice steps of a whole disc keep the discs apart.
             steps = [math.floor(diameter / s + 1e-9) + 1 for s in spacing]
             means: list[float] = []
-            for plane, where in zip(planes.array, inside):
+            for plane, where in zip(planes.array[planes.box], inside[planes.box]):
                 progress.check()
                 good = where & np.isfinite(plane)
                 if not good.any():

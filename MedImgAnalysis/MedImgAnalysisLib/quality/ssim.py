@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
+from ..kernels.separable import apply
 from ..progress import Progress
 
 SIGMA = 1.5
 RADIUS = 5
 K1, K2 = 0.01, 0.03
-SLAB_VOXELS = 1 << 20
+CORE = 48
+"""Rows and slices of a block without its rim: small enough for the cache and for a quick cancel."""
 
 
 def structural_similarity(
@@ -34,18 +36,29 @@ def structural_similarity(
         return math.nan, "too_small"
     if not data_range > 0:
         return math.nan, "zero_variance"
+    if a.ndim == 2:
+        a, b, inside = a[None], b[None], None if inside is None else inside[None]
+        axes = (1, 2)
+    radii = [RADIUS if axis in axes else 0 for axis in range(3)]
+    starts = [range(0, n - 2 * r, CORE) for n, r in zip(a.shape[:2], radii)]
+    blocks = [(k, j) for k in starts[0] for j in starts[1]]
     total, count = 0.0, 0
-    rim = tuple(slice(RADIUS, -RADIUS) if axis in axes else slice(None) for axis in range(a.ndim))
-    halo = RADIUS if 0 in axes else 0
-    depth = max(1, SLAB_VOXELS // math.prod(a.shape[1:]))
-    starts = range(halo, a.shape[0] - halo, depth)
-    for number, start in enumerate(starts):
-        progress.report(number / len(starts), "Structural similarity")
-        part = slice(start - halo, min(start + depth, a.shape[0] - halo) + halo)
-        wanted = None if inside is None else _window_inside(inside[part], axes)[rim]
+    for number, (k, j) in enumerate(blocks):
+        step = progress.part(number / len(blocks), number / len(blocks))
+        step.report(0.0, "Structural similarity")
+        part = slice(k, k + CORE + 2 * radii[0]), slice(j, j + CORE + 2 * radii[1])
+        wanted = None if inside is None else _whole_windows(inside[part], radii)
         if wanted is not None and not wanted.any():
             continue
-        local = _similarity(a[part].astype(np.float64), b[part].astype(np.float64), data_range, axes, progress)[rim]
+        x, y = a[part].astype(np.float64), b[part].astype(np.float64)
+        good = np.isfinite(x) & np.isfinite(y)
+        if not good.all():
+            clean = _whole_windows(good, radii)
+            if not (clean if wanted is None else clean[wanted]).all():
+                return math.nan, "nonfinite_input"
+            # Beside the windows that count; a matrix product would carry them everywhere.
+            x[~good] = y[~good] = 0
+        local = _similarity(x, y, data_range, radii, step)
         chosen = local if wanted is None else local[wanted]
         if not np.isfinite(chosen).all():
             return math.nan, "nonfinite_input"
@@ -54,16 +67,12 @@ def structural_similarity(
     return (total / count, "") if count else (math.nan, "too_small")
 
 
-def _similarity(
-    a: np.ndarray, b: np.ndarray, data_range: float, axes: tuple[int, ...], progress: Progress
-) -> np.ndarray:
-    def mean(array: np.ndarray) -> np.ndarray:
-        from scipy.ndimage import correlate1d
+def _similarity(a: np.ndarray, b: np.ndarray, data_range: float, radii: list[int], progress: Progress) -> np.ndarray:
+    """SSIM at the voxels whose whole window is in the block."""
+    matrices = [_windows(n) if r else None for n, r in zip(a.shape, radii)]
 
-        progress.check()
-        for axis in axes:
-            array = correlate1d(array, _KERNEL, axis)
-        return array
+    def mean(array: np.ndarray) -> np.ndarray:
+        return apply(array, matrices, progress, "Structural similarity", np.float64)
 
     with np.errstate(invalid="ignore", over="ignore"):
         c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
@@ -72,14 +81,23 @@ def _similarity(
         return (2 * ma * mb + c1) * (2 * sab + c2) / ((ma * ma + mb * mb + c1) * (saa + sbb + c2))
 
 
-def _window_inside(inside: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Voxels whose whole window is inside."""
+def _windows(n: int) -> np.ndarray:
+    """Matrix (n - 10, n) that takes the weighted mean of each whole window along an axis."""
+    matrix = np.zeros((n - 2 * RADIUS, n))
+    for offset, weight in enumerate(_KERNEL):
+        np.fill_diagonal(matrix[:, offset:], weight)
+    return matrix
+
+
+def _whole_windows(inside: np.ndarray, radii: list[int]) -> np.ndarray:
+    """Voxels, without the rim of `radii`, whose whole window is inside."""
     from scipy.ndimage import minimum_filter1d
 
     array = inside.astype(np.uint8)
-    for axis in axes:
-        array = minimum_filter1d(array, 2 * RADIUS + 1, axis, mode="constant", cval=0)
-    return array != 0
+    for axis, radius in enumerate(radii):
+        if radius:
+            array = minimum_filter1d(array, 2 * radius + 1, axis, mode="constant", cval=0)
+    return array[tuple(slice(r, n - r) for r, n in zip(radii, inside.shape))] != 0
 
 
 def _kernel() -> np.ndarray:
