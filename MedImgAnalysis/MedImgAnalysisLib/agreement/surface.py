@@ -73,7 +73,8 @@ class Directed(NamedTuple):
     def moment(self, power: int) -> float:
         """Weighted sum of the distances to a power."""
         values = self.distances**power
-        return float(np.dot(values, self.weights) if self.weights is not None else values.sum())
+        # Not a dot product: those of BLAS depend on the number of threads in the last digits.
+        return float((values * self.weights).sum() if self.weights is not None else values.sum())
 
     def within(self, tolerance_mm: float) -> float:
         """Weight of the elements that are at most this far."""
