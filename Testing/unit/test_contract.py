@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from contract_inputs import SIZE_KJI, examples, image_of, structure
+from medimg_testing import oblique_grid
 from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.docstrings import summary
 from MedImgAnalysisLib.errors import Cancelled, InputError
@@ -173,7 +174,7 @@ def test_every_pixel_type_gives_the_result_of_float64(name, kind):
 def test_vector_images_are_filtered_by_component_or_refused(name):
     operation = catalog.find(name)
     rgb = np.stack([structure(seed=s) for s in (1, 2, 3)], axis=-1).astype(np.uint8)
-    vector = sitk.GetImageFromArray(rgb, isVector=True)
+    vector = oblique_grid(sitk.GetImageFromArray(rgb, isVector=True))
     inputs = images_replaced(name, lambda number: vector)
     if not operation.vector:
         with pytest.raises(InputError, match="one number per voxel"):
