@@ -18,12 +18,12 @@ from .evolution import evolve_inside, moving_spacing, stable_step
 class CurvatureDiffusion(Operation):
     """Smooth along edges rather than across them, by curvature that depends on the gradient.
 
-    Keeps fine structures of low contrast better than gradient diffusion and depends less on the conductance. The equation
-    is u_t = |grad u| div(c grad u / |grad u|) with the conductance c = exp(-|grad u|^2 / (2 K^2)), where K is
-    `conductance` times the root mean square gradient of the image at each step (Whitaker and Xue 2001, scaled as in ITK).
-    Distances are millimetres along all axes: on a grid of 1 mm the result is that of ITK's curvature anisotropic
-    diffusion with the same numbers. With a mask the gradients are those of its box and as many voxels around it as there
-    are iterations. The result is float32, float64 for input of more than 16 bits.
+    Keeps fine structures of low contrast better than gradient diffusion and depends less on the conductance. The
+    equation is u_t = |grad u| div(c grad u / |grad u|) with the conductance c = exp(-|grad u|^2 / (2 K^2)), where K
+    is `conductance` times the root mean square gradient of the image at each step (Whitaker and Xue 2001, scaled as
+    in ITK). Distances are millimetres along all axes: on a grid of 1 mm the result is that of ITK's curvature
+    anisotropic diffusion with the same numbers. With a mask the gradients are those of its box and as many voxels
+    around it as there are iterations. The result is float32, float64 for input of more than 16 bits.
 
     Inputs
     ------

@@ -18,10 +18,11 @@ from .evolution import evolve_inside, moving_spacing, stable_step
 class CurvatureFlow(Operation):
     """Straighten the contours of all grey values: small bumps and specks vanish, large smooth edges stay sharp.
 
-    Every level set moves inwards with the sum of its principal curvatures, u_t = |grad u| div(grad u / |grad u|) (Sethian
-    1996). A ball of radius r shrinks by r^2 - 4 t (3-D) or r^2 - 2 t (2-D) with t = iterations x time_step, so
-    everything smaller than that is gone: there is no contrast parameter. Distances are millimetres along all axes; equal
-    to ITK's curvature flow with the same numbers. The result is float32, float64 for input of more than 16 bits.
+    Every level set moves inwards with the sum of its principal curvatures, u_t = |grad u| div(grad u / |grad u|)
+    (Sethian 1996). A ball of radius r shrinks by r^2 - 4 t (3-D) or r^2 - 2 t (2-D) with t = iterations x time_step,
+    so everything smaller than that is gone: there is no contrast parameter. Distances are millimetres along all axes;
+    equal to ITK's curvature flow with the same numbers. The result is float32, float64 for input of more than 16
+    bits.
 
     Inputs
     ------

@@ -47,8 +47,8 @@ def diffusion_limit(spacing: Sequence[float]) -> float:
 def curvature_limit(spacing: Sequence[float]) -> float:
     """Largest time step in mm2 with which curvature motion makes no new extremes.
 
-    A single bright voxel has the curvature sum 2 / h and the upwind gradient sqrt(sum 2 / h^2) times its height; it must
-    not fall below its neighbours.
+    A single bright voxel has the curvature sum 2 / h and the upwind gradient sqrt(sum 2 / h^2) times its height; it
+    must not fall below its neighbours.
     """
     return float(1 / (sum(2 / s for s in spacing) * np.sqrt(sum(2 / s**2 for s in spacing))))
 
