@@ -138,6 +138,9 @@ def test_one_rater_is_refused_and_so_are_overlapping_labels():
     for operation in (Consensus(), RaterAgreement()):
         with pytest.raises(InputError, match="two raters"):
             execute(operation, {"raters": [labels([mask])]})
+        nobody = sitk.Image([4, 4, 4], sitk.sitkUInt8)
+        with pytest.raises(InputError, match="No rater"):
+            execute(operation, {"raters": [nobody, nobody]})
     with pytest.raises(InputError, match="overlap"):
         join([labels([mask, mask])] * 2, method="multi_label_staple")
 

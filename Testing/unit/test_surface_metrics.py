@@ -203,6 +203,8 @@ def test_surfaces_can_be_left_out_and_tolerances_have_no_default():
     assert "surfel_hd95" in keys and not any("nsd" in key for key in keys)
     none = execute(CompareSegmentations(surfaces="none"), {"reference": mask, "test": mask}).outputs["table"]
     assert not any(column.key.startswith(("surfel", "voxel")) for column in none.columns)
+    nothing = CompareSegmentations(surfaces="none", second_opinion=True)
+    assert execute(nothing, {"reference": mask, "test": mask}).outputs["table"].rows[0]["dice"] == 1
     with pytest.raises(ParameterError, match="once"):
         CompareSegmentations(tolerances_mm=(2.0, 2.0))
 

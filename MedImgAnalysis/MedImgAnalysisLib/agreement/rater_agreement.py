@@ -116,6 +116,8 @@ class RaterAgreement(Operation):
             raise InputError("Agreement needs at least two raters.", role="raters")
         common = CommonGrid(raters, progress, [f"rater {n}" for n in range(1, len(raters) + 1)])
         rated = structures(common, progress)
+        if not rated:
+            raise InputError("No rater has a segment.", role="raters")
         rows: list[dict[str, Any]] = []
         summary, volumes = [], []
         for number, structure in enumerate(rated):

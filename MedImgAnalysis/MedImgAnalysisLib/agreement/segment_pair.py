@@ -152,6 +152,8 @@ def _checked(
     for convention in wanted.conventions:
         second |= second_opinion.check(convention, (masks[0], masks[1]), spacing, wanted.tolerances_mm, progress)
     differences = {f"{key}_check": value - row[key] for key, value in second.items()}
+    if not differences:
+        return {}
     worst = max(differences, key=lambda key: abs(differences[key]))
     scale = max(1.0, abs(row[worst.removesuffix("_check")]))
     if abs(differences[worst]) > second_opinion.ALARM_MM * scale:
