@@ -52,7 +52,7 @@ class TotalVariation(Operation):
     noise
         Standard deviation of the noise in the unit of the image. Not given: estimated from the finest wavelet details
         of the image, or of the box of the mask.
-    tolerance
+    stop_change
         Stop when a step changes the energy by less than this part of its first value.
     iterations
         Stop after so many steps at the latest.
@@ -68,7 +68,7 @@ class TotalVariation(Operation):
 
     strength: Annotated[float, Quantity("", low=0.01, high=100.0)] = 1.0
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
-    tolerance: Annotated[float, Quantity("", low=1e-8, high=0.1)] = 2e-4
+    stop_change: Annotated[float, Quantity("", low=1e-8, high=0.1)] = 2e-4
     iterations: Annotated[int, Quantity("", low=2, high=2000)] = 200
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
@@ -85,7 +85,7 @@ class TotalVariation(Operation):
                 return array
             solid = array[None] if array.ndim == 2 else array
             found = denoise(
-                solid, self.strength * level, scale, self.tolerance, self.iterations, progress.part(0.1, 1.0)
+                solid, self.strength * level, scale, self.stop_change, self.iterations, progress.part(0.1, 1.0)
             )
             return found.reshape(array.shape)
 
