@@ -18,7 +18,7 @@ from .. import catalog
 from ..errors import ParameterError
 from .chooser import OperationChooser
 from .form import ParameterForm
-from .request import Request, is_watched
+from .request import Request
 from .run_section import RunSection
 from .selectors import InputSelectors, OutputSelectors
 from .state import PanelState
@@ -228,6 +228,7 @@ class OperationPanel(VTKObservationMixin):
 
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
         self.run.drop(_("The scene was closed while the operation was running."))
+        self.run.results.clear()
         self._follow(None)
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
@@ -235,7 +236,4 @@ class OperationPanel(VTKObservationMixin):
             self.enter()
 
     def _node_removed(self, caller: Any = None, event: Any = None) -> None:
-        for node, name in self.run.watched:
-            if not is_watched(node):
-                self.run.drop(_("{name} was deleted while the operation was running.").format(name=name))
-                return
+        self.run.nodes_removed()

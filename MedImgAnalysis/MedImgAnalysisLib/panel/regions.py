@@ -32,12 +32,12 @@ class RegionPicker:
         self.widget.connect(
             "checkedNodesChanged()" if many else "currentNodeChanged(vtkMRMLNode*)", lambda *node: on_change())
         self.widget.connect("nodeAdded(vtkMRMLNode*)", lambda node: self.show_row())
-        self.widget.connect("nodeAboutToBeRemoved(vtkMRMLNode*)", lambda node: self.show_row())
+        self.widget.connect("nodeAboutToBeRemoved(vtkMRMLNode*)", lambda node: self.show_row(leaving=1))
         self.show_row()
 
-    def show_row(self) -> None:
-        """Show the row when there is a region to choose."""
-        there = self.widget.nodeCount() > 0
+    def show_row(self, leaving: int = 0) -> None:
+        """Show the row when there is a region to choose, besides those that are about to leave the scene."""
+        there = self.widget.nodeCount() > leaving
         self.widget.setVisible(there)
         self.label.setVisible(there)
 

@@ -66,7 +66,7 @@ class ResultLog:
 def shown_columns(table: Measurements) -> tuple[Column, ...]:
     """The first columns that say something in the rows shown."""
     rows = table.rows[:MOST_ROWS]
-    telling = [column for column in table.columns if any(_tells(row.get(column.key)) for row in rows)]
+    telling = [column for column in table.columns if any(tells(row.get(column.key)) for row in rows)]
     return tuple(telling[:MOST_COLUMNS])
 
 
@@ -77,12 +77,18 @@ def inputs_text(names: Iterable[tuple[str, str]]) -> str:
     return _("of {name}").format(name=first[1]) + (f" ({more})" if more else "")
 
 
-def _tells(value: Any) -> bool:
+def tells(value: Any) -> bool:
+    """Whether a cell says something: it is defined and not empty."""
     return value is not None and value != "" and not (isinstance(value, float) and math.isnan(value))
 
 
-def _cell(value: Any, column: Column) -> str:
-    if not _tells(value):
+def cell_text(value: Any, column: Column) -> str:
+    """A cell for reading, without its unit: five digits, a dash for what is undefined."""
+    if not tells(value):
         return "-"
-    number = f"{value:.4g}" if column.dtype is float else str(value)
-    return f"{number} {column.unit}" if column.unit else number
+    return f"{value:.5g}" if column.dtype is float else str(value)
+
+
+def _cell(value: Any, column: Column) -> str:
+    text = cell_text(value, column)
+    return f"{text} {column.unit}" if column.unit and tells(value) else text

@@ -18,8 +18,9 @@ from ..recipe import RecipeResult
 from ..scene.run import SceneRun
 from ..values import Measurements
 from .display import show_results
-from .request import Request
+from .request import Request, is_watched
 from .result_log import ResultLog, inputs_text
+from .result_table import ResultTable
 from .runner import Runner
 
 logger = logging.getLogger("MedImgAnalysis")
@@ -76,6 +77,8 @@ class RunSection:
         browser.placeholderText = _("What each run gave is listed here.")
         browser.minimumHeight = 140
         self.log = ResultLog(browser)
+        self.results = ResultTable()
+        column.addWidget(self.results.widget)
         column.addWidget(browser)
         row = qt.QHBoxLayout()
         self.copy_button = _button("copyCallButton", _("Copy Python call"), self.copy_call,
@@ -113,6 +116,14 @@ class RunSection:
             self._dropped = reason
             self.watched = []
             self.runner.cancel()
+
+    def nodes_removed(self) -> None:
+        """Nodes left the scene: nothing of them is shown any more, and a run that needs them is dropped."""
+        self.results.forget_removed()
+        for watched, name in self.watched:
+            if not is_watched(watched):
+                self.drop(_("{name} was deleted while the operation was running.").format(name=name))
+                return
 
     def cleanup(self) -> None:
         """Stop what runs; nothing is said or written any more."""
@@ -173,6 +184,7 @@ class RunSection:
             if isinstance(value, Measurements):
                 self.log.measurements(titles[role], value)
         self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
+        self.results.show_results(titles, nodes)
         show_results(request, nodes)
 
     def _failed(self, error: BaseException) -> None:
