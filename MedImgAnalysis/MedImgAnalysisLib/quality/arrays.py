@@ -140,7 +140,7 @@ def shape_of(array: np.ndarray, inside: np.ndarray | None, known: Sample, progre
     for values in finite_in(array, inside, progress):
         z = values - known.mean
         square = z * z
-        sums += (square.sum(), square @ z, square @ square)
+        sums += (square.sum(), (square * z).sum(), (square * square).sum())
     second, third, fourth = sums / known.n
     return float(third / second**1.5), float(fourth / second**2 - 3)
 

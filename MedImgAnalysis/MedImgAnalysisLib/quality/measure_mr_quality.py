@@ -191,7 +191,7 @@ class MeasureMrQuality(Operation):
         n, total, low, high = 0, [], math.inf, -math.inf
         for values in finite_in(array, None, progress):
             n += values.size
-            total.append(float(values @ values))
+            total.append(float(np.square(values).sum()))
             if values.size:
                 low, high = min(low, float(values.min())), max(high, float(values.max()))
         keys = ("efc", "fber_mean", "fber_median")
@@ -210,7 +210,7 @@ class MeasureMrQuality(Operation):
             terms = []
             for values in finite_in(array, None, progress):
                 x = np.abs(values[values != 0]) / root
-                terms.append(-float(x @ np.log(x)))
+                terms.append(-float((x * np.log(x)).sum()))
             found.put("efc", math.fsum(terms) / (math.sqrt(n) * math.log(math.sqrt(n))))
         if not head.any() or head.all():
             found.missing("no_head" if not head.any() else "no_background_noise", "fber_mean", "fber_median")

@@ -109,7 +109,7 @@ def sharpness(
         shift = float(second.mean()) if shift is None else shift
         n += square.size
         second -= shift
-        sums += (square.sum(), np.sqrt(square).sum(), second.sum(), second @ second)
+        sums += (square.sum(), np.sqrt(square).sum(), second.sum(), np.square(second).sum())
     if n == 0:
         return Sharpness(math.nan, math.nan, math.nan, "no_head")
     tenengrad, gradient, mean, squares = sums / n

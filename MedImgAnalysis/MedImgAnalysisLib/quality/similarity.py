@@ -52,7 +52,7 @@ def sums(domain: Domain, progress: Progress) -> Sums:
         n += a.size
         if a.size:
             d = a - b
-            first.append((float(a.sum()), float(b.sum()), float(d @ d), float(np.abs(d).sum())))
+            first.append((float(a.sum()), float(b.sum()), float(np.square(d).sum()), float(np.abs(d).sum())))
             extremes.append((float(a.min()), float(b.min()), -float(a.max()), -float(b.max())))
     total = domain.a.size if domain.inside is None else int(np.count_nonzero(domain.inside))
     if n == 0:
@@ -61,7 +61,11 @@ def sums(domain: Domain, progress: Progress) -> Sums:
     sum_a, sum_b, squared, absolute = (math.fsum(column) for column in zip(*first))
     mean_a, mean_b = sum_a / n, sum_b / n
     second = [
-        (float(np.square(a - mean_a).sum()), float(np.square(b - mean_b).sum()), float((a - mean_a) @ (b - mean_b)))
+        (
+            float(np.square(a - mean_a).sum()),
+            float(np.square(b - mean_b).sum()),
+            float(((a - mean_a) * (b - mean_b)).sum()),
+        )
         for a, b in domain.parts(progress.part(0.5, 1))
     ]
     var_a, var_b, cov = (math.fsum(column) / n for column in zip(*second))

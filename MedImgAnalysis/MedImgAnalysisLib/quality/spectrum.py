@@ -160,7 +160,8 @@ def spectrum_of(
         flat = flat.astype(np.float64) * scale
         # Removing the mean first keeps the digits of a small noise on a large value.
         flat -= flat.mean(axis=1, keepdims=True)
-        flat -= (flat @ basis) @ basis.T
+        # einsum loops in this thread; a matrix library would start threads that wait for each other.
+        flat -= np.einsum("rt,vt->rv", np.einsum("rv,vt->rt", flat, basis), basis)
         variance += float(flat.var(axis=1).sum())
         power += np.square(np.abs(np.fft.fftn(flat.reshape(len(chosen), *kept), axes=axes))).sum(axis=0)
     pitch = tuple(s for s, n in zip(spacing, size) if n > 1)

@@ -74,10 +74,10 @@ def find_point(
     mtf = np.empty(frequency.size)
     # Frequencies are equally spaced: each wave is the one before times one step.
     step = np.exp(-2j * np.pi * frequency[1] * along)
-    wave = np.ones_like(step)
+    wave = np.repeat(weight[used][None].astype(complex), DIRECTIONS, axis=0)
     for number in range(frequency.size):
         progress.check()
-        mtf[number] = np.abs(wave @ weight[used]).mean()
+        mtf[number] = np.abs(wave.sum(axis=1)).mean()
         wave *= step
     if mtf[0] == 0:
         return None
