@@ -1,13 +1,19 @@
 """Filters and preparation of images: an image in, an image out."""
 
+from .bilateral import Bilateral
+from .canny import Canny
+from .correct_bias import CorrectBias
 from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
 from .gaussian import Gaussian
 from .gradient_diffusion import GradientDiffusion
+from .gradient_magnitude import GradientMagnitude
+from .laplacian_of_gaussian import LaplacianOfGaussian
 from .learn_standard_scale import LearnStandardScale
 from .match_histogram import MatchHistogram
 from .median import Median
+from .nonlocal_means import NonlocalMeans
 from .normalise_percentile import NormalisePercentile
 from .normalise_range import NormaliseRange
 from .normalise_zscore import NormaliseZscore
@@ -15,10 +21,39 @@ from .pad import Pad
 from .reorient import Reorient
 from .resample import Resample
 from .shrink import Shrink
+from .sobel import Sobel
 from .standardise_landmarks import StandardiseLandmarks
+from .total_variation import TotalVariation
+from .wavelet import Wavelet
+from .zero_crossings import ZeroCrossings
 
-DENOISE = (Gaussian, Median, CurvatureDiffusion, GradientDiffusion, CurvatureFlow)
-INTENSITY = (NormalisePercentile, NormaliseRange, NormaliseZscore, MatchHistogram, StandardiseLandmarks, LearnStandardScale)
+DENOISE = (
+    Gaussian,
+    Median,
+    Bilateral,
+    CurvatureDiffusion,
+    GradientDiffusion,
+    CurvatureFlow,
+    Wavelet,
+    NonlocalMeans,
+    TotalVariation,
+)
+EDGES = (
+    GradientMagnitude,
+    Sobel,
+    Canny,
+    LaplacianOfGaussian,
+    ZeroCrossings,
+)
+INTENSITY = (
+    NormalisePercentile,
+    NormaliseRange,
+    NormaliseZscore,
+    MatchHistogram,
+    StandardiseLandmarks,
+    LearnStandardScale,
+)
 GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
+BIAS_FIELD = (CorrectBias,)
 
-FILTERS = (*DENOISE, *INTENSITY, *GEOMETRY)
+FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from ..blockwise import map_slabs
 from ..geometry import image_like
 from ..kernels.separable import working_type
 from ..progress import Progress
@@ -32,6 +33,26 @@ def precise(image: sitk.Image, progress: Progress) -> np.ndarray:
     if wide and max(abs(int(array.min())), abs(int(array.max()))) > EXACT_INTEGER:
         progress.warn("The image has integers beyond 2^53; they were rounded to float64.")
     return array
+
+
+def centred(image: sitk.Image, progress: Progress) -> np.ndarray:
+    """The voxels less the middle of their range, as float32: for results that do not depend on a constant.
+
+    The digits that float32 has are those of the contrast, whatever the type; every pixel type gives the same numbers.
+    """
+    array = precise(image, progress)
+    low, high = (np.float64(array.min()), np.float64(array.max()))
+    middle = low + 0.5 * (high - low)
+    out = np.empty(array.shape, np.float32)
+    # The middle of 8- and 16-bit images is a float32, of others the difference is taken in float64.
+    exact = array.dtype.itemsize <= 2
+    return map_slabs(
+        lambda slab: slab.astype(np.float32) - np.float32(middle) if exact else slab - middle,
+        array,
+        0,
+        out,
+        progress=progress.part(0.0, 0.0),
+    )
 
 
 def finished(array: np.ndarray, image: sitk.Image, mask: sitk.Image | None) -> sitk.Image:

@@ -1,0 +1,57 @@
+"""Strength of the edges by Sobel's differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid
+from ..kernels.differences import sobel_magnitude
+from ..operation import Operation
+from ..progress import SILENT, Progress
+from ..values import Image, Mask
+from .region import filter_inside
+from .voxels import centred
+
+
+@dataclass(frozen=True)
+class Sobel(Operation):
+    """Show how fast values change, by differences that are averaged along the edge.
+
+    Central differences along each axis, smoothed with the weights 1, 2, 1 along the others, are put together to
+    sqrt(sum (df/dx)^2). Less noise than the plain gradient and about a voxel more blur along the edges. Normalised: a
+    linear ramp gives its slope per millimetre on every grid, where ITK and textbooks give a multiple of it per voxel.
+    The border is mirrored. The result is float32.
+
+    Inputs
+    ------
+    image
+        Image; vector images component by component.
+    mask
+        Where edges are wanted; elsewhere the result is 0.
+
+    Outputs
+    -------
+    image
+        Edge strength on the same grid.
+    """
+
+    name: ClassVar[str] = "sobel"
+    title: ClassVar[str] = "Sobel edges"
+    group: ClassVar[str] = "Edges"
+    vector: ClassVar[bool] = True
+    memory_factor: ClassVar[float] = 4.0
+
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (1,) * grid.dimension
+
+    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
+        grid = Grid.of(image)
+
+        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+            return sobel_magnitude(centred(part, progress), grid.spacing_kji, progress)
+
+        return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
