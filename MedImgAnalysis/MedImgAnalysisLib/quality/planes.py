@@ -34,7 +34,9 @@ class Planes:
         self.names = tuple("kji"[axis] for axis in (self._axis, *(a for a in range(3) if a != self._axis)))
         self._flat = image.GetDimension() == 2
         self.spacing = (spacing.pop(self._axis), *spacing)
-        self.array = self.of(sitk.GetArrayFromImage(image))
+        # The view is valid as long as its image lives.
+        self._image = image
+        self.array = self.of(sitk.GetArrayViewFromImage(image))
         self.inside = None if inside is None else self.of(inside)
 
     def of(self, array: np.ndarray) -> np.ndarray:
