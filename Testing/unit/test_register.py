@@ -60,7 +60,7 @@ def test_a_known_motion_comes_back_also_with_another_contrast(inverted):
     truth = motion()
     fixed, moving = head(), moved(head(inverted=inverted), truth)
     outputs = execute(Register(), {"fixed": fixed, "moving": moving}).outputs
-    assert error_mm(outputs["transform"], truth, fixed) < (0.8 if inverted else 0.2)
+    assert error_mm(outputs["transform"], truth, fixed) < (0.8 if inverted else 0.4)
     inside = sitk.GetArrayFromImage(fixed) > 5
     if not inverted:
         difference = sitk.GetArrayFromImage(outputs["image"])[inside] - sitk.GetArrayFromImage(fixed)[inside]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..blockwise import ONE_THREAD
 from ..errors import InputError
-from ..geometry import Grid
 from ..progress import Progress
 from .pyramid import Level
 
 OUTSIDE = "outside"
 """`reason` of the error when too many samples leave the moving image."""
-AT_REST_MM = 0.2
-"""A pass that moves no corner of the fixed image by this much has nothing left to do at its level."""
+FUNCTION_PRECISION = 1e10
+"""L-BFGS-B ends when an iteration improves the metric by less than this many machine epsilons (2e-6)."""
 
 
 @dataclass
@@ -50,45 +48,18 @@ def optimise_level(
 ) -> float:
     """Improve `transform` (changed in place); returns the Mattes mutual information in nats.
 
-    Regular samples, learning rate estimated once, scales from the Jacobian. Where one direction is much
-    flatter than the others (the turn of a nearly round head) the steps shrink before they are there, so
-    the level is done again until the transform rests, `Level.repeats` times at the most.
+    Regular samples; regular steps with a learning rate estimated once and scales from the Jacobian, or
+    L-BFGS-B. A leap out of the image (small images) is taken back, and regular steps are taken instead.
     """
-    corners = Grid.of(fixed).corners
-    metric = 0.0
-    for turn in range(level.repeats):
-        before = _moved(transform, corners)
-        share = progress.part(turn / level.repeats, (turn + 1) / level.repeats)
-        metric = _once(fixed, moving, transform, level, settings, share, (fixed_mask, moving_mask), step_mm, message)
-        if np.linalg.norm(_moved(transform, corners) - before, axis=1).max() < AT_REST_MM:
-            break
-    return metric
-
-
-def _moved(transform: sitk.Transform, points: np.ndarray) -> np.ndarray:
-    return np.array([transform.TransformPoint(point) for point in points.tolist()])
-
-
-def _once(
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    transform: sitk.Transform,
-    level: Level,
-    settings: Settings,
-    progress: Progress,
-    masks: tuple[sitk.Image | None, sitk.Image | None],
-    step_mm: float,
-    message: str,
-) -> float:
-    """One pass. A line search that leaps out of the image (small images) is taken back and done with regular steps."""
+    masks = (fixed_mask, moving_mask)
     start = transform.GetParameters()
     try:
         return _run(fixed, moving, transform, level, settings, progress, masks, step_mm, message)
     except InputError as error:
-        if not (level.line_search and error.data.get("reason") == OUTSIDE):
+        if not (level.quasi_newton and error.data.get("reason") == OUTSIDE):
             raise
     transform.SetParameters(start)
-    regular = level._replace(line_search=False)
+    regular = level._replace(quasi_newton=False, minimum_step_mm=level.spacing_mm / 400)
     return _run(fixed, moving, transform, regular, settings, progress, masks, step_mm, message)
 
 
@@ -117,27 +88,23 @@ def _run(
     method.SetMetricUseFixedImageGradientFilter(False)
     method.SetMetricUseMovingImageGradientFilter(False)
     method.SetInterpolator(sitk.sitkLinear)
-    if level.line_search:
-        method.SetOptimizerAsConjugateGradientLineSearch(
-            step_mm, level.iterations, 1e-6, 6, 0.0, 5.0, 0.05, 10, method.Once
-        )
+    if level.quasi_newton:
+        method.SetOptimizerAsLBFGSB(1e-6, level.iterations, 6, 200, FUNCTION_PRECISION)
     else:
         method.SetOptimizerAsRegularStepGradientDescent(
             step_mm, level.minimum_step_mm, level.iterations, 0.8, 1e-4, method.Once
         )
-    method.SetOptimizerScalesFromJacobian()
+        method.SetOptimizerScalesFromJacobian()
     method.SetInitialTransform(transform, True)
 
     def on_iteration() -> None:
         iteration = method.GetOptimizerIteration()
         settings.trace.append((settings.level, iteration, -method.GetMetricValue()))
-        if progress.cancelled:
-            method.StopRegistration()
-        else:
-            progress.report(
-                iteration / level.iterations,
-                f"{message}: {level.spacing_mm:g} mm, iteration {iteration}, metric {-method.GetMetricValue():.4f}",
-            )
+        # Raises when the user asked to stop: registration methods ignore Abort.
+        progress.report(
+            iteration / level.iterations,
+            f"{message}: {level.spacing_mm:g} mm, iteration {iteration}, metric {-method.GetMetricValue():.4f}",
+        )
 
     method.AddCommand(sitk.sitkIterationEvent, on_iteration)
     progress.check()

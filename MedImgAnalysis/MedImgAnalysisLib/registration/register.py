@@ -230,5 +230,6 @@ def _curves(settings: Settings, levels: list[Level]) -> Curves:
     for number, level in enumerate(levels):
         points = [(iteration, metric) for at, iteration, metric in settings.trace if at == number]
         x, y = np.array(points, float).reshape(-1, 2).T
-        series.append(Curve(f"{level.spacing_mm:g} mm", x, y))
+        name = f"{level.spacing_mm:g} mm{', refined' if level.quasi_newton else ''}"
+        series.append(Curve(name, x, y))
     return Curves("Metric while aligning", "Iteration", "Mutual information", tuple(series), "", "nat")
