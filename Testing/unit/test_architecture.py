@@ -29,6 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provenance": CORE,
     "compare": CORE,
     **{room: LOWEST | {"operation", room} for room in OPERATIONS},
+    # Finding the body and judging what a filter did are matters of image quality.
+    "filtering": LOWEST | {"operation", "filtering", "quality"},
     # A registration is judged by the overlap of segments and the likeness of images; nothing is written twice.
     "registration": LOWEST | {"operation", "registration", "agreement", "quality"},
     "catalog": LOWEST | OPERATIONS | {"operation"},

@@ -81,7 +81,7 @@ def test_the_field_is_that_of_itk(size, levels):
     counted = inside & (sitk.GetArrayFromImage(image) > 0)
     difference = found - (expected - expected[counted].mean())
     assert np.ptp(expected[inside]) > 0.08
-    assert np.abs(difference[inside]).max() < 1e-5
+    assert np.abs(difference[inside]).max() < 1e-4
 
 
 def test_a_thick_slice_volume_and_a_single_slice_are_corrected():

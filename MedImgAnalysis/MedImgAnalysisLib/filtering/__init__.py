@@ -1,6 +1,8 @@
 """Filters and preparation of images: an image in, an image out."""
 
+from .apply_mask import ApplyMask
 from .bilateral import Bilateral
+from .body_mask import BodyMask
 from .canny import Canny
 from .correct_bias import CorrectBias
 from .crop import Crop
@@ -55,5 +57,6 @@ INTENSITY = (
 )
 GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
+MASKS = (BodyMask, ApplyMask)
 
-FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD)
+FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD, *MASKS)

@@ -44,7 +44,7 @@ class CorrectBias(Operation):
 
     The image is the true one times a smooth field. In turns the histogram of the log intensities is sharpened, and a
     sum of cubic B-splines is fitted to what the sharpening moved; each level has twice as many splines along each
-    axis (Tustison et al. 2010). The algorithm and its result are those of ITK's filter (to 1e-5), but splines are
+    axis (Tustison et al. 2010). The algorithm and its result are those of ITK's filter (to 1e-4), but splines are
     fitted and evaluated axis by axis, some twenty times faster. It works on every n-th voxel, since averages would mix
     tissues; the field is then evaluated at every voxel of the full image. The geometric mean of the field over
     the voxels that count is 1, so that the mean brightness stays.

@@ -15,10 +15,18 @@ CLOSING_VOXELS = 3
 AIR_VOXELS = 6
 
 
-def body_mask(image: sitk.Image, progress: Progress) -> np.ndarray | None:
+def body_mask(
+    image: sitk.Image,
+    progress: Progress,
+    *,
+    threshold: float | None = None,
+    closing_voxels: int = CLOSING_VOXELS,
+    fill: bool = True,
+) -> np.ndarray | None:
     """The object in the image: Otsu threshold, largest component, closing by 3 voxels, holes filled.
 
-    Boolean (k, j, i); None when the image is constant. Voxels that are NaN or infinite count as dark.
+    Boolean (k, j, i); None when the image is constant or nothing is above the threshold. Voxels that are NaN or
+    infinite count as dark.
     """
     array = sitk.GetArrayViewFromImage(image)
     work = np.empty(array.shape, np.float32)
@@ -34,19 +42,19 @@ def body_mask(image: sitk.Image, progress: Progress) -> np.ndarray | None:
     progress.check()
     if work.min() == work.max():
         return None
-    threshold = otsu(work, progress.part(0.0, 0.3))
-    bright = work > threshold
+    bright = work > (otsu(work, progress.part(0.0, 0.3)) if threshold is None else threshold)
     del work
     progress.check()
     if not bright.any():
         return None
     progress.check()
     largest = Components(bright, progress).largest(progress)
-    closed = ~grown(~grown(largest, CLOSING_VOXELS, progress.part(0.4, 0.6)), CLOSING_VOXELS, progress.part(0.6, 0.8))
+    closed = ~grown(~grown(largest, closing_voxels, progress.part(0.4, 0.6)), closing_voxels, progress.part(0.6, 0.8))
     # Growing beyond the border of the image is cut off there, so closing must not lose what was.
     closed |= largest
     # Background that does not reach the border of the image is a hole.
-    closed |= Components(~closed, progress).inner(progress)
+    if fill:
+        closed |= Components(~closed, progress).inner(progress)
     progress.report(1.0, "Finding the object")
     return closed
 
