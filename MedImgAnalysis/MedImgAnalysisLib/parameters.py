@@ -8,6 +8,7 @@ A parameter is a dataclass field with an annotation such as
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -180,9 +181,23 @@ def _number(value: Any, kind: type) -> Any:
 
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """The parameters of an operation class in the order of its fields."""
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _field_hints(cls)
     texts = sections(cls.__doc__).get("Parameters", {})
     return tuple(_parameter(field, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(cls))
+
+
+def _field_hints(cls: type) -> dict[str, Any]:
+    """The evaluated annotations of the dataclass fields alone.
+
+    Class variables are left out, since Python 3.10 cannot evaluate a `ClassVar` without its type.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
+        fields = type("Fields", (), {"__annotations__": own, "__module__": base.__module__})
+        hints |= typing.get_type_hints(fields, include_extras=True)
+    return hints
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, description: str) -> Parameter:
