@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 from .docstrings import body, sections, summary
 from .errors import ParameterError
 from .geometry import Grid
-from .parameters import Parameter, parameters_of
+from .parameters import Parameter, parameters_of, title_of
 from .values import Kind
 
 
@@ -42,7 +42,7 @@ class Role:
     @property
     def title(self) -> str:
         """What people read."""
-        return self.name.replace("_", " ").capitalize()
+        return title_of(self.name)
 
 
 class Operation:

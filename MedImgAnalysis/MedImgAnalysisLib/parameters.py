@@ -38,6 +38,16 @@ class Choice:
         object.__setattr__(self, "values", values)
 
 
+SPELLED = {"roc": "ROC", "iou": "IoU", "ssim": "SSIM", "snr": "SNR", "roi": "ROI", "ivh": "IVH", "sd": "SD"}
+
+
+def title_of(name: str) -> str:
+    """What people read for a name in scripts: `iou_thresholds` is `IoU thresholds`."""
+    first, *others = name.split("_")
+    words = [SPELLED.get(first, first.capitalize()), *(SPELLED.get(word, word) for word in others)]
+    return " ".join(words).replace("Bland altman", "Bland-Altman")
+
+
 KINDS = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
@@ -57,9 +67,9 @@ class Parameter:
     def title(self) -> str:
         """What people read: the name without its unit, `sigma_mm` is `Sigma`."""
         words = self.name
-        for suffix in ("_mm", "_ml", "_deg", "_degrees", "_percent", "_voxels"):
+        for suffix in ("_mm", "_mm2", "_mm3", "_ml", "_deg", "_degrees", "_percent", "_voxels"):
             words = words.removesuffix(suffix)
-        return words.replace("_", " ").capitalize()
+        return title_of(words)
 
     @property
     def unit(self) -> str:

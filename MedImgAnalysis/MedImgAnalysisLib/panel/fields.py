@@ -19,6 +19,8 @@ from ..parameters import Parameter
 LIMIT = 1e15
 """Stands for infinity in spin boxes; integers are exact up to here."""
 MOST_DECIMALS = 12
+TINY = 1e-4
+"""A number nearer to 0 is shown with all its digits only where somebody has chosen it."""
 
 
 def decimals_for(number: Any) -> int:
@@ -119,7 +121,9 @@ class NumberField(Field):
         box = qt.QDoubleSpinBox()
         low, high = self.parameter.quantity.low, self.parameter.quantity.high
         self._whole = self.parameter.kind == "int"
-        self._decimals = 0 if self._whole else max([2, *map(decimals_for, (low, high, *shown_with))])
+        # A limit such as 1e-9 only says that 0 is not allowed; nobody wants to read nine digits for it.
+        shown = [4 if isinstance(n, float) and 0 < abs(n) < TINY else decimals_for(n) for n in (low, high, *shown_with)]
+        self._decimals = 0 if self._whole else max(2, *shown)
         box.decimals = self._decimals
         box.minimum = max(low, -LIMIT)
         box.maximum = min(high, LIMIT)
@@ -150,7 +154,8 @@ class NumberField(Field):
     def start_value(self) -> Any:
         if self.parameter.default is not None:
             return self.parameter.default
-        number = min(max(0.0, self.parameter.quantity.low), self.parameter.quantity.high)
+        low, high = self.parameter.quantity.low, self.parameter.quantity.high
+        number = min(1.0 if 0 < low < TINY else max(0.0, low), high)
         return int(number) if self._whole else number
 
 

@@ -18,6 +18,9 @@ MOST_ROWS = 500
 UPRIGHT_ROWS = 4
 """Tables of so few rows are turned: a line per measure, a column per row, since measures are many."""
 HEIGHT = 220
+LINE = 24
+HEADER = 200
+"""Widest column of headings; longer ones are cut, the tool tip has all."""
 
 
 class ResultTable:
@@ -39,6 +42,8 @@ class ResultTable:
         self.table.objectName = "resultTable"
         self.table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         self.table.setMinimumHeight(HEIGHT)
+        self.table.verticalHeader().setDefaultSectionSize(LINE)
+        self.table.verticalHeader().setMaximumWidth(HEADER)
         self.table.connect("cellClicked(int,int)", self._clicked)
         self.hint = qt.QLabel("")
         self.hint.objectName = "resultTableHint"
@@ -61,7 +66,8 @@ class ResultTable:
     def show_results(self, titles: Mapping[str, str], nodes: Mapping[str, Any]) -> None:
         """Show the tables among the nodes of a run (by role), and offer its charts."""
         self._tables = [(titles[role], node) for role, node in nodes.items() if node.IsA("vtkMRMLTableNode")]
-        self._charts = [(titles[role], node) for role, node in nodes.items() if node.IsA("vtkMRMLPlotChartNode")]
+        self._charts = [(titles[role], node) for role, node in nodes.items()
+                        if node.IsA("vtkMRMLPlotChartNode") and node.GetNumberOfPlotSeriesNodes()]
         blocked = self.choice.blockSignals(True)
         self.choice.clear()
         for title, node in self._tables:
@@ -100,9 +106,9 @@ class ResultTable:
     def _fill(self) -> None:
         node = self._node()
         self.table.setVisible(node is not None)
-        self.hint.setVisible(node is not None)
         self.table.clear()
         if node is None:
+            self._say("")
             return
         table = tables.measurements_of(node)
         rows = table.rows[:MOST_ROWS]
@@ -111,7 +117,12 @@ class ResultTable:
         fill = self._fill_upright if self._upright else self._fill_wide
         fill(columns, rows)
         self.table.resizeColumnsToContents()
-        self.hint.text = self._hint(node, table)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self._say(self._hint(node, table))
+
+    def _say(self, sentence: str) -> None:
+        self.hint.text = sentence
+        self.hint.setVisible(bool(sentence))
 
     def _hint(self, node: Any, table: Measurements) -> str:
         parts = []
@@ -137,9 +148,10 @@ class ResultTable:
         self.table.setRowCount(len(columns))
         self.table.setColumnCount(len(rows))
         self.table.setVerticalHeaderLabels([_heading(column) for column in columns])
-        self.table.setHorizontalHeaderLabels([str(number) for number in range(1, len(rows) + 1)])
+        names = next(([str(row.get(c.key) or "-") for row in rows] for c in columns[:4] if c.dtype is str), None)
+        self.table.setHorizontalHeaderLabels(names or [str(number) for number in range(1, len(rows) + 1)])
         for line, column in enumerate(columns):
-            self.table.verticalHeaderItem(line).setToolTip(column.description)
+            self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{column.description}")
             for at, row in enumerate(rows):
                 self._put(line, at, row, column)
 
@@ -156,9 +168,9 @@ class ResultTable:
         if node is None or not places.has_places(node):
             return
         if not places.jump_to(node, at if self._upright else line):
-            self.hint.text = _("This result names no place.")
+            self._say(_("This result names no place."))
         else:
-            self.hint.text = self._hint(node, tables.measurements_of(node))
+            self._say(self._hint(node, tables.measurements_of(node)))
 
 
 def show_chart(chart: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import vtk
 
-from ..classes import behaviour, store, value
+from ..classes import behaviour, make, store, value
 from ..signals import emit
 from ..toolkit import QObject, QtCore, QtWidgets
 from .numbers import row
@@ -307,6 +307,17 @@ class CheckableNodeComboBox:
     def _init(self) -> None:
         self._own.checked = set()
 
+    def _show(self) -> None:
+        """The box shows the names of the checked nodes instead of a current one."""
+        make("qMRMLNodeComboBox")._show(self)
+        mine, checked = self._own, getattr(self._own, "checked", set())
+        names = [name for node_id, name in zip(mine.ids, mine.names) if node_id in checked]
+        every = len(names) == len(mine.names) > 0
+        mine.busy = True
+        mine.combo.setCurrentIndex(-1)
+        mine.combo.setPlaceholderText("All" if every else ", ".join(names) or "None")
+        mine.busy = False
+
     def checkedNodes(self) -> list:
         return [self._own.scene.GetNodeByID(item) for item in self._own.ids if item in self._own.checked]
 
@@ -320,6 +331,7 @@ class CheckableNodeComboBox:
         before = set(self._own.checked)
         (self._own.checked.add if int(state) == 2 else self._own.checked.discard)(node.GetID())
         if before != self._own.checked:
+            self._show()
             emit(self, "checkedNodesChanged()")
 
     def check(self, node: object) -> None:
