@@ -8,6 +8,7 @@ from .correct_bias import CorrectBias
 from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
+from .fill_missing import FillMissing
 from .gaussian import Gaussian
 from .gradient_diffusion import GradientDiffusion
 from .gradient_magnitude import GradientMagnitude
@@ -58,5 +59,6 @@ INTENSITY = (
 GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
+REPAIR = (FillMissing,)
 
-FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD, *MASKS)
+FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
