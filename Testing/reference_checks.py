@@ -44,6 +44,11 @@ TESTS = {
         ),
         "test_evaluate_registration:test_every_reference_value_of_the_family_is_met",
     ),
+    **dict.fromkeys(
+        ("features-IBSI1", "features-real"),
+        "test_measure_features:test_every_reference_value_of_the_family_is_met",
+    ),
+    "features-IBSI2-filters": "test_filter_response:test_every_reference_value_of_the_family_is_met",
 }
 """Family to `module:function` of the test that checks its values."""
 

@@ -1,6 +1,7 @@
 """Image quality: images in, tables and curves out."""
 
 from .compare_images import CompareImages
+from .features.measure_features import MeasureFeatures
 from .low_contrast import LowContrast
 from .measure_mr_quality import MeasureMrQuality
 from .measure_signal import MeasureSignal
@@ -18,4 +19,5 @@ QUALITY = (
     LowContrast,
     CompareImages,
     QualityReport,
+    MeasureFeatures,
 )

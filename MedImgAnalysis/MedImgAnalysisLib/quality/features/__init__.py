@@ -1,0 +1,1 @@
+"""Features of segments by the definitions of the Image Biomarker Standardisation Initiative, one family a file."""
