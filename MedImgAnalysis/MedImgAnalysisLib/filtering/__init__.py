@@ -9,6 +9,7 @@ from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
 from .fill_missing import FillMissing
+from .filter_response import FilterResponse
 from .gaussian import Gaussian
 from .gradient_diffusion import GradientDiffusion
 from .gradient_magnitude import GradientMagnitude
@@ -56,9 +57,10 @@ INTENSITY = (
     StandardiseLandmarks,
     LearnStandardScale,
 )
+TEXTURE = (FilterResponse,)
 GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
 REPAIR = (FillMissing,)
 
-FILTERS = (*DENOISE, *EDGES, *INTENSITY, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
+FILTERS = (*DENOISE, *EDGES, *INTENSITY, *TEXTURE, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
