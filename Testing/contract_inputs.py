@@ -88,7 +88,15 @@ def scale() -> Measurements:
     return Measurements(columns, tuple(rows))
 
 
-TABLES = {"compare_readings": readings, "compare_classes": cases, "standardise_landmarks": scale}
+def positions(slices: int = SIZE_KJI[0]) -> Measurements:
+    """Where the slices of an image were measured: the tenth one is lost."""
+    column = Column("position_mm", "Position", "mm")
+    places = [2.5 * (k + (k > 8)) for k in range(slices)]
+    return Measurements((column,), tuple({"position_mm": place} for place in places))
+
+
+TABLES = {"compare_readings": readings, "compare_classes": cases, "standardise_landmarks": scale,
+          "check_integrity": positions, "regularise_slices": positions}  # fmt: skip
 """Tables that an operation can read, by its name; columns have the names of its defaults."""
 
 

@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from contract_inputs import SIZE_KJI, examples, image_of, structure
+from contract_inputs import SIZE_KJI, examples, image_of, positions, structure
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.docstrings import summary
@@ -44,6 +44,8 @@ def images_replaced(name: str, make, optional: bool = False) -> dict:
     for number, role in enumerate(catalog.find(name).inputs()):
         if role.kind == "image" and role.name in values:
             values[role.name] = [make(number), make(number + 10)] if role.many else make(number)
+            if "positions" in values and not role.many:
+                values["positions"] = positions(values[role.name].GetSize()[-1])
     return values
 
 

@@ -4,6 +4,7 @@ from .apply_mask import ApplyMask
 from .bilateral import Bilateral
 from .body_mask import BodyMask
 from .canny import Canny
+from .check_integrity import CheckIntegrity
 from .correct_bias import CorrectBias
 from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
@@ -22,6 +23,7 @@ from .normalise_percentile import NormalisePercentile
 from .normalise_range import NormaliseRange
 from .normalise_zscore import NormaliseZscore
 from .pad import Pad
+from .regularise_slices import RegulariseSlices
 from .reorient import Reorient
 from .resample import Resample
 from .shrink import Shrink
@@ -61,6 +63,6 @@ TEXTURE = (FilterResponse,)
 GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
-REPAIR = (FillMissing,)
+REPAIR = (CheckIntegrity, FillMissing, RegulariseSlices)
 
 FILTERS = (*DENOISE, *EDGES, *INTENSITY, *TEXTURE, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
