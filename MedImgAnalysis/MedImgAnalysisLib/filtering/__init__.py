@@ -1,5 +1,6 @@
 """Filters and preparation of images: an image in, an image out."""
 
+from .adaptive_histogram import AdaptiveHistogram
 from .apply_mask import ApplyMask
 from .bilateral import Bilateral
 from .body_mask import BodyMask
@@ -9,12 +10,15 @@ from .correct_bias import CorrectBias
 from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
+from .deconvolve import Deconvolve
 from .fill_missing import FillMissing
 from .filter_response import FilterResponse
 from .gaussian import Gaussian
 from .gradient_diffusion import GradientDiffusion
 from .gradient_magnitude import GradientMagnitude
+from .grey_morphology import GreyMorphology
 from .laplacian_of_gaussian import LaplacianOfGaussian
+from .laplacian_sharpening import LaplacianSharpening
 from .learn_standard_scale import LearnStandardScale
 from .match_histogram import MatchHistogram
 from .median import Median
@@ -27,10 +31,16 @@ from .regularise_slices import RegulariseSlices
 from .reorient import Reorient
 from .resample import Resample
 from .shrink import Shrink
+from .sigmoid import Sigmoid
 from .sobel import Sobel
 from .standardise_landmarks import StandardiseLandmarks
+from .subtract_background import SubtractBackground
+from .top_hat import TopHat
 from .total_variation import TotalVariation
+from .unsharp_mask import UnsharpMask
+from .vesselness import Vesselness
 from .wavelet import Wavelet
+from .window import Window
 from .zero_crossings import ZeroCrossings
 
 DENOISE = (
@@ -51,6 +61,18 @@ EDGES = (
     LaplacianOfGaussian,
     ZeroCrossings,
 )
+ENHANCE = (
+    UnsharpMask,
+    LaplacianSharpening,
+    AdaptiveHistogram,
+    Vesselness,
+    TopHat,
+    SubtractBackground,
+    Window,
+    Sigmoid,
+    Deconvolve,
+)
+MORPHOLOGY = (GreyMorphology,)
 INTENSITY = (
     NormalisePercentile,
     NormaliseRange,
@@ -65,4 +87,4 @@ BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
 REPAIR = (CheckIntegrity, FillMissing, RegulariseSlices)
 
-FILTERS = (*DENOISE, *EDGES, *INTENSITY, *TEXTURE, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
+FILTERS = (*DENOISE, *EDGES, *ENHANCE, *MORPHOLOGY, *INTENSITY, *TEXTURE, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)

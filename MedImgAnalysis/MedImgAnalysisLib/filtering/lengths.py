@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 from ..errors import InputError
 from ..geometry import Grid
 from ..kernels.gaussian import radius
@@ -40,9 +38,9 @@ def ball_radii(radius_mm: float, grid: Grid) -> tuple[int, ...]:
     return tuple(int(radius_mm / s + 1e-6) for s in grid.spacing)
 
 
-def covering_radii(radius_mm: float, grid: Grid) -> tuple[int, ...]:
-    """Voxels along (i, j, k) that cover a length, rounded up."""
-    return tuple(ceil(radius_mm / s - 1e-6) for s in grid.spacing)
+def radii_kji(radius_mm: float, grid: Grid) -> list[float]:
+    """A radius in voxels, with fractions, in the order of numpy axes."""
+    return [radius_mm / s for s in grid.spacing_kji]
 
 
 def warn_of_still_axes(voxels: tuple[int, ...], length: str, grid: Grid, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Grid, image_like
+from ..geometry import image_like
 from ..progress import Progress
 
 Compute = Callable[[sitk.Image, np.ndarray | None, Progress], np.ndarray]
@@ -53,11 +53,6 @@ def filter_inside(
     whole = original.astype(array.dtype) if outside is None else np.full(original.shape, outside, array.dtype)
     whole[tuple(slice(low, high) for low, high in reversed(box))][inside] = array[inside]
     return image_like(whole, image)
-
-
-def everywhere(grid: Grid) -> tuple[int, ...]:
-    """The margin of filters that read the whole image."""
-    return grid.size
 
 
 def _box(mask: sitk.Image, margin: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,93 @@
+"""Window and level as numbers: a range of values mapped to another, the rest clamped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import ParameterError
+from ..geometry import Grid
+from ..kernels.pointwise import mapped
+from ..kernels.separable import working_type
+from ..operation import Operation
+from ..parameters import Quantity
+from ..progress import SILENT, Progress
+from ..values import Image, Mask
+from .region import filter_inside
+from .voxels import precise
+
+
+@dataclass(frozen=True)
+class Window(Operation):
+    """Map a window of values to a range and clamp what is outside, as a viewer does.
+
+    Values from level - width / 2 to level + width / 2 go linearly to `to_low` to `to_high` (the DICOM function
+    LINEAR_EXACT; a viewer's own display is better changed in the viewer). The result is float32, float64
+    for input of more than 16 bits.
+
+    Inputs
+    ------
+    image
+        Image; vector images component by component.
+    mask
+        Where values are wanted; elsewhere the result is `to_low`.
+
+    Outputs
+    -------
+    image
+        Mapped image on the same grid.
+
+    Parameters
+    ----------
+    level
+        Middle of the window.
+    width
+        Width of the window, above 0.
+    to_low
+        Result at the lower end of the window.
+    to_high
+        Result at its upper end; may be below `to_low` to invert.
+    """
+
+    name: ClassVar[str] = "window"
+    title: ClassVar[str] = "Window"
+    group: ClassVar[str] = "Enhance"
+    vector: ClassVar[bool] = True
+    memory_factor: ClassVar[float] = 2.0
+    presets: ClassVar = {
+        "CT soft tissue": {"level": 50.0, "width": 400.0},
+        "CT lung": {"level": -600.0, "width": 1500.0},
+        "CT bone": {"level": 400.0, "width": 1800.0},
+        "CT brain": {"level": 40.0, "width": 80.0},
+    }
+
+    level: float = 50.0
+    width: Annotated[float, Quantity("", low=1e-9)] = 400.0
+    to_low: float = 0.0
+    to_high: float = 1.0
+
+    def check(self) -> None:
+        if self.to_low == self.to_high:
+            raise ParameterError(
+                f"window: to_low and to_high are both {self.to_low:g}; they must differ.",
+                operation=self.name,
+                field="to_high",
+            )
+
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
+        def function(values: np.ndarray) -> np.ndarray:
+            share = np.clip((values - (self.level - self.width / 2)) / self.width, 0.0, 1.0)
+            return self.to_low + share * (self.to_high - self.to_low)
+
+        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+            array = precise(part, progress)
+            return mapped(array, function, working_type(array.dtype), progress, "Window")
+
+        margin = self.halo(Grid.of(image))
+        return filter_inside(image, mask, margin, compute, progress, outside=self.to_low)
