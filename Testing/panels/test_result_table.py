@@ -181,3 +181,21 @@ def test_the_shown_chart_is_the_one_of_the_plot_view(standin):
     show_chart(chart)
     selection = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     assert selection.GetActivePlotChartID() == chart.GetID()
+
+
+def test_the_page_of_a_run_is_saved(compared, press, answer_files, tmp_path):
+    path = tmp_path / "page.html"
+    answer_files(path)
+    press(compared.run.page_button)
+    text = path.read_text(encoding="utf-8")
+    assert "Reader 1" in text and "data:image/png" in text and "Macro Dice" in text
+    assert str(path) in compared.run.status.text
+
+
+def test_a_page_whose_input_is_gone_says_so(compared, press, answer_files, tmp_path):
+    import slicer
+
+    slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetFirstNodeByName("Reader 2"))
+    answer_files(tmp_path / "page.html")
+    press(compared.run.page_button)
+    assert "not in the scene" in compared.run.status.text and not list(tmp_path.iterdir())

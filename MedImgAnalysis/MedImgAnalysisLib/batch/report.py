@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, catalog
+from ..pages.page import page
 from ..recipe import Recipe
-from .report_page import page
 from .report_tables import case_table, numbers
 from .results import CaseResult, columns_of
 

@@ -17,6 +17,7 @@ from ..errors import FileError
 from ..execution import execute
 from ..files.paths import ending, split_part
 from ..operation import Operation, Role
+from ..pages.result_page import write_result_page
 from ..progress import Progress
 from ..values import Measurements
 from .arguments import UsageError, bound, common, count, settings, single
@@ -48,6 +49,7 @@ def add(parsers: Any) -> None:
         "--set", dest="settings", metavar="PARAMETER=VALUE", action="append", default=[], help="a parameter"
     )
     parser.add_argument("--preset", metavar="P", help="start from a preset")
+    parser.add_argument("--page", metavar="FILE.html", help="write inputs, picture, plots and tables as one page")
     parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
     parser.set_defaults(call=apply)
 
@@ -61,7 +63,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         bound(options.outputs, [role.name for role in kind.outputs()], "--out", only(kind.outputs())), "--out"
     )
     check_inputs(kind, inputs)
-    check_outputs(kind, inputs, outputs)
+    check_outputs(kind, inputs, outputs, options.page)
     if options.threads:
         set_thread_count(options.threads)
     with terminal.working(operation.title) as progress:
@@ -74,6 +76,9 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         }
         result = execute(operation, values, origins=origins, progress=progress.part(0.1, 0.95))
         write(kind, result.outputs, outputs, progress)
+        if options.page:
+            names = {role: ", ".join(os.path.basename(path) for path in paths) for role, paths in inputs.items()}
+            write_result_page(options.page, operation, values, result.outputs, names=names, warnings=result.warnings)
     tables = {role: value for role, value in result.outputs.items() if isinstance(value, Measurements)}
     terminal.give(
         {
@@ -124,13 +129,17 @@ def check_inputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]]) -> 
             )
 
 
-def check_outputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]) -> None:
+def check_outputs(
+    kind: type[Operation], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str], page: str | None = None
+) -> None:
     """Refuse before the work what could not be written after it, and what would overwrite an input."""
     roles = {role.name: role for role in kind.outputs()}
-    if not outputs and not any(role.kind == "table" for role in roles.values()):
+    if not outputs and not page and not any(role.kind == "table" for role in roles.values()):
         names = ", ".join(f"{role.name} ({role.kind})" for role in roles.values())
         raise UsageError(f"{kind.name}: nothing would be kept; give --out ROLE=FILE for one of {names}.")
     sources = [split_part(path)[0] for paths in inputs.values() for path in paths]
+    if page:
+        check_page(Path(page), sources)
     seen: dict[str, str] = {}
     for name, path in outputs.items():
         check_output(Path(path), roles[name].kind, sources)
@@ -138,6 +147,13 @@ def check_outputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]], ou
         if folded in seen:
             raise UsageError(f"--out {name} and --out {seen[folded]} are the same file {path}.", role=name)
         seen[folded] = name
+
+
+def check_page(path: Path, sources: Sequence[Path]) -> None:
+    """Raise `FileError` when a page cannot be written there."""
+    if ending(path) not in (".html", ".htm"):
+        raise FileError(f"{path}: a page is written as .html.", path=path)
+    check_place(path, sources)
 
 
 def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
@@ -148,6 +164,11 @@ def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
             f"{ending(path) or 'without an ending'}.",
             path=path,
         )
+    check_place(path, sources)
+
+
+def check_place(path: Path, sources: Sequence[Path]) -> None:
+    """Raise `FileError` when nothing can be written there."""
     if path.is_dir():
         raise FileError(f"{path} is a folder; give the name of a file.", path=path)
     if not path.parent.is_dir():

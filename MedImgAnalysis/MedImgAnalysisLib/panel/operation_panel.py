@@ -228,7 +228,7 @@ class OperationPanel(VTKObservationMixin):
 
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
         self.run.drop(_("The scene was closed while the operation was running."))
-        self.run.results.clear()
+        self.run.forget_results()
         self._follow(None)
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:

@@ -15,8 +15,9 @@ from slicer.i18n import tr as _
 from ..errors import Cancelled, MedImgError, MissingPackageError
 from ..progress import Progress
 from ..recipe import RecipeResult
+from ..scene.pages import write_page
 from ..scene.run import SceneRun
-from ..values import Measurements
+from ..values import Curves, Measurements
 from .display import show_results
 from .request import Request, is_watched
 from .result_log import ResultLog, inputs_text
@@ -51,6 +52,7 @@ class RunSection:
         self._scene_run: SceneRun | None = None
         self._running: Request | None = None
         self._dropped = ""
+        self._written: list[Any] = []
         self._build_run(ui.runSection.layout())
         self._build_result(ui.resultSection.layout())
         self.show_obstacle("")
@@ -80,6 +82,10 @@ class RunSection:
         self.results = ResultTable()
         column.addWidget(self.results.widget)
         column.addWidget(browser)
+        self.page_button = _button("savePageButton", _("Save page..."), self.save_page,
+                                   _("Write inputs, picture, plots and tables of the last run as one HTML file."))
+        self.page_button.setVisible(False)
+        column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
         self.copy_button = _button("copyCallButton", _("Copy Python call"), self.copy_call,
                                    _("Copy the line that does the same in the Python console."))
@@ -117,9 +123,17 @@ class RunSection:
             self.watched = []
             self.runner.cancel()
 
+    def forget_results(self) -> None:
+        """The results of the last run are gone."""
+        self.results.clear()
+        self._written = []
+        self.page_button.setVisible(False)
+
     def nodes_removed(self) -> None:
         """Nodes left the scene: nothing of them is shown any more, and a run that needs them is dropped."""
         self.results.forget_removed()
+        if not all(is_watched(node) for node in self._written):
+            self.forget_results()
         for watched, name in self.watched:
             if not is_watched(watched):
                 self.drop(_("{name} was deleted while the operation was running.").format(name=name))
@@ -185,6 +199,8 @@ class RunSection:
                 self.log.measurements(titles[role], value)
         self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
         self.results.show_results(titles, nodes)
+        self._written = list(nodes.values())
+        self.page_button.setVisible(any(isinstance(value, (Measurements, Curves)) for value in result.outputs.values()))
         show_results(request, nodes)
 
     def _failed(self, error: BaseException) -> None:
@@ -228,6 +244,20 @@ class RunSection:
         """Put the Python line of this run on the clipboard."""
         slicer.app.clipboard().setText(self._request().python_call(self.module_name))
         self.status.text = _("The Python call is on the clipboard.")
+
+    def save_page(self) -> None:
+        """Ask for a file and write the page of the last run."""
+        name = f"{self._written[0].GetName()}.html" if self._written else "results.html"
+        path = qt.QFileDialog.getSaveFileName(self.ui.runSection, _("Save page"), name, _("Page (*.html)"))
+        if not path:
+            return
+        try:
+            with slicer.util.WaitCursor():
+                write_page(path, self._written, Progress(on_warning=self.log.warn))
+        except MedImgError as error:
+            self._say(_("The page could not be written: {error}").format(error=error))
+            return
+        self._say(_("The page was written to {path}.").format(path=path))
 
     def export_recipe(self) -> None:
         """Ask for a file and write the recipe of this run."""

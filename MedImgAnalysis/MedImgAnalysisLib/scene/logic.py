@@ -82,6 +82,17 @@ class OperationLogic:
         return namedtuple(f"{type(operation).__name__}Nodes", roles)(**{role: made.get(role) for role in roles})
 
 
+    def save_page(self, path: Any, *nodes: Any) -> Any:
+        """Write inputs, parameters, picture, plots and tables of a run as one HTML file; gives its path.
+
+        `nodes` are output nodes of that run, such as the fields of what `run` returned; None are left out.
+        """
+        from .pages import write_page
+
+        flat = [node for item in nodes for node in (item if isinstance(item, tuple) else (item,)) if node is not None]
+        return write_page(path, flat)
+
+
 def arguments(name: str, preset: str | None, given: Mapping[str, Any]) -> tuple[Operation, dict[str, Any]]:
     """The operation with its parameters and the inputs by role, told apart by their names."""
     cls = catalog.find(name)

@@ -53,7 +53,7 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
     if record is None or not isinstance(entry, dict):
         raise InputError(f"{frames.identifier(node)} has no record of a run in this scene.", node=node.GetID())
     recipe = Recipe.from_data(entry["recipe"])
-    sources = {name: _source(node, recipe, name, found) for name, found in entry["inputs"].items()}
+    sources = sources_of(node, recipe, entry)
     world = bool(entry["world"])
     found: list[Difference] = []
     notes = _notes(record)
@@ -76,6 +76,11 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
             found.clear()
             notes.append(f"The last digits differ, by less than {loose:g} of the value.")
     return Verified(str(node.GetName()), tuple(found), tuple(notes))
+
+
+def sources_of(node: Any, recipe: Recipe, entry: Mapping[str, Any]) -> dict[str, Source]:
+    """The inputs of the run that made a node, by name in its recipe; `InputError` when one is gone."""
+    return {name: _source(node, recipe, name, found) for name, found in entry["inputs"].items()}
 
 
 def _source(node: Any, recipe: Recipe, name: str, entry: Mapping[str, Any]) -> Source:

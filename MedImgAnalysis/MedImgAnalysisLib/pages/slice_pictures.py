@@ -10,8 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid
-from ..resampling import on_grid
-from ..values import Color, Labels
+from ..resampling import resample
+from ..values import Color, Labels, Segment
 
 SIDE = 340
 
@@ -46,9 +46,17 @@ def _masks(image: sitk.Image, labels: Labels | None) -> list[tuple[np.ndarray, C
     if labels is None:
         return found
     for segment in labels.segments:
-        mask = sitk.GetArrayFromImage(on_grid(labels.mask(segment), Grid.of(image), labels=True)) != 0
+        mask = mask_on(labels, segment, Grid.of(image))
         found.append((mask[None] if mask.ndim == 2 else mask, segment.color))
     return found
+
+
+def mask_on(labels: Labels, segment: Segment, grid: Grid) -> np.ndarray:
+    """The voxels of a segment on a grid (k, j, i), nearest neighbour where the grids differ."""
+    mask = labels.mask(segment)
+    if not Grid.of(mask).same_as(grid):
+        mask = resample(mask, grid, interpolation="nearest", outside=0)
+    return np.asarray(sitk.GetArrayFromImage(mask) != 0)
 
 
 def _scaled(shape: tuple[int, ...], spacing: tuple[float, ...], side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Curves as inline SVG: axes with round numbers, a line per curve, a legend. No script, no style sheet needed."""
+"""Curves as inline SVG: round numbers on the axes, a line or points per curve, a legend; needs no style sheet."""
 
 from __future__ import annotations
 
@@ -44,9 +44,16 @@ def svg(curves: Curves, width: int = WIDTH, height: int = HEIGHT) -> str:
         at = down(value)
         parts.append(f'<line x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}" {GRID}/>')
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{number(value)}</text>')
-    for n, (_, x, y) in enumerate(series):
-        points = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in zip(x, y))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{color(n)}" stroke-width="1.8"/>')
+    for n, (curve, x, y) in enumerate(series):
+        if curve.style == "points":
+            parts += [f'<circle cx="{across(a):.1f}" cy="{down(b):.1f}" r="3" fill="{color(n)}"/>'
+                      for a, b in zip(x, y)]  # fmt: skip
+            continue
+        dashes = ' stroke-dasharray="6 4"' if curve.style == "dashed" else ""
+        for stroke in _strokes(curve):
+            points = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in stroke)
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{color(n)}" stroke-width="1.8"{dashes}/>')
     parts.append(_legend([curve for curve, _, _ in series], right))
     middle = (LEFT + right) / 2
     x_axis, y_axis = escape(_axis(curves.x_title, curves.x_unit)), escape(_axis(curves.y_title, curves.y_unit))
@@ -82,6 +89,16 @@ def _finite(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(curve.x, float)[good], np.asarray(curve.y, float)[good]
     every = max(1, -(-x.size // MOST_POINTS))
     return x[::every], y[::every]
+
+
+def _strokes(curve: Curve) -> list[np.ndarray]:
+    """The points (N, 2) of each part of a line; NaN interrupts it."""
+    x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+    gaps = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))
+    every = max(1, -(-x.size // MOST_POINTS))
+    pieces = np.split(np.column_stack([x, y]), gaps)
+    pieces = [piece[np.isfinite(piece).all(axis=1)][::every] for piece in pieces]
+    return [piece for piece in pieces if len(piece)]
 
 
 def _range(values: list[np.ndarray], from_zero: bool = False) -> tuple[float, float]:

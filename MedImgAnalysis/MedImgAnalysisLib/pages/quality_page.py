@@ -15,8 +15,8 @@ from .. import __version__
 from ..files.paths import appearing
 from ..geometry import Grid
 from ..values import Column, Curves, Labels, Measurements
+from .page import page
 from .plots import svg
-from .report_page import page
 from .slice_pictures import slice_picture
 
 
@@ -30,48 +30,57 @@ def write_quality_page(path: Path, outputs: Mapping[str, Any], image: sitk.Image
 
 def quality_page(
     outputs: Mapping[str, Any],
-    image: sitk.Image,
+    image: sitk.Image | None,
     *,
     regions: Labels | None = None,
     title: str = "Image quality",
     warnings: Sequence[str] = (),
+    notes: str = "",
 ) -> str:
-    """The page of the outputs of an operation of the package quality, best `quality_report`.
+    """The page of the outputs of an operation, such as `quality_report`; see `result_page` for a whole run.
 
     Parameters
     ----------
     outputs
         Values by output role: tables become tables, curves plots, labels outlines on the picture.
     image
-        The image that was measured.
+        The image that was measured; None for a page without a picture.
     regions
         Regions that were measured, when they are not among the outputs.
     warnings
         Sentences of the run.
+    notes
+        HTML that comes last.
     """
     labels = regions or next((value for value in outputs.values() if isinstance(value, Labels)), None)
     plots = [svg(value) for value in outputs.values() if isinstance(value, Curves)]
     tables = [(role, value) for role, value in outputs.items() if isinstance(value, Measurements)]
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{escape(Grid.of(image).describe())}</p>',
+        f'<p class="soft">{escape(Grid.of(image).describe())}</p>' if image is not None else "",
         _warnings(warnings),
-        '<h2>Picture and plots</h2><div class="badges">',
-        f'<figure><img src="{slice_picture(image, labels)}" alt="Slice with the regions">{_key(labels)}</figure>',
-        *[f"<figure>{plot}</figure>" for plot in plots if plot],
-        "</div>",
+        _pictures(image, labels, [plot for plot in plots if plot]),
     ]
     for role, table in tables:
         if {"section", "title", "value"} <= {column.key for column in table.columns}:
             parts += _sections(table)
         else:
             parts.append(f"<h2>{escape(role.capitalize())}</h2>{_wide(table.columns, table.rows)}")
+    parts.append(notes)
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     parts.append(
         f"<footer>MedImgAnalysis {escape(__version__)}, {now}. Point at a heading to read its definition. "
         "A dash is an undefined number; its reason is under status.</footer>"
     )
     return page(title, "\n".join(filter(None, parts)))
+
+
+def _pictures(image: sitk.Image | None, labels: Labels | None, plots: Sequence[str]) -> str:
+    figures = [f"<figure>{plot}</figure>" for plot in plots]
+    if image is not None:
+        picture = f'<img src="{slice_picture(image, labels)}" alt="Slice with the regions">'
+        figures.insert(0, f"<figure>{picture}{_key(labels)}</figure>")
+    return f'<h2>Picture and plots</h2><div class="badges">{"".join(figures)}</div>' if figures else ""
 
 
 def _warnings(warnings: Sequence[str]) -> str:
