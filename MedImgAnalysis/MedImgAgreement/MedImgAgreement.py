@@ -75,22 +75,63 @@ class MedImgAgreementLogic(ScriptedLoadableModuleLogic, OperationLogic):
 
 
 class MedImgAgreementTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer: a segmentation agrees with itself."""
+    """Runs inside Slicer: known boxes are compared, agreed on and shown."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
 
-    def test_a_segmentation_agrees_with_itself(self):
+    def box(self, name, shift=0):
+        """A segmentation with a box of 4 x 5 x 6 voxels of 1 x 1 x 2 mm, shifted along the first axis."""
         import numpy as np
 
         array = np.zeros((10, 12, 14), np.uint8)
-        array[3:7, 4:9, 5:11] = 1
-        volume = slicer.util.addVolumeFromArray(array, name="Box")
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Both")
+        array[3:7, 4:9, 5 + shift : 11 + shift] = 1
+        volume = slicer.util.addVolumeFromArray(array, name=f"{name} grid")
+        volume.SetSpacing(1.0, 1.0, 2.0)
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         segment = node.GetSegmentation().AddEmptySegment("box", "Box")
         slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment, volume)
+        return node
+
+    def column(self, node, key):
+        """The cells of a table column."""
+        column = node.GetTable().GetColumnByName(key)
+        return [column.GetValue(row) for row in range(column.GetNumberOfTuples())]
+
+    def test_a_segmentation_agrees_with_itself(self):
+        node = self.box("Both")
         result = MedImgAgreementLogic().run("compare_segmentations", reference=node, test=node)
-        table = (getattr(result, "table", None) or result).GetTable()
-        self.assertEqual(table.GetColumnByName("dice").GetValue(0), 1.0)
-        self.assertEqual(table.GetColumnByName("tp").GetValue(0), 4 * 5 * 6)
+        self.assertEqual(self.column(result.table, "dice"), [1.0])
+        self.assertEqual(self.column(result.table, "tp"), [4 * 5 * 6])
+
+    def test_a_shift_is_measured_marked_and_drawn(self):
+        result = MedImgAgreementLogic().run(
+            "compare_segmentations", reference=self.box("Reader 1"), test=self.box("Reader 2", 2), mark_errors=True,
+            color_surface=True)
+        self.assertEqual(self.column(result.table, "tp"), [4 * 5 * 4])
+        self.assertAlmostEqual(self.column(result.table, "surfel_hd")[0], 2.0)
+        self.assertEqual(result.errors.GetSegmentation().GetNumberOfSegments(), 3)
+        low, high = result.surface.GetPolyData().GetPointData().GetArray("Distance [mm]").GetRange()
+        self.assertAlmostEqual(low, -2.0)
+        self.assertAlmostEqual(high, 2.0)
+
+    def test_the_worst_slice_is_shown(self):
+        from MedImgAnalysisLib.scene import places
+
+        result = MedImgAgreementLogic().run(
+            "compare_segmentations", reference=self.box("Reader 1"), test=self.box("Reader 2", 2))
+        view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceNode")
+        view = view or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+        view.SetOrientation("Axial")
+        self.assertTrue(places.jump_to(result.table, 0))
+        worst = self.column(result.table, "worst_slice_k")[0]
+        self.assertAlmostEqual(view.GetSliceToRAS().GetElement(2, 3), 2.0 * worst)
+
+    def test_two_readers_have_a_consensus(self):
+        result = MedImgAgreementLogic().run(
+            "consensus", raters=[self.box("Reader 1"), self.box("Reader 2", 2)], method="intersection")
+        table = MedImgAgreementLogic().run(
+            "compare_segmentations", reference=result.labels, test=self.box("Reader 1")).table
+        self.assertEqual(self.column(table, "fn"), [0])
+        self.assertEqual(self.column(table, "fp"), [4 * 5 * 2])

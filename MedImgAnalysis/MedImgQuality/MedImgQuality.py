@@ -75,16 +75,51 @@ class MedImgQualityLogic(ScriptedLoadableModuleLogic, OperationLogic):
 
 
 class MedImgQualityTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer: an image is like itself."""
+    """Runs inside Slicer: images of known noise are measured."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
 
-    def test_an_image_has_no_error_against_itself(self):
+    def noise(self, name="Noise", seed=1):
+        """A volume of mean 100 and standard deviation 10."""
         import numpy as np
 
-        array = np.random.default_rng(1).normal(100, 10, (16, 17, 18)).astype(np.float32)
-        volume = slicer.util.addVolumeFromArray(array, name="Noise")
+        array = np.random.default_rng(seed).normal(100, 10, (16, 64, 64)).astype(np.float32)
+        return slicer.util.addVolumeFromArray(array, name=name)
+
+    def value(self, node, key, row=0):
+        """A cell of a table."""
+        return node.GetTable().GetColumnByName(key).GetValue(row)
+
+    def test_an_image_has_no_error_against_itself(self):
+        volume = self.noise()
         result = MedImgQualityLogic().run("compare_images", reference=volume, test=volume)
-        table = (getattr(result, "table", None) or result).GetTable()
-        self.assertEqual(table.GetColumnByName("mse").GetValue(0), 0.0)
+        self.assertEqual(self.value(result.table, "mse"), 0.0)
+
+    def test_a_region_of_interest_is_measured(self):
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Middle")
+        roi.SetCenter(32, 32, 8)
+        roi.SetSize(40.5, 40.5, 10.5)
+        result = MedImgQualityLogic().run("measure_signal", image=self.noise(), regions=roi)
+        self.assertAlmostEqual(self.value(result.table, "mean"), 100, delta=0.5)
+        self.assertAlmostEqual(self.value(result.table, "sd"), 10, delta=0.5)
+
+    def test_the_integral_of_the_noise_power_is_the_variance(self):
+        result = MedImgQualityLogic().run("noise_power_spectrum", image=self.noise())
+        variance = self.value(result.table, "mean_roi_variance")
+        self.assertAlmostEqual(self.value(result.table, "integral"), variance, places=5)
+        self.assertGreater(result.curves.GetNumberOfPlotSeriesNodes(), 0)
+
+    def test_a_report_has_a_page(self):
+        import os
+
+        logic = MedImgQualityLogic()
+        result = logic.run("quality_report", image=self.noise(), subject="phantom")
+        path = os.path.join(slicer.app.temporaryPath, "MedImgQualityTest.html")
+        try:
+            logic.save_page(path, result)
+            with open(path, encoding="utf-8") as file:
+                self.assertIn("Uniformity", file.read())
+        finally:
+            if os.path.exists(path):
+                os.remove(path)

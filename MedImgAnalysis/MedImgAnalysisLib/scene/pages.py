@@ -32,12 +32,13 @@ def write_page(path: str | Path, nodes: Sequence[Any], progress: Progress = SILE
     InputError
         A node was not made by a run in this scene, two are of different runs, or an input is gone.
     """
-    records = [outputs.record_of(node) for node in nodes]
-    entries = [(record or {}).get("scene") for record in records]
-    for node, entry in zip(nodes, entries):
-        if not isinstance(entry, dict):
+    records = [outputs.record_of(node) or {} for node in nodes]
+    entries: list[dict[str, Any]] = []
+    for node, record in zip(nodes, records):
+        if not isinstance(record.get("scene"), dict):
             raise InputError(f"{frames.identifier(node)} has no record of a run in this scene.", node=node.GetID())
-    if not nodes or records[0] is None or any(entry["recipe"] != entries[0]["recipe"] for entry in entries):
+        entries.append(record["scene"])
+    if not nodes or any(entry["recipe"] != entries[0]["recipe"] for entry in entries):
         raise InputError("A page is of the results of one run.")
     recipe, world = Recipe.from_data(entries[0]["recipe"]), bool(entries[0]["world"])
     if len(recipe.steps) != 1:
