@@ -174,3 +174,30 @@ def test_a_probability_map_is_no_mask(tmp_path: Path) -> None:
     for kind in ("mask", "labels"):
         with pytest.raises(FileError, match=r"a\.nrrd: .*threshold it first"):
             files.read(path, kind)
+
+
+def test_one_segment_of_a_file_can_be_read_as_labels(tmp_path):
+    """What stands behind the # is never ignored."""
+    masks = []
+    for n, name in enumerate(("Liver", "Spleen")):
+        array = np.zeros((4, 5, 6), np.uint8)
+        array[n] = 1
+        masks.append((name, sitk.GetImageFromArray(array)))
+    labels = Labels.from_masks(masks)
+    path = files.write(labels, tmp_path / "organs.seg.nrrd")
+    assert files.read(path, "labels").names == ("Liver", "Spleen")
+    one = files.read(f"{path}#Spleen", "labels")
+    assert one.names == ("Spleen",)
+    assert np.array_equal(sitk.GetArrayFromImage(one.mask("Spleen")), sitk.GetArrayFromImage(masks[1][1]))
+    plain = files.write(labels.layers[0], tmp_path / "organs.nii.gz", "image")
+    assert files.read(f"{plain}#2", "labels").names == ("Segment_2",)
+    for wrong in (f"{path}#Kidney", f"{plain}#7"):
+        with pytest.raises(FileError, match="no segment"):
+            files.read(wrong, "labels")
+
+
+def test_a_part_of_what_has_no_parts_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(FileError, match="no parts"):
+        files.read(f"{path}#b", "table")

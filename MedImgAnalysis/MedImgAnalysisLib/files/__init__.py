@@ -5,7 +5,7 @@ the file before a voxel is used, what cannot be right is refused in one line (`F
 is doubtful is said through `progress.warn`. A file appears under its name only when it is complete.
 
 A part of a file is named after a `#`: `scan.nii.gz#3` (frame 3), `organs.seg.nrrd#Liver` (one segment as
-a mask), `labels.nii.gz#3` (one label value as a mask), `folder#1.2.840...` (one DICOM series).
+a mask), `labels.nii.gz#3` (one label value), `folder#1.2.840...` (one DICOM series).
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
     if kind == "mask":
         return segmentations.read_mask(place, part, progress)
     if kind == "labels":
-        return segmentations.read_labels(place, progress)
+        return segmentations.read_labels_part(place, part, progress)
+    if part is not None and kind != "landmarks":
+        raise FileError(f"{place}: a {kind} has no parts, so {part!r} cannot be read from it.", path=place)
     if kind == "transform":
         return transforms.read_transform(place, progress)
     if kind == "landmarks":

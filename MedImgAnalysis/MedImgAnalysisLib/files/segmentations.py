@@ -44,6 +44,20 @@ def read_labels(path: Path, progress: Progress = SILENT) -> Labels:
     return Labels.from_labelmap(read_image(path, None, progress))
 
 
+def read_labels_part(path: Path, part: str | None, progress: Progress = SILENT) -> Labels:
+    """As `read_labels`; `part` chooses one segment by id or name, or one value of a label image."""
+    labels = read_labels(path, progress)
+    if part is None:
+        return labels
+    of_value = [segment for segment in labels.segments if part.isdigit() and segment.value == int(part)]
+    by_name = any(part in (segment.id, segment.name) for segment in labels.segments)
+    try:
+        chosen = of_value[0] if len(of_value) == 1 and not by_name else labels.find(part)
+    except InputError as error:
+        raise FileError(f"{path}: {error}", path=path) from error
+    return Labels(labels.layers, (chosen,))
+
+
 def read_mask(path: Path, part: str | None, progress: Progress = SILENT) -> sitk.Image:
     """One structure as an image that is not 0 inside; `part` is a segment or a label value."""
     found = format_of(path)
