@@ -185,6 +185,7 @@ def test_tolerances_decide_and_what_was_not_measured_is_not_judged():
         assert rows["tre_mean_mm"]["tolerance"] == tolerance and rows["tre_mean_mm"]["value"] == pytest.approx(2.5)
         assert rows["dice_min"]["verdict"] == "not_measured" and rows["dice_min"]["status"] == "not_measured"
         assert outputs["landmarks"].column("verdict") == [verdict] * 2
+        assert outputs["landmarks"].place(1).tolist() == [0, 0, 0], "a row leads to its fixed landmark"
     assert row(**inputs)["tre_sd_mm"] == 0
     single = Landmarks(("A",), np.zeros((1, 3)))
     alone = row(transform=shift, fixed_landmarks=single, moving_landmarks=single)

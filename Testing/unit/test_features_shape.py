@@ -9,7 +9,7 @@ import pytest
 from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.quality.features import autocorrelation as pairs
-from MedImgAnalysisLib.quality.features import mesh
+from MedImgAnalysisLib.quality.features import local_peaks, mesh
 from MedImgAnalysisLib.quality.features.interpolation import interpolated, line, part_of_line
 from MedImgAnalysisLib.quality.features.local_peaks import RADIUS_MM, put_local_peaks
 from MedImgAnalysisLib.quality.features.morphology import area_series, ellipsoid_area, put_morphology
@@ -167,7 +167,9 @@ def test_a_region_too_large_for_all_pairs_is_left_out_with_a_reason(monkeypatch)
     assert pairs.autocorrelation(Region(np.ones(mask.shape), mask, mask, SPACING), SILENT)[2] == "region_too_large"
 
 
-def test_local_peaks_are_means_over_the_sphere_inside_the_image():
+@pytest.mark.parametrize("slab", [1 << 20, 1, 500])
+def test_local_peaks_are_means_over_the_sphere_inside_the_image(slab, monkeypatch):
+    monkeypatch.setattr(local_peaks, "SLAB_VOXELS", slab)
     mask = np.zeros((9, 14, 16), bool)
     mask[0:6, 1:9, 9:16] = True
     values = np.random.default_rng(2).normal(1000, 50, mask.shape)

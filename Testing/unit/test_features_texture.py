@@ -17,7 +17,7 @@ from MedImgAnalysisLib.quality.features.cooccurrence import cooccurrence, pairs
 from MedImgAnalysisLib.quality.features.distance_zone import border_distance, distance_zone
 from MedImgAnalysisLib.quality.features.feature import AGGREGATIONS, UNDIRECTED
 from MedImgAnalysisLib.quality.features.histogram import put_histogram
-from MedImgAnalysisLib.quality.features.matrix import cells
+from MedImgAnalysisLib.quality.features.matrix import matrices
 from MedImgAnalysisLib.quality.features.neighbourhood import dependence, tone_difference
 from MedImgAnalysisLib.quality.features.region import (
     DIRECTIONS_2D,
@@ -69,7 +69,8 @@ def test_pairs_are_those_of_a_loop_over_voxels():
             if other:
                 expected[grey_at(place), other] += 1
                 expected[other, grey_at(place)] += 1
-    assert table(cells(pairs(levels_of(), "3D_comb", SILENT))) == expected
+    (found,) = matrices(pairs(levels_of(), "3D_comb", SILENT), "3D_comb")
+    assert table(found.mirrored()) == expected
 
 
 def test_runs_are_those_of_a_loop_over_voxels():
@@ -78,7 +79,7 @@ def test_runs_are_those_of_a_loop_over_voxels():
         if grey_at(walk(place, direction, -1)) != grey_at(place):
             length = next(n for n in itertools.count(1) if grey_at(walk(place, direction, n)) != grey_at(place))
             expected[grey_at(place), length] += 1
-    found = cells(runs(levels_of(), "3D_comb", SILENT))
+    (found,) = matrices(runs(levels_of(), "3D_comb", SILENT), "3D_comb")
     assert table(found) == expected
     assert (found.j * found.n).sum() == 13 * INSIDE.sum() == found.voxels
 

@@ -94,7 +94,7 @@ ROWS = (
     *(Column(f"error_{a}_mm", f"Error {a.upper()}", "mm", f"T(f) - m along the {t}") for a, t in AXES.items()),
     Column("tre_fixed_mm", "TRE in fixed space", "mm", "|f - T^-1(m)|"),
     *(
-        Column(f"fixed_{a}_mm", f"Fixed {a.upper()}", "mm", f"Position of the fixed landmark, {t}")
+        Column(f"fixed_{a}_mm", f"Fixed {a.upper()}", "mm", f"Position of the fixed landmark, {t}", position=a.upper())
         for a, t in AXES.items()
     ),
     *(

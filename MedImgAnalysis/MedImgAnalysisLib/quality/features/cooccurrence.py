@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -44,19 +45,14 @@ FEATURES = (
 )
 
 
-def pairs(levels: Levels, aggregation: str, progress: Progress) -> list[Events]:
-    """Neighbours both inside, per direction, each pair in both orders."""
-    found = []
+def pairs(levels: Levels, aggregation: str, progress: Progress) -> Iterator[Events]:
+    """Neighbours both inside, per direction, each pair once; the matrix is made symmetric later."""
     voxels = np.bincount(levels.slice, minlength=levels.box[0] - 2)
     for direction in directions(aggregation):
         progress.check()
         other = levels.flat[levels.at + levels.offset(direction)]
         good = other > 0
-        one, two, at = levels.level[good], other[good], levels.slice[good]
-        # Each pair twice in a row keeps the slices in order.
-        both = np.stack([one, two], axis=1).ravel(), np.stack([two, one], axis=1).ravel()
-        found.append(Events(*both, np.repeat(at, 2), voxels))
-    return found
+        yield Events(levels.level[good], other[good], levels.slice[good], voxels)
 
 
 def cooccurrence(levels: Levels, aggregation: str, progress: Progress) -> Numbers:
@@ -66,6 +62,7 @@ def cooccurrence(levels: Levels, aggregation: str, progress: Progress) -> Number
 
 
 def _features(matrix: Cells, count: int) -> Numbers:
+    matrix = matrix.mirrored()
     i, j = matrix.i.astype(float), matrix.j.astype(float)
     p = matrix.n / matrix.n.sum()
     gap, total = np.abs(matrix.i - matrix.j), matrix.i + matrix.j

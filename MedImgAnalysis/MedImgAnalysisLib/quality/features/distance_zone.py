@@ -50,7 +50,9 @@ def distance_zone(
     levels: Levels, found: Zones, shape: np.ndarray, inside: np.ndarray, aggregation: str, progress: Progress
 ) -> Numbers:
     """All features of the family for one aggregation (Thibault 2014); zones are as far as their nearest voxel."""
+    progress.check()
     steps = border_distance(shape, aggregation)[inside]
+    progress.check()
     distance = np.full(found.size.size, np.iinfo(np.int64).max)
     np.minimum.at(distance, found.zone, steps)
     order = np.argsort(found.slice, kind="stable")

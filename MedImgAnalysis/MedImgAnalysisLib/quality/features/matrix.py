@@ -8,7 +8,7 @@ groups that have any event.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,13 @@ class Events(NamedTuple):
     slice: np.ndarray
     voxels: np.ndarray
 
-    def of_slice(self, number: int) -> Events:
-        """The events of one slice; slices are in rising order."""
-        a, b = np.searchsorted(self.slice, (number, number + 1))
-        alone = np.zeros_like(self.voxels)
-        alone[number] = self.voxels[number]
-        return Events(self.level[a:b], self.second[a:b], self.slice[a:b], alone)
+    def slices(self) -> Iterator[tuple[int, Events]]:
+        """The events of each slice that has voxels, with its number; slices are in rising order."""
+        numbers = np.flatnonzero(self.voxels)
+        starts, stops = np.searchsorted(self.slice, numbers), np.searchsorted(self.slice, numbers, "right")
+        for number, a, b in zip(numbers.tolist(), starts.tolist(), stops.tolist(), strict=True):
+            alone = self.voxels[number : number + 1]
+            yield number, Events(self.level[a:b], self.second[a:b], self.slice[a:b], alone)
 
 
 class Cells(NamedTuple):
@@ -44,40 +45,59 @@ class Cells(NamedTuple):
     n: np.ndarray
     voxels: int
 
+    def mirrored(self) -> Cells:
+        """The matrix plus its transpose."""
+        return merged([self, Cells(self.j, self.i, self.n, 0)])
+
 
 Numbers = dict[str, float]
 
 
-def cells(events: Sequence[Events]) -> Cells:
-    """The matrix of all these events together."""
-    level = np.concatenate([e.level for e in events])
-    second = np.concatenate([e.second for e in events])
-    voxels = sum(int(e.voxels.sum()) for e in events)
-    if not level.size:
-        return Cells(level, second, level, voxels)
-    width = int(second.max()) + 1
-    code = level.astype(np.int64) * width + second
-    if (int(level.max()) + 1) * width <= DENSE:
-        counts = np.bincount(code)
+def cells(events: Events) -> Cells:
+    """The matrix of these events."""
+    return _counted(events.level, events.second, None, int(events.voxels.sum()))
+
+
+def merged(matrices: Sequence[Cells]) -> Cells:
+    """The sum of matrices."""
+    if len(matrices) == 1:
+        return matrices[0]
+    i, j, n = (np.concatenate([getattr(m, key) for m in matrices]) for key in ("i", "j", "n"))
+    return _counted(i, j, n, sum(m.voxels for m in matrices))
+
+
+def _counted(i: np.ndarray, j: np.ndarray, n: np.ndarray | None, voxels: int) -> Cells:
+    if not i.size:
+        return Cells(i, j, np.empty(0), voxels)
+    width = int(j.max()) + 1
+    code = i.astype(np.int64) * width + j
+    if (int(i.max()) + 1) * width <= DENSE:
+        counts = np.bincount(code, n)
         found = np.flatnonzero(counts)
         counts = counts[found]
     else:
-        found, counts = np.unique(code, return_counts=True)
+        found, place = np.unique(code, return_inverse=True)
+        counts = np.bincount(place, n)
     return Cells(found // width, found % width, counts.astype(np.float64), voxels)
 
 
-def groups(events: Sequence[Events], aggregation: str) -> list[list[Events]]:
-    """Which events make up one matrix, for an aggregation such as `2D_comb`; features are averaged over the groups."""
+def matrices(events: Iterable[Events], aggregation: str) -> Iterator[Cells]:
+    """The matrices whose features are averaged for an aggregation such as `2D_comb`; one direction at a time."""
     by_slice, by_direction = aggregation.startswith("2D"), aggregation.endswith("avg")
-    if not by_slice:
-        return [[e] for e in events] if by_direction else [list(events)]
-    slices = range(len(events[0].voxels)) if events else range(0)
-    parts = [[e.of_slice(number) for e in events] for number in slices if events[0].voxels[number]]
-    return [[e] for part in parts for e in part] if by_direction else parts
+    parts: dict[int, list[Cells]] = {}
+    for direction, one in enumerate(events):
+        if not by_slice:
+            parts.setdefault(direction if by_direction else 0, []).append(cells(one))
+            continue
+        for number, layer in one.slices():
+            key = direction * len(one.voxels) + number if by_direction else number
+            parts.setdefault(key, []).append(cells(layer))
+    for several in parts.values():
+        yield merged(several)
 
 
 def aggregated(
-    events: Sequence[Events],
+    events: Iterable[Events],
     aggregation: str,
     measure: Callable[[Cells], Numbers],
     features: Sequence[Feature],
@@ -85,9 +105,8 @@ def aggregated(
 ) -> Numbers:
     """The features of a family for one way of aggregation, NaN where there is no event at all."""
     results = []
-    for group in groups(events, aggregation):
+    for matrix in matrices(events, aggregation):
         progress.check()
-        matrix = cells(group)
         if matrix.n.size:
             results.append(measure(matrix))
     if not results:

@@ -331,6 +331,9 @@ def _put_intensity(
         local_peaks.put_local_peaks(found, region, progress)
     else:
         found.missing("nonfinite_input", *(feature.tag for feature in local_peaks.FEATURES))
+    progress.check()
     statistics.put_statistics(found, region.intensities)
+    progress.check()
     histogram.put_histogram(found, levels.level, levels.count)
+    progress.check()
     volume_histogram.put_volume_histogram(found, region, ivh_width)

@@ -54,7 +54,9 @@ def _volume_and_area(mask: np.ndarray, spacing: tuple[float, float, float], prog
         second = tuple(slice(1, None) if n == axis else slice(None) for n in range(3))
         code = code[first] | (code[second] << bits)
         progress.check()
-    at = np.flatnonzero((code.ravel() != 0) & (code.ravel() != CODES - 1))
+    # Codes 0 and 255, all outside and all inside, become the largest ones.
+    at = np.flatnonzero((code - np.uint8(1)).ravel() < CODES - 2)
+    progress.check()
     cells = code.ravel()[at]
     counts = np.bincount(cells, minlength=CODES)
     table = _table()

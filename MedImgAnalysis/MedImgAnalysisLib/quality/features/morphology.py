@@ -69,10 +69,11 @@ def put_morphology(found: Findings, region: Region, progress: Progress) -> None:
     found.put("morph_sphericity", root / a)
     found.put("morph_asphericity", (a**3 / (36 * math.pi * v**2)) ** (1 / 3) - 1)
     progress.check()
-    centres = np.argwhere(region.shape) * spacing
-    found.put("morph_com", *_shift(region, centres.mean(axis=0), spacing))
+    middle, covariance = _moments(region.shape, spacing)
+    progress.check()
+    found.put("morph_com", *_shift(region, middle, spacing))
     found.put("morph_diam", mesh.diameter)
-    lengths = _put_axes(found, centres, v, a)
+    lengths = _put_axes(found, covariance, int(np.count_nonzero(region.shape)))
     progress.check()
     box = np.array(mesh.box)
     found.put("morph_vol_dens_aabb", v / float(np.prod(box)))
@@ -88,22 +89,35 @@ def put_morphology(found: Findings, region: Region, progress: Progress) -> None:
     found.put("morph_geary_c", geary, reason)
 
 
+def _moments(weights: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (3,) and summed squared deviations (3, 3) of voxel centres in mm, from sums over rows and planes."""
+    sums = [weights.sum(axis=axis, dtype=np.float64) for axis in range(3)]
+    total = float(sums[0].sum())
+    lines = [sums[2].sum(axis=1), sums[2].sum(axis=0), sums[0].sum(axis=0)]
+    middle = np.array([float(line @ np.arange(len(line))) / total for line in lines])
+    places = [(np.arange(len(line)) - m) * s for line, m, s in zip(lines, middle, spacing, strict=True)]
+    squares = np.diag([float(line @ place**2) for line, place in zip(lines, places, strict=True)])
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        squares[a, b] = squares[b, a] = places[a] @ sums[3 - a - b] @ places[b]
+    return middle * spacing, squares
+
+
 def _shift(region: Region, middle: np.ndarray, spacing: np.ndarray) -> tuple[float, str]:
     weights = region.intensities
     total = float(weights.sum())
     if not weights.size or total == 0:
         return math.nan, "zero_mean" if weights.size else "empty_region"
-    centre = (np.argwhere(region.inside) * spacing * weights[:, None]).sum(axis=0) / total
+    centre = _moments(np.where(region.inside, region.values, 0.0), spacing)[0]
     return float(np.linalg.norm(centre - middle)), ""
 
 
-def _put_axes(found: Findings, centres: np.ndarray, v: float, a: float) -> list[float]:
+def _put_axes(found: Findings, squares: np.ndarray, n: int) -> list[float]:
     """Axis lengths; the eigenvalues of the covariance of the voxel centres, NaN for a single voxel."""
     names = ("morph_pca_maj_axis", "morph_pca_min_axis", "morph_pca_least_axis")
-    if len(centres) < 2:
+    if n < 2:
         found.missing("single_voxel", *names, "morph_pca_elongation", "morph_pca_flatness")
         return [math.nan] * 3
-    values = np.linalg.eigvalsh(np.cov(centres.T))[::-1]
+    values = np.linalg.eigvalsh(squares / (n - 1))[::-1]
     values = np.where(values < values[0] * 1e-12, 0.0, values)
     lengths = [4 * math.sqrt(value) for value in values]
     for name, length in zip(names, lengths, strict=True):

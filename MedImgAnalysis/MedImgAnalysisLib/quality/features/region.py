@@ -107,7 +107,7 @@ class Levels:
         self.at = np.flatnonzero(self.flat)
         self.level = self.flat[self.at]
         plane = padded.shape[1] * padded.shape[2]
-        self.slice = self.at // plane - 1
+        self.slice = (self.at // plane - 1).astype(np.int32)
         self.strides = (plane, padded.shape[2], 1)
         self.box = padded.shape
         self.count = count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -31,15 +32,14 @@ FEATURES = (
 )
 
 
-def runs(levels: Levels, aggregation: str, progress: Progress) -> list[Events]:
+def runs(levels: Levels, aggregation: str, progress: Progress) -> Iterator[Events]:
     """Runs of voxels of one level, per direction."""
-    found = []
     voxels = np.bincount(levels.slice, minlength=levels.box[0] - 2)
     for direction in directions(aggregation):
         step = levels.offset(direction)
         first = levels.flat[levels.at - step] != levels.level
         start, level = levels.at[first], levels.level[first]
-        length = np.ones(start.size, np.int64)
+        length = np.ones(start.size, np.int32)
         # All runs grow by a voxel at a time until none goes on.
         going = np.arange(start.size)
         place = start
@@ -49,8 +49,7 @@ def runs(levels: Levels, aggregation: str, progress: Progress) -> list[Events]:
             same = levels.flat[place] == level[going]
             going, place = going[same], place[same]
             length[going] += 1
-        found.append(Events(level, length, levels.slice[first], voxels))
-    return found
+        yield Events(level, length, levels.slice[first], voxels)
 
 
 def run_length(levels: Levels, aggregation: str, progress: Progress) -> Numbers:

@@ -53,14 +53,15 @@ def put_statistics(found: Findings, values: np.ndarray, prefix: str = "stat_") -
     low, high = float(x.min()), float(x.max())
     mean = low if low == high else float(x.mean())
     gaps = x - mean
-    variance = float((gaps * gaps).mean())
+    squares = gaps * gaps
+    variance = float(squares.mean())
     p10, p25, median, p75, p90 = (float(p) for p in np.percentile(x, (10, 25, 50, 75, 90)))
     middle = x[(x >= p10) & (x <= p90)]
     numbers = {
         "mean": mean,
         "var": variance,
-        "skew": float((gaps**3).mean()) / variance**1.5 if variance else 0.0,
-        "kurt": float((gaps**4).mean()) / variance**2 - 3 if variance else 0.0,
+        "skew": float(squares @ gaps) / x.size / variance**1.5 if variance else 0.0,
+        "kurt": float(squares @ squares) / x.size / variance**2 - 3 if variance else 0.0,
         "median": median,
         "min": low,
         "p10": p10,
