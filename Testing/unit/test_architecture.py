@@ -22,7 +22,7 @@ LOWEST = {"__init__", "errors", "progress", "geometry", "values", "docstrings", 
           "kernels", "boxes"}
 """Plain building blocks; they import each other only."""
 CORE = LOWEST | {"operation", "provenance", "compare"}
-ENGINE = CORE | OPERATIONS | {"catalog", "execution", "recipe"}
+ENGINE = CORE | OPERATIONS | {"catalog", "execution", "recipe", "evidence"}
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registration": LOWEST | {"operation", "registration", "agreement", "quality"},
     "catalog": LOWEST | OPERATIONS | {"operation"},
     "execution": CORE,
-    "recipe": ENGINE,
+    "recipe": ENGINE - {"evidence"},
+    "evidence": ENGINE,
     "files": LOWEST | {"files"},
     "scene": ENGINE | {"scene", "pages"},
     "panel": ENGINE | {"scene", "pages", "panel"},

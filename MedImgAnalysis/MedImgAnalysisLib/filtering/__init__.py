@@ -12,6 +12,7 @@ from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
 from .deconvolve import Deconvolve
 from .fill_missing import FillMissing
+from .filter_evidence import FilterEvidence
 from .filter_response import FilterResponse
 from .gaussian import Gaussian
 from .gradient_diffusion import GradientDiffusion
@@ -86,5 +87,18 @@ GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
 REPAIR = (CheckIntegrity, FillMissing, RegulariseSlices)
+EVIDENCE = (FilterEvidence,)
 
-FILTERS = (*DENOISE, *EDGES, *ENHANCE, *MORPHOLOGY, *INTENSITY, *TEXTURE, *GEOMETRY, *BIAS_FIELD, *MASKS, *REPAIR)
+FILTERS = (
+    *DENOISE,
+    *EDGES,
+    *ENHANCE,
+    *MORPHOLOGY,
+    *INTENSITY,
+    *TEXTURE,
+    *GEOMETRY,
+    *BIAS_FIELD,
+    *MASKS,
+    *REPAIR,
+    *EVIDENCE,
+)

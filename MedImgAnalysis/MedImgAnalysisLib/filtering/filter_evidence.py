@@ -1,0 +1,238 @@
+"""What a filter did to an image besides what it was meant to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..blockwise import for_each
+from ..errors import GeometryError, InputError
+from ..geometry import Grid, image_like
+from ..kernels.ranks import slabs_of
+from ..kernels.separable import working_type
+from ..operation import Operation
+from ..progress import SILENT, Progress
+from ..quality.arrays import Sample, region, sample
+from ..quality.findings import STATUS, WARNINGS, Findings
+from ..values import Column, Curves, Image, Labels, Mask, Measurements
+from .edge_evidence import Edges, autocorrelation, edges_of
+from .evidence_curves import histogram, spectra
+from .flat_blocks import Flat, flat_blocks
+from .normalising import inside_of, mean_and_sd
+
+REACH = 5
+DETAIL, BLUR, SHARP, SHIFT, CONTRAST = 1.1, 0.9, 1.1, 0.1, 0.95
+
+COLUMNS = (
+    Column("n", "Voxels", "", "Voxels that were looked at", int),
+    Column("residual_mean", "Residual mean", "", "Mean of before - after"),
+    Column("residual_sd", "Residual SD", "", "Sample standard deviation (n - 1) of before - after"),
+    Column("residual_autocorrelation", "Residual autocorrelation", "",
+           "RMS of the autocorrelation at 1 to 5 voxels along the axes beyond that of white noise; 0 is white"),
+    Column("residual_edge_ratio", "Residual at edges", "",
+           "RMS of the residual at edges over that in flat regions; 1 where noise alone was removed"),
+    Column("noise_before", "Noise before", "", "SD about a plane in flat blocks of 8 (or 4) voxels a side"),
+    Column("noise_after", "Noise after", "", "The same in the same blocks after"),
+    Column("noise_ratio", "Noise kept", "", "Noise after / noise before"),
+    Column("flat_percent", "Flat region", "%", "Share of the voxels that lie in flat blocks"),
+    Column("edge_slope_before", "Edge slope before", "1/mm", "RMS slope across edges, noise taken off"),
+    Column("edge_slope_after", "Edge slope after", "1/mm", "The same at the same edges after"),
+    Column("edge_slope_ratio", "Edge sharpness kept", "",
+           "Slope after / before; an edge of width w blurred by b keeps at most (w^2 / (w^2 + b^2))^(1/4)"),
+    Column("contrast_before", "Contrast before", "", "Mean of the first region - mean of the second"),
+    Column("contrast_after", "Contrast after", "", "The same after"),
+    Column("cnr_before", "CNR before", "", "|contrast| / sqrt((SD1^2 + SD2^2) / 2)"),
+    Column("cnr_after", "CNR after", "", "The same after"),
+    WARNINGS,
+    STATUS,
+)  # fmt: skip
+
+
+class Evidence(NamedTuple):
+    table: Measurements
+    residual: Image | None
+    spectra: Curves
+    histogram: Curves
+
+
+@dataclass(frozen=True)
+class FilterEvidence(Operation):
+    """Show what a filter took away: noise, or detail with it.
+
+    The residual is the image before minus after. A filter that removes noise alone leaves a residual that looks the
+    same everywhere: as strong at edges as in flat regions (`residual_edge_ratio` near 1, below 1 where it spares
+    edges), with mean 0, and edges as steep as before (`edge_slope_ratio` near 1), while the noise falls
+    (`noise_ratio`). A filter that removes detail leaves edges in the residual.
+
+    Flat regions are blocks of 8 voxels a side (4 where these are too few) in which nothing but a plane and noise is
+    seen before filtering; the noise is the root mean variance about the plane there. Edges are where the gradient of
+    the image before the filter (of the filtered one where none stands out of the noise), after a Gaussian of 1.5
+    voxels, is at least half of its 99.5th percentile; their slope is the root mean square derivative across the edge,
+    less what the noise adds. The autocorrelation of the residual tells noise from structure without looking for
+    edges: 0 for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1 for a
+    Gaussian).
+
+    Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges
+    became steeper), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
+    (noise_ratio above 1.1), `brightness_changed` (the mean of the residual is above a tenth of the noise and above
+    what chance explains), `contrast_lost` (contrast between the regions below 95 % of before). None of them: the
+    filter took noise alone.
+
+    Inputs
+    ------
+    before
+        Image before the filter.
+    after
+        Image after it, on the same grid and in the same units.
+    mask
+        Where to look; without it everywhere.
+    regions
+        Two segments whose contrast to each other counts; the first two of a segmentation.
+
+    Outputs
+    -------
+    table
+        One row.
+    residual
+        Before minus after, float32 (float64 for wide types); only when asked for.
+    spectra
+        Radial power spectra of slices before, after and of the residual.
+    histogram
+        Histograms before, after and of the residual, each with its own zero kept.
+
+    Parameters
+    ----------
+    residual_image
+        Make the residual as an image.
+    """
+
+    name: ClassVar[str] = "filter_evidence"
+    title: ClassVar[str] = "Evidence of filtering"
+    group: ClassVar[str] = "Evidence"
+    memory_factor: ClassVar[float] = 5.0
+
+    residual_image: bool = True
+
+    def run(
+        self,
+        before: Image,
+        after: Image,
+        mask: Mask | None = None,
+        regions: Labels | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Evidence:
+        grid = Grid.of(before)
+        if not Grid.of(after).same_as(grid):
+            raise GeometryError(
+                "The image after the filter is on another grid than the one before (they must overlap voxel by voxel); "
+                "evidence is of filters that keep the grid.",
+                role="after",
+            )
+        first, second = sitk.GetArrayViewFromImage(before), sitk.GetArrayViewFromImage(after)
+        inside = inside_of(mask)
+        residual = _residual(first, second, progress.part(0.0, 0.05))
+        found = Findings(n=residual.size if inside is None else int(np.count_nonzero(inside)))
+        flat = self._noise(found, (first, second, residual), inside, progress.part(0.05, 0.25))
+        self._residual(found, residual, inside, flat, progress.part(0.25, 0.4))
+        calm, shift = None if flat is None else flat.voxels, found.values["residual_mean"]
+        edges = edges_of(first, second, inside, calm, grid.spacing_kji, shift, progress.part(0.4, 0.7))
+        self._edges(found, edges, flat)
+        if regions is not None:
+            self._contrast(found, before, after, regions, progress)
+        _judge(found)
+        images = {"Before": first, "After": second, "Residual": residual}
+        curves = spectra(images, inside, grid.spacing_kji, progress.part(0.7, 0.95))
+        bars = histogram(images, inside, progress.part(0.95, 1.0))
+        columns = tuple(c for c in COLUMNS if c.key in found.values or c in (WARNINGS, STATUS))
+        table = Measurements(columns, (found.row(),))
+        progress.report(1.0)
+        return Evidence(table, image_like(residual, grid) if self.residual_image else None, curves, bars)
+
+    def _noise(
+        self, found: Findings, images: tuple[np.ndarray, ...], inside: np.ndarray | None, progress: Progress
+    ) -> Flat | None:
+        flat = flat_blocks(images, inside, progress)
+        noise = flat.noise if flat is not None else (math.nan,) * 3
+        found.put("noise_before", noise[0], "no_flat_region")
+        found.put("noise_after", noise[1], "no_flat_region")
+        found.ratio("noise_ratio", noise[1], noise[0], "no_flat_region" if flat is None else "zero_variance")
+        share = 0.0 if flat is None else 100 * float(np.count_nonzero(flat.voxels)) / found.values["n"]
+        found.put("flat_percent", share)
+        return flat
+
+    def _residual(
+        self, found: Findings, residual: np.ndarray, inside: np.ndarray | None, flat: Flat | None, progress: Progress
+    ) -> None:
+        mean, sd = mean_and_sd(residual, inside, progress.part(0.0, 0.4))
+        found.put("residual_mean", mean)
+        found.put("residual_sd", sd, "single_voxel")
+        related = autocorrelation(residual, inside, mean, REACH, progress.part(0.4, 1.0))
+        found.put("residual_autocorrelation", related, "zero_variance")
+
+    def _edges(self, found: Findings, edges: Edges | None, flat: Flat | None) -> None:
+        if edges is None:
+            found.missing("no_edge", "edge_slope_before", "edge_slope_after", "edge_slope_ratio", "residual_edge_ratio")
+            return
+        found.put("edge_slope_before", edges.before)
+        found.put("edge_slope_after", edges.after)
+        found.ratio("edge_slope_ratio", edges.after, edges.before, "no_edge")
+        quiet = math.nan if flat is None else flat.noise[2]
+        found.ratio("residual_edge_ratio", edges.residual, quiet,
+                    "no_flat_region" if flat is None else "zero_variance")  # fmt: skip
+
+    def _contrast(
+        self, found: Findings, before: sitk.Image, after: sitk.Image, regions: Labels, progress: Progress
+    ) -> None:
+        if len(regions.segments) < 2:
+            raise InputError(
+                f"Contrast is between two regions; the segmentation has {len(regions.segments)}.", role="regions"
+            )
+        if len(regions.segments) > 2:
+            progress.warn(f"Contrast is that of {regions.names[0]} against {regions.names[1]}, the first two segments.")
+        where = [region(regions, segment.id, before, progress) for segment in regions.segments[:2]]
+        for word, image in (("before", before), ("after", after)):
+            array = sitk.GetArrayViewFromImage(image)
+            one, other = (sample(array, at, progress, middle=False) for at in where)
+            _put_contrast(found, word, one, other)
+
+
+def _put_contrast(found: Findings, word: str, one: Sample, other: Sample) -> None:
+    empty = next((s.reason for s in (one, other) if s.n < 2), "")
+    found.put(f"contrast_{word}", one.mean - other.mean, empty)
+    spread = math.sqrt((one.sd**2 + other.sd**2) / 2)
+    found.ratio(f"cnr_{word}", abs(one.mean - other.mean), spread, empty or "zero_variance")
+
+
+def _judge(found: Findings) -> None:
+    """Words for what the numbers mean; comparisons with undefined ones are false."""
+    value = found.values
+    if value["residual_edge_ratio"] > DETAIL:
+        found.warn("detail_added" if value["edge_slope_ratio"] > 1 else "detail_removed")
+    if value["edge_slope_ratio"] < BLUR:
+        found.warn("edges_blurred")
+    if value["edge_slope_ratio"] > SHARP:
+        found.warn("edges_sharpened")
+    if value["noise_ratio"] > SHARP:
+        found.warn("noise_raised")
+    chance = 4 * value["residual_sd"] / math.sqrt(value["n"])
+    noise = value["noise_before"] if math.isfinite(value["noise_before"]) else 0.0
+    if abs(value["residual_mean"]) > max(SHIFT * noise, chance):
+        found.warn("brightness_changed")
+    if abs(value.get("contrast_after", 1.0)) < CONTRAST * abs(value.get("contrast_before", 1.0)):
+        found.warn("contrast_lost")
+
+
+def _residual(before: np.ndarray, after: np.ndarray, progress: Progress) -> np.ndarray:
+    wide = np.float64 in (working_type(before.dtype), working_type(after.dtype))
+    out: np.ndarray = np.empty(before.shape, np.float64 if wide else np.float32)
+
+    def subtracted(part: slice) -> None:
+        out[part] = before[part].astype(np.float64) - after[part]
+
+    for_each(subtracted, slabs_of(before), progress=progress, message="Residual")
+    return out
