@@ -32,7 +32,7 @@ THRESHOLD: dict[str, Any] = {
 SLOW: dict[str, Any] = {
     "id": "slow",
     "operation": "median",
-    "parameters": {"radius_voxels": 3},
+    "parameters": {"radius_voxels": 8},
     "inputs": {"image": "t1"},
     "outputs": {"image": "slow"},
 }

@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import settings
 from medimg_testing import find_data, oblique_grid
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("medimg", deadline=None)
+settings.load_profile("medimg")
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,13 @@ def test_the_mask_limits_histogram_and_segment():
     np.testing.assert_array_equal(sitk.GetArrayFromImage(outputs["labels"].mask("Foreground")), (array == 50))
 
 
+def test_a_constant_but_for_rounding_is_refused_too():
+    array = np.full((4, 4, 4), 7, np.float32)
+    array[0] = np.nextafter(np.float32(7), np.float32(8))
+    with pytest.raises(InputError, match="constant"):
+        execute(AutoThreshold(), {"image": sitk.GetImageFromArray(array)})
+
+
 def test_a_constant_image_is_refused_with_the_reason():
     with pytest.raises(InputError, match="constant"):
         execute(AutoThreshold(), {"image": sitk.GetImageFromArray(np.full((4, 4, 4), -1000, np.int16))})

@@ -84,7 +84,9 @@ class AutoThreshold(Operation):
         inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
         considered = array if inside is None else array[inside]
         low, high = considered.min(), considered.max()
-        if low == high:
+        # A filtered constant differs in its last digits; a threshold among them would mean nothing.
+        rounding = self.bins * float(np.spacing(max(abs(low), abs(high)))) if array.dtype.kind == "f" else 0.0
+        if float(high) - float(low) <= rounding:
             raise InputError(
                 f"The image is constant ({low:g}) where it is looked at; it has no threshold.", role="image"
             )
