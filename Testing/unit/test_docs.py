@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from MedImgAnalysisLib import files, phantom
@@ -29,7 +32,12 @@ from MedImgAnalysisLib.scene import bridge
 from MedImgAnalysisLib.scene.logic import OperationLogic
 bridge.add_node(files.read("t1.nrrd", "image"), "Phantom T1", kind="image")
 bridge.add_node(files.read("flair.nrrd", "image"), "Phantom FLAIR", kind="image")
-slicer.util.getModuleLogic = lambda name: {"MedImgFiltering": OperationLogic()}[name]
+for name in ("reader1", "reader2", "regions"):
+    bridge.add_node(files.read(f"{name}.seg.nrrd", "labels"), name, kind="labels")
+for name in ("january", "june"):
+    bridge.add_node(files.read(f"{name}.nrrd", "image"), name, kind="image")
+modules = ("MedImgFiltering", "MedImgAgreement", "MedImgQuality")
+slicer.util.getModuleLogic = lambda name: dict.fromkeys(modules, OperationLogic())[name]
 """
 """What Slicer has and plain Python has not, for code that is meant for the console."""
 
@@ -58,7 +66,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write(head.truth, folder / "truth.seg.nrrd", "labels")
     (folder / "cohort.csv").write_text("id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n",
                                        encoding="utf-8")
+    tutorial_data().write(folder)
     return folder
+
+
+@cache
+def tutorial_data() -> ModuleType:
+    """The script that makes the images of the tutorials."""
+    spec = importlib.util.spec_from_file_location("tutorial_data", ROOT / "docs" / "tutorial_data.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -149,6 +149,8 @@ class ResultTable:
         self.table.setColumnCount(len(rows))
         self.table.setVerticalHeaderLabels([_heading(column) for column in columns])
         names = next(([str(row.get(c.key) or "-") for row in rows] for c in columns[:4] if c.dtype is str), None)
+        if len(rows) == 1:
+            names = [_("Value")]
         self.table.setHorizontalHeaderLabels(names or [str(number) for number in range(1, len(rows) + 1)])
         for line, column in enumerate(columns):
             self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{column.description}")
