@@ -102,6 +102,12 @@ def for_each(
 
     `work` should release the GIL most of the time and take less than a quarter of a second.
     """
+    items = list(items)
+    progress.check()
+    if len(items) == 1:
+        done_alone = [work(items[0])]
+        progress.report(1.0, message)
+        return done_alone
     pool = ThreadPoolExecutor(thread_count())
     try:
         futures = [pool.submit(work, item) for item in items]

@@ -17,7 +17,7 @@ from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo, sigmas_kji
 from .region import filter_inside
-from .voxels import centred, precise
+from .voxels import centred, contrast_of
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,10 @@ class GradientMagnitude(Operation):
         sigmas = sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = precise(part, progress)
-            if self.sigma_mm > 0 or array.dtype.itemsize > 2:
-                array = centred(part, progress)
             if self.sigma_mm > 0:
-                array = smooth(array, sigmas, progress.part(0.0, 0.7))
+                array = smooth(centred(part, progress), sigmas, progress.part(0.0, 0.7))
+            else:
+                array = contrast_of(part, progress)
             return gradient_magnitude(array, grid.spacing_kji, progress.part(0.7 if self.sigma_mm else 0.0, 1.0))
 
         return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)

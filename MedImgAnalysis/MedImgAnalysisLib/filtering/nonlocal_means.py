@@ -63,14 +63,14 @@ class NonlocalMeans(Operation):
     memory_factor: ClassVar[float] = 4.0
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
-        "Light": {"search_radius_voxels": 2, "strength": 0.6},
-        "Strong": {"search_radius_voxels": 5, "strength": 1.0},
+        "Light": {"search_radius_voxels": 2, "strength": 0.7},
+        "Strong": {"search_radius_voxels": 5, "strength": 1.3},
         "Thick slices": {"search_radius_voxels": 7, "in_plane": True},
     }
 
     patch_radius_voxels: Annotated[int, Quantity("voxels", low=1, high=5)] = 1
     search_radius_voxels: Annotated[int, Quantity("voxels", low=1, high=15)] = 3
-    strength: Annotated[float, Quantity("", low=0.05, high=5.0)] = 0.8
+    strength: Annotated[float, Quantity("", low=0.05, high=5.0)] = 1.0
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
     in_plane: bool = False
 

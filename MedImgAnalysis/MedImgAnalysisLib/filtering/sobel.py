@@ -14,7 +14,7 @@ from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .region import filter_inside
-from .voxels import centred
+from .voxels import contrast_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Sobel(Operation):
     title: ClassVar[str] = "Sobel edges"
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.0
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (1,) * grid.dimension
@@ -52,6 +52,7 @@ class Sobel(Operation):
         grid = Grid.of(image)
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            return sobel_magnitude(centred(part, progress), grid.spacing_kji, progress)
+            array = contrast_of(part, progress)
+            return sobel_magnitude(array, grid.spacing_kji, progress)
 
         return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)

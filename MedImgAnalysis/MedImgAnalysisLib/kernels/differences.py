@@ -9,7 +9,7 @@ import numpy as np
 from ..blockwise import for_each
 from ..progress import SILENT, Progress
 from .gaussian import derivative
-from .separable import apply, reflected, working_type
+from .separable import working_type
 
 
 def gradient_magnitude(array: np.ndarray, spacing: Sequence[float], progress: Progress = SILENT) -> np.ndarray:
@@ -37,16 +37,7 @@ def gradient_at(array: np.ndarray, spacing: Sequence[float], places: tuple[np.nd
 
 def sobel_magnitude(array: np.ndarray, spacing: Sequence[float], progress: Progress = SILENT) -> np.ndarray:
     """|grad| by central differences, each averaged with the weights 1, 2, 1 along the other axes; per millimetre."""
-    blur, slope = np.array([0.25, 0.5, 0.25]), np.array([0.5, 0.0, -0.5])
-
-    def component(axis: int, progress: Progress) -> np.ndarray:
-        matrices = [
-            reflected(n, slope / spacing[a] if a == axis else blur) if n > 1 or a == axis else None
-            for a, n in enumerate(array.shape)
-        ]
-        return apply(array, matrices, progress, "Sobel")
-
-    return root_of_squares(component, array.ndim, progress)
+    return _by_plane(array, spacing, _squared_sobel, np.sqrt, progress, "Sobel")
 
 
 def gaussian_laplacian(
@@ -65,17 +56,6 @@ def gaussian_laplacian(
             total += part
     assert total is not None
     return total
-
-
-def root_of_squares(component: Callable[[int, Progress], np.ndarray], count: int, progress: Progress) -> np.ndarray:
-    """sqrt(sum component(n)^2), with two components in memory at a time."""
-    total = component(0, progress.part(0.0, 1 / count))
-    total *= total
-    for n in range(1, count):
-        part = component(n, progress.part(n / count, (n + 1) / count))
-        part *= part
-        total += part
-    return np.asarray(np.sqrt(total, out=total))
 
 
 def _by_plane(
@@ -107,15 +87,49 @@ def _squared_gradient(below: np.ndarray, here: np.ndarray, above: np.ndarray, sp
     total *= total.dtype.type(0.5 / spacing[0])
     total *= total
     for axis in range(2):
-        values = np.moveaxis(here, axis, 0)
-        slope = np.empty_like(values)
-        np.subtract(values[2:], values[:-2], out=slope[1:-1])
-        np.subtract(values[min(1, len(values) - 1)], values[0], out=slope[0])
-        np.subtract(values[-1], values[max(len(values) - 2, 0)], out=slope[-1])
-        slope *= slope.dtype.type(0.5 / spacing[axis + 1])
+        slope = _slope(here, axis, spacing[axis + 1])
         slope *= slope
-        total += np.moveaxis(slope, 0, axis)
+        total += slope
     return total
+
+
+def _squared_sobel(below: np.ndarray, here: np.ndarray, above: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    total = above - below
+    total *= total.dtype.type(0.5 / spacing[0])
+    total = _blurred(_blurred(total, 0), 1)
+    total *= total
+    mixed = here + here
+    mixed += below
+    mixed += above
+    mixed *= mixed.dtype.type(0.25)
+    for axis in range(2):
+        slope = _slope(_blurred(mixed, 1 - axis), axis, spacing[axis + 1])
+        slope *= slope
+        total += slope
+    return total
+
+
+def _slope(plane: np.ndarray, axis: int, spacing: float) -> np.ndarray:
+    """Central differences along an axis of a plane, the border repeated."""
+    out = np.empty_like(plane)
+    values, slope = np.moveaxis(plane, axis, 0), np.moveaxis(out, axis, 0)
+    np.subtract(values[2:], values[:-2], out=slope[1:-1])
+    np.subtract(values[min(1, len(values) - 1)], values[0], out=slope[0])
+    np.subtract(values[-1], values[max(len(values) - 2, 0)], out=slope[-1])
+    out *= out.dtype.type(0.5 / spacing)
+    return out
+
+
+def _blurred(plane: np.ndarray, axis: int) -> np.ndarray:
+    """Means with the weights 1, 2, 1 along an axis of a plane, the border repeated."""
+    out = plane + plane
+    values, total = np.moveaxis(plane, axis, 0), np.moveaxis(out, axis, 0)
+    total[1:] += values[:-1]
+    total[:-1] += values[1:]
+    total[0] += values[0]
+    total[-1] += values[-1]
+    out *= out.dtype.type(0.25)
+    return out
 
 
 def _laplacian(below: np.ndarray, here: np.ndarray, above: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
