@@ -101,6 +101,32 @@ SILENT = Progress()
 """Reports nothing and never stops: the default of every operation."""
 
 
+class Watch(sitk.Command):
+    """Calls a function at the events of a SimpleITK process; an exception in it ends the process.
+
+    SimpleITK prints the traceback of what a plain function raises and turns it into a RuntimeError without a
+    reason. Here it is silent, and `check` raises what was raised.
+    """
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        super().__init__()
+        self._function = function
+        self._error: BaseException | None = None
+
+    def Execute(self) -> None:
+        """Called by SimpleITK."""
+        try:
+            self._function()
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def check(self) -> None:
+        """Raise what ended the process, if it was the function."""
+        if self._error is not None:
+            raise self._error
+
+
 def run_filter(filter_: Any, *images: sitk.Image, progress: Progress = SILENT, message: str = "") -> Any:
     """Execute a SimpleITK filter with progress and cancel.
 
@@ -116,11 +142,13 @@ def run_filter(filter_: Any, *images: sitk.Image, progress: Progress = SILENT, m
         else:
             progress.report(filter_.GetProgress(), message)
 
-    filter_.AddCommand(sitk.sitkProgressEvent, on_event)
+    watch = Watch(on_event)
+    filter_.AddCommand(sitk.sitkProgressEvent, watch)
     try:
         result = filter_.Execute(*images)
     except RuntimeError:
         progress.check()
+        watch.check()
         raise
     finally:
         filter_.RemoveAllCommands()

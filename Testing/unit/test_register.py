@@ -7,9 +7,10 @@ import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import phantom
 from MedImgAnalysisLib.blockwise import set_thread_count, thread_count
-from MedImgAnalysisLib.errors import InputError
+from MedImgAnalysisLib.errors import Cancelled, InputError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.geometry import Grid
+from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.registration import Register
 from MedImgAnalysisLib.registration.rigid import angle_between_deg, matrix_of, rigid, rotation_grid
@@ -142,6 +143,29 @@ def test_what_cannot_be_registered_is_explained():
     far.SetOrigin((4000.0, 0.0, 0.0))
     with pytest.raises(InputError, match="do not overlap"):
         execute(Register(start="none"), {"fixed": head(), "moving": far})
+
+
+def test_stopping_leaves_no_traceback_on_the_error_stream(capfd):
+    fixed = head()
+    moving = moved(fixed, motion())
+    for limit in (0.2, 0.5, 0.8):
+        progress = Progress()
+        progress._on_progress = lambda fraction, text, p=progress, m=limit: (
+            p.cancel() if fraction > m and "iteration" in text else None
+        )
+        with pytest.raises(Cancelled):
+            Register().run(fixed, moving, progress=progress)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_error_in_the_report_is_not_taken_for_a_registration_that_failed():
+    def broken(fraction, text):
+        if "iteration" in text:
+            raise ZeroDivisionError("the report is broken")
+
+    fixed = head()
+    with pytest.raises(ZeroDivisionError, match="the report is broken"):
+        Register().run(fixed, moved(fixed, motion()), progress=Progress(broken))
 
 
 def test_images_that_share_no_space_are_aligned_by_their_centres():

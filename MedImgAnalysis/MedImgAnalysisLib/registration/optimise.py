@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ..blockwise import ONE_THREAD
 from ..errors import InputError
-from ..progress import Progress
+from ..progress import Progress, Watch
 from .pyramid import Level
 
 OUTSIDE = "outside"
@@ -106,13 +106,14 @@ def _run(
             f"{message}: {level.spacing_mm:g} mm, iteration {iteration}, metric {-method.GetMetricValue():.4f}",
         )
 
-    method.AddCommand(sitk.sitkIterationEvent, on_iteration)
+    watch = Watch(on_iteration)
+    method.AddCommand(sitk.sitkIterationEvent, watch)
     progress.check()
     try:
         with ONE_THREAD if settings.reproducible else nullcontext():
             method.Execute(fixed, moving)
     except RuntimeError as error:
-        progress.check()
+        watch.check()
         raise explained(error) from error
     finally:
         method.RemoveAllCommands()
