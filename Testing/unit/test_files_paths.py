@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +62,17 @@ def test_names_that_native_readers_refuse_are_staged(
         assert np.array_equal(sitk.GetArrayFromImage(value), sitk.GetArrayFromImage(values()["image"]))
     if kind in ("image", "transform"):
         assert seen, "SimpleITK was asked to write"
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text on this system")
+@pytest.mark.parametrize("kind", sorted(values()))
+def test_a_name_of_bytes_that_are_no_text_is_a_name(kind: str, tmp_path: Path) -> None:
+    """SimpleITK ends the process when it gets such a name."""
+    folder = tmp_path / os.fsdecode(b"dir\xff")
+    path = folder / (os.fsdecode(b"caf\xe9") + paths.DEFAULT_ENDINGS[kind])
+    assert files.write(values()[kind], path) == path
+    files.read(path, kind, quiet())
+    assert [found.name for found in folder.iterdir()] == [path.name]
 
 
 def _spied(real: Callable[..., object], place: int, seen: list[str]) -> Callable[..., object]:

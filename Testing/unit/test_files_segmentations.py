@@ -201,3 +201,24 @@ def test_a_part_of_what_has_no_parts_is_refused(tmp_path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(FileError, match="no parts"):
         files.read(f"{path}#b", "table")
+
+
+def test_flat_segments_stay_flat_and_overlap(tmp_path: Path) -> None:
+    first, second = np.zeros((20, 30), np.uint8), np.zeros((20, 30), np.uint8)
+    first[3:9, 4:12] = 1
+    second[5:15, 8:20] = 1
+    layers = []
+    for array in (first, second):
+        layer = sitk.GetImageFromArray(array)
+        layer.SetSpacing((0.7, 1.3))
+        layer.SetOrigin((3.0, -4.0))
+        layer.SetDirection((np.cos(0.3), -np.sin(0.3), np.sin(0.3), np.cos(0.3)))
+        layers.append(layer)
+    segments = (Segment("s1", "A", (1.0, 0.0, 0.0), 0, 1), Segment("s2", "B", (0.0, 1.0, 0.0), 1, 1))
+    path = files.write(Labels(tuple(layers), segments), tmp_path / "flat.seg.nrrd")
+    assert sitk.ReadImage(str(path)).GetDimension() == 3, "Slicer reads segmentations in 3-D only"
+    read = files.read(path, "labels")
+    assert read.names == ("A", "B")
+    assert read.grid.same_as(Grid.of(layers[0]))
+    for name, array in (("A", first), ("B", second)):
+        assert np.array_equal(sitk.GetArrayFromImage(read.mask(read.find(name))), array)

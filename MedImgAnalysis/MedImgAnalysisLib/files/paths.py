@@ -66,10 +66,26 @@ def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     raise FileError(f"{head}: there is no such file or folder.", path=head)
 
 
+def is_native(path: Path) -> bool:
+    """Whether native libraries can open a file of this name; they get a copy under another one where not.
+
+    Bytes that are no UTF-8 are a name like any other to Linux, but no text that can be handed to a C++ library:
+    SimpleITK ends the process.
+    """
+    name = os.fspath(path.absolute())
+    if STAGE_NON_ASCII:
+        return name.isascii()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[str]:
     """A name of the file that native libraries can open."""
-    if not STAGE_NON_ASCII or os.fspath(path.absolute()).isascii():
+    if is_native(path):
         yield os.fspath(path.absolute())
         return
     with _ascii_folder() as folder:
@@ -92,7 +108,7 @@ def appearing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".medimg-", dir=path.parent))
-        if STAGE_NON_ASCII and not os.fspath(path).isascii():
+        if not is_native(path):
             with _ascii_folder() as folder:
                 staged = folder / _ascii_name(path)
                 yield staged

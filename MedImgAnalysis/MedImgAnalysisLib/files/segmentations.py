@@ -25,6 +25,8 @@ from .paths import appearing, ending, stem
 from .voxels import read_frames
 
 REFERENCE = "Reference image geometry"
+FLAT = "MedImgAnalysis_Dimension"
+"""Key of a file that holds 2-D segments as one slice, since Slicer's segmentations are 3-D."""
 NRRD_TYPES = {"i1": "signed char", "u1": "unsigned char", "i2": "short", "u2": "unsigned short", "i4": "int",
               "u4": "unsigned int", "i8": "longlong", "u8": "ulonglong"}
 COMPRESSION = 4
@@ -115,7 +117,10 @@ def _from_layers(header: ImageHeader, progress: Progress) -> Labels:
         if nameless:
             progress.warn(f"{header.path.name}: layer {number} has the values {nameless[:5]}, which belong to no "
                           "segment; they are left out.")
-    return Labels(tuple(_whole_grid(header, layers)), tuple(segments))
+    layers = _whole_grid(header, layers)
+    if header.metadata.get(FLAT) == "2" and layers[0].GetDepth() == 1:
+        layers = [layer[:, :, 0] for layer in layers]
+    return Labels(tuple(layers), tuple(segments))
 
 
 def _layered(header: ImageHeader) -> ImageHeader:
@@ -223,14 +228,15 @@ def _one_layer(labels: Labels, path: Path) -> sitk.Image:
 
 
 def _write_seg_nrrd(labels: Labels, path: Path) -> Path:
-    if labels.grid.dimension != 3:
-        raise FileError(f"{path}: a .seg.nrrd holds 3-D segments; write a 2-D label image as .nrrd.", path=path)
+    flat = labels.grid.dimension == 2
+    if flat:
+        labels = Labels(tuple(sitk.JoinSeries(layer) for layer in labels.layers), labels.segments)
     arrays = [sitk.GetArrayViewFromImage(layer) for layer in labels.layers]
     dtype = np.result_type(*arrays)
     if dtype.kind not in "iu":
         raise FileError(f"{path}: the layers of a segmentation need whole numbers, not {dtype}.", path=path)
     with appearing(path) as place, open(place, "wb") as file:
-        file.write(_header(labels, dtype, path).encode())
+        file.write(_header(labels, dtype, path, flat).encode())
         _compress(file, arrays, dtype.newbyteorder("<"))
     return path
 
@@ -244,7 +250,7 @@ def _compress(file: BinaryIO, layers: list[np.ndarray], dtype: np.dtype) -> None
     file.write(packer.flush())
 
 
-def _header(labels: Labels, dtype: np.dtype, path: Path) -> str:
+def _header(labels: Labels, dtype: np.dtype, path: Path, flat: bool) -> str:
     grid, many = labels.grid, len(labels.layers) > 1
     sizes = ([len(labels.layers)] if many else []) + list(grid.size)
     vectors = ["none"] * many + [_vector(column) for column in grid.axes.T]
@@ -267,6 +273,7 @@ def _header(labels: Labels, dtype: np.dtype, path: Path) -> str:
         "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
         f"Segmentation_ConversionParameters:={REFERENCE}|{_geometry(grid)}|&",
         "Segmentation_MasterRepresentation:=Binary labelmap", "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+        *([f"{FLAT}:=2"] if flat else []),
     ]
     return "\n".join(lines) + "\n\n"
 
