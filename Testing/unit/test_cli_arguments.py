@@ -10,7 +10,8 @@ from cases_testing import blob, medimg
 from hypothesis import given
 from hypothesis import strategies as st
 from MedImgAnalysisLib.__main__ import main
-from MedImgAnalysisLib.commands.arguments import UsageError, bound, joined, settings
+from MedImgAnalysisLib.__main__ import parser
+from MedImgAnalysisLib.commands.arguments import FLAGS, VALUE_OPTIONS, UsageError, bound, joined, settings
 from MedImgAnalysisLib.errors import ParameterError
 
 
@@ -45,6 +46,16 @@ def test_values_may_begin_with_a_dash_but_options_stay_options() -> None:
     assert joined(["--in", "--out", "x"]) == ["--in", "--out", "x"]
     assert joined(["--in", "--json"]) == ["--in", "--json"]
     assert joined(["--", "--in", "-x"]) == ["--", "--in", "-x"]
+
+
+def test_every_option_of_every_command_is_known_to_the_reader_of_words():
+    values, flags = set(), set()
+    commands = next(action for action in parser()._actions if action.dest == "command").choices
+    for one in (parser(), *commands.values()):
+        for action in one._actions:
+            (flags if action.nargs == 0 else values).update(action.option_strings)
+    assert values == set(VALUE_OPTIONS)
+    assert flags - values == set(FLAGS), "--scene has a value in run and none in batch"
 
 
 def test_settings_keep_all_after_the_first_equal_sign_and_refuse_doubles() -> None:
@@ -101,14 +112,11 @@ def test_the_same_error_in_json_mode_is_one_object_on_standard_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        main(["apply", "gaussian", "--in", str(tmp_path / "no.nrrd"), "--out", str(tmp_path / "y.nrrd"), "--json"])
-        == 2
+        main(["apply", "gaussian", "--in", str(tmp_path / "no.nrrd"), "--out", str(tmp_path / "y.nrrd"), "--json"]) == 2
     )
     captured = capsys.readouterr()
     error = json.loads(captured.out)["error"]
-    assert (
-        error["kind"] == "FileError" and error["path"] == str(tmp_path / "no.nrrd") and "no.nrrd" in error["message"]
-    )
+    assert error["kind"] == "FileError" and error["path"] == str(tmp_path / "no.nrrd") and "no.nrrd" in error["message"]
     assert captured.err == ""
     assert main(["apply", "gaussian", "--nonsense", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "UsageError"

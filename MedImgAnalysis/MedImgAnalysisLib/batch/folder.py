@@ -53,6 +53,15 @@ def check_free(folder: Path, sources: Iterable[Path] = ()) -> None:
 
 
 @contextmanager
+def named_after(temporary: Path, final: Path) -> Iterator[None]:
+    """Errors about a file in `temporary` name the place that it was meant for."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(str(error).replace(str(temporary), str(final)), path=final) from error
+
+
+@contextmanager
 def staged(final: Path) -> Iterator[Path]:
     """A hidden folder to fill, which becomes `final` at the end; on an error nothing stays behind."""
     made = [folder for folder in (final.parent, *final.parent.parents) if not folder.exists()]
@@ -64,7 +73,8 @@ def staged(final: Path) -> Iterator[Path]:
         raise FileError(f"{final} cannot be made: {error.strerror or error}.", path=final) from None
     complete = False
     try:
-        yield temporary
+        with named_after(temporary, final):
+            yield temporary
         _put_in_place(temporary, final)
         complete = True
     finally:
@@ -80,9 +90,7 @@ def _can_swap(final: Path) -> bool:
     if not final.exists():
         return True
     here = Path.cwd().resolve()
-    return not (os.path.ismount(final) or final.resolve() in (here, *here.parents)) and os.access(
-        final.parent, os.W_OK
-    )
+    return not (os.path.ismount(final) or final.resolve() in (here, *here.parents)) and os.access(final.parent, os.W_OK)
 
 
 def _put_in_place(temporary: Path, final: Path) -> None:

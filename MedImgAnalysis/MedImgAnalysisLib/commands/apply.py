@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, catalog, files
-from ..batch.folder import remove
+from ..batch.folder import named_after, remove
 from ..batch.plain import columns_of, rows_of, staging_name
 from ..blockwise import set_thread_count
 from ..errors import FileError
@@ -158,12 +158,7 @@ def check_page(path: Path, sources: Sequence[Path]) -> None:
 
 def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
     """Raise `FileError` when a value of this kind cannot be written there."""
-    if ending(path) not in files.ENDINGS[kind]:
-        raise FileError(
-            f"{path}: a {kind} is written as {', '.join(files.ENDINGS[kind])}, not "
-            f"{ending(path) or 'without an ending'}.",
-            path=path,
-        )
+    files.check_ending(path, kind)
     check_place(path, sources)
 
 
@@ -202,7 +197,8 @@ def write(kind: type[Operation], values: Mapping[str, Any], outputs: Mapping[str
             beside = place.parent / staging_name()
             stack.callback(remove, beside)
             progress.report(0.95, f"Writing {place.name}")
-            files.write(values[role], beside / place.name, kinds[role])
+            with named_after(beside / place.name, Path(path)):
+                files.write(values[role], beside / place.name, kinds[role])
             # The named file last: a header comes after the data file it names.
             written = sorted(beside.iterdir(), key=lambda file: file.name == place.name)
             moves += [(file, place.parent / file.name) for file in written]

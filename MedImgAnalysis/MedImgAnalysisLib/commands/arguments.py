@@ -11,7 +11,19 @@ from typing import Any, NoReturn
 
 from ..errors import MedImgError, ParameterError
 
-VALUE_OPTIONS = ("--in", "--out", "--set", "--preset", "--group", "--scene", "--case", "--workers", "--threads")
+VALUE_OPTIONS = (
+    "--in",
+    "--out",
+    "--set",
+    "--preset",
+    "--group",
+    "--page",
+    "--scene",
+    "--case",
+    "--workers",
+    "--threads",
+)
+FLAGS = ("--json", "--quiet", "--debug", "--restart", "--snapshots", "--help", "-h", "--version")
 WORD = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
@@ -47,19 +59,7 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 
 def _is_option(word: str) -> bool:
-    options = (
-        *VALUE_OPTIONS,
-        "--",
-        "--json",
-        "--quiet",
-        "--debug",
-        "--restart",
-        "--snapshots",
-        "--help",
-        "-h",
-        "--version",
-    )
-    return word.partition("=")[0] in options
+    return word.partition("=")[0] in (*VALUE_OPTIONS, *FLAGS, "--")
 
 
 def common() -> argparse.ArgumentParser:

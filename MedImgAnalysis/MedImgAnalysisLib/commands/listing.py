@@ -9,6 +9,7 @@ from typing import Any
 from .. import __version__, catalog, recipe
 from ..docstrings import summary
 from ..errors import ParameterError
+from ..files.paths import DEFAULT_ENDINGS
 from ..operation import Operation, Role
 from ..parameters import Parameter
 from .arguments import common
@@ -20,9 +21,7 @@ def add(parsers: Any) -> None:
     listing = parsers.add_parser(
         "operations", parents=[common()], help="list what there is", description="List the operations."
     )
-    listing.add_argument(
-        "--group", metavar="G", help="only those of a group or package, such as Denoise or filtering"
-    )
+    listing.add_argument("--group", metavar="G", help="only those of a group or package, such as Denoise or filtering")
     listing.set_defaults(call=operations)
     one = parsers.add_parser(
         "describe",
@@ -122,18 +121,10 @@ def _parameter_row(parameter: Parameter) -> list[str]:
 
 
 def _example(operation: type[Operation]) -> str:
-    ends = {
-        "image": ".nrrd",
-        "mask": ".nrrd",
-        "labels": ".seg.nrrd",
-        "transform": ".h5",
-        "landmarks": ".mrk.json",
-        "table": ".csv",
-        "curves": ".csv",
-        "surface": ".vtk",
-    }
-    inputs = [f"--in {role.name}={role.name}{ends[role.kind]}" for role in operation.inputs() if role.required]
-    outputs = [f"--out {role.name}=new-{role.name}{ends[role.kind]}" for role in operation.outputs()[:2]]
+    inputs = [
+        f"--in {role.name}={role.name}{DEFAULT_ENDINGS[role.kind]}" for role in operation.inputs() if role.required
+    ]
+    outputs = [f"--out {role.name}=new-{role.name}{DEFAULT_ENDINGS[role.kind]}" for role in operation.outputs()[:2]]
     return " ".join(["medimg apply", operation.name, *inputs, *outputs])
 
 

@@ -48,7 +48,8 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
         if result.equal:
             terminal.say(f"{result.case}: equal ({', '.join(result.compared)})")
             continue
-        terminal.say(f"{result.case}: {len(result.differences)} differences")
+        count = len(result.differences)
+        terminal.say(f"{result.case}: {count} difference{'' if count == 1 else 's'}")
         terminal.say(
             aligned(
                 [

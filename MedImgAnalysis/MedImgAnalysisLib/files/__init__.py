@@ -21,7 +21,7 @@ from ..progress import SILENT, Progress
 from ..values import Curves, Labels, Landmarks, Measurements, Surface
 from .paths import DEFAULT_ENDINGS, ending, file_name, split_part
 
-__all__ = ["ENDINGS", "file_name", "kind_of", "read", "read_sequence", "write"]
+__all__ = ["ENDINGS", "check_ending", "file_name", "kind_of", "read", "read_sequence", "write"]
 
 _IMAGES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 ENDINGS: dict[str, tuple[str, ...]] = {
@@ -35,6 +35,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "surface": (".vtk",),
 }
 """The endings that `write` knows, by kind; the first one is the default."""
+_SPOKEN = {"image": "an image", "labels": "a segmentation", "landmarks": "a list of landmarks", "curves": "a set of curves"}
 
 
 def read(path: str | os.PathLike[str], kind: str, progress: Progress = SILENT) -> Any:
@@ -100,6 +101,13 @@ def write(value: Any, path: str | os.PathLike[str], kind: str | None = None) -> 
         raise FileError(f"{place}: {error}", path=place) from error
 
 
+def check_ending(path: Path, kind: str) -> None:
+    """Raise `FileError` when a value of this kind is not written to files of that ending."""
+    if ending(path) not in ENDINGS[kind]:
+        raise FileError(f"{path}: {_spoken(kind)} is written as {', '.join(ENDINGS[kind])}, not "
+                        f"{ending(path) or 'without an ending'}.", path=path)
+
+
 def kind_of(value: Any) -> str:
     """The kind of a value; a mask cannot be told from an image and counts as one."""
     for cls, kind in ((sitk.Image, "image"), (Labels, "labels"), (sitk.Transform, "transform"),
@@ -107,6 +115,10 @@ def kind_of(value: Any) -> str:
         if isinstance(value, cls):
             return kind
     raise FileError(f"A {type(value).__name__} cannot be written to a file.")
+
+
+def _spoken(kind: str) -> str:
+    return _SPOKEN.get(kind, f"a {kind}")
 
 
 def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
@@ -117,13 +129,13 @@ def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
             return dicom.read_image(place, part, progress)
         return images.read_image(place, part, progress)
     if place.is_dir():
-        raise FileError(f"{place}: this is a folder; a {kind} is read from a file.", path=place)
+        raise FileError(f"{place}: this is a folder; {_spoken(kind)} is read from a file.", path=place)
     if kind == "mask":
         return segmentations.read_mask(place, part, progress)
     if kind == "labels":
         return segmentations.read_labels_part(place, part, progress)
     if part is not None and kind != "landmarks":
-        raise FileError(f"{place}: a {kind} has no parts, so {part!r} cannot be read from it.", path=place)
+        raise FileError(f"{place}: {_spoken(kind)} has no parts, so {part!r} cannot be read from it.", path=place)
     if kind == "transform":
         return transforms.read_transform(place, progress)
     if kind == "landmarks":
@@ -136,9 +148,7 @@ def _read(place: Path, part: str | None, kind: str, progress: Progress) -> Any:
 def _write(value: Any, place: Path, kind: str) -> Path:
     from . import images, landmarks, segmentations, surfaces, tables, transforms
 
-    if ending(place) not in ENDINGS[kind]:
-        raise FileError(f"{place}: a {kind} is written as {', '.join(ENDINGS[kind])}, not "
-                        f"{ending(place) or 'without an ending'}.", path=place)
+    check_ending(place, kind)
     if kind == "mask" and ending(place) == ".seg.nrrd":
         return segmentations.write_mask(value, place)
     if kind in ("image", "mask"):
