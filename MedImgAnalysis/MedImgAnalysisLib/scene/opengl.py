@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 from .standalone import inside_slicer
 
@@ -38,8 +39,11 @@ def probe() -> str | None:
     """
     if inside_slicer():
         return None
+    library = Path(__file__).resolve().parents[2]  # a file of the user's working folder must not stand for a module
     try:
-        done = subprocess.run([sys.executable, "-c", TEST], capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", TEST], cwd=library, capture_output=True, timeout=SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"the OpenGL test could not be run ({type(error).__name__})"
     if done.returncode == 0:
