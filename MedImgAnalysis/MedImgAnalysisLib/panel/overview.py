@@ -22,17 +22,27 @@ MODULES = {
 """Module that shows the operations of a package."""
 
 ICON_SIZE = 40
+TEXT_WIDTH = 230
+MOST_LISTED = 10
 
 
 def summaries() -> dict[str, str]:
     """One sentence per package."""
     return {
-        "filtering": _("Smooth and denoise images."),
+        "filtering": _("Denoise, enhance, correct and resample images."),
         "registration": _("Align images of one patient."),
         "segmentation": _("Separate structures from their surroundings."),
         "agreement": _("Compare segmentations of two readers or methods."),
-        "quality": _("Measure how good an image is."),
+        "quality": _("Measure how good an image is, and the features of segments."),
     }
+
+
+def contents(package: str) -> list[str]:
+    """What a card lists: the operations, or their groups where there are too many to read."""
+    operations = catalog.PACKAGES[package]
+    if len(operations) <= MOST_LISTED:
+        return [operation.title for operation in operations]
+    return list(dict.fromkeys(operation.group for operation in operations))
 
 
 def present_modules() -> list[tuple[str, Any]]:
@@ -115,10 +125,13 @@ class OverviewPage:
         picture = qt.QLabel()
         picture.setPixmap(module.icon.pixmap(ICON_SIZE, ICON_SIZE))
         row.addWidget(picture)
-        names = ", ".join(operation.title for operation in catalog.PACKAGES[package])
+        names = ", ".join(contents(package))
         text = qt.QLabel(f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}"
                          f"<br/><i>{html.escape(names)}</i>")
         text.wordWrap = True
+        # A ctkCollapsibleButton does not ask its contents how high they are at its width, and cuts them off.
+        text.minimumWidth = TEXT_WIDTH
+        text.minimumHeight = text.heightForWidth(TEXT_WIDTH)
         row.addWidget(text, 1)
         button = qt.QPushButton(_("Open"))
         button.objectName = f"open_{package}"
