@@ -76,8 +76,8 @@ class FilterEvidence(Operation):
     edges: 0 for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1 for a
     Gaussian).
 
-    Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges
-    became steeper), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
+    Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges became
+    steeper by a tenth), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
     (noise_ratio above 1.1), `brightness_changed` (the mean of the residual is above a tenth of the noise and above
     what chance explains), `contrast_lost` (contrast between the regions below 95 % of before). None of them: the
     filter took noise alone.
@@ -212,7 +212,7 @@ def _judge(found: Findings) -> None:
     """Words for what the numbers mean; comparisons with undefined ones are false."""
     value = found.values
     if value["residual_edge_ratio"] > DETAIL:
-        found.warn("detail_added" if value["edge_slope_ratio"] > 1 else "detail_removed")
+        found.warn("detail_added" if value["edge_slope_ratio"] > SHARP else "detail_removed")
     if value["edge_slope_ratio"] < BLUR:
         found.warn("edges_blurred")
     if value["edge_slope_ratio"] > SHARP:
