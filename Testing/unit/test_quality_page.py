@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from contract_inputs import examples
+from MedImgAnalysisLib.errors import FileError
+from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.pages.plots import svg, ticks
 from MedImgAnalysisLib.pages.quality_page import quality_page, write_quality_page
 from MedImgAnalysisLib.pages.slice_pictures import slice_picture
-from MedImgAnalysisLib.errors import FileError
-from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.quality.quality_report import QualityReport
 from MedImgAnalysisLib.values import Curve, Curves, Labels
 

@@ -12,7 +12,6 @@ Sign: positive where the test reaches beyond the reference, negative where it fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -21,9 +20,9 @@ import numpy as np
 
 from ..boxes import Box
 from ..progress import Progress
-from ..values import PointValues, Surface
+from ..values import PointValues, Segment, Surface
 from .common_grid import CommonGrid
-from .nearest import nearest
+from .nearest import nearest, waited
 from .pairing import Pair
 from .scan import Elements
 from .surfel_areas import area_table
@@ -55,26 +54,30 @@ class DistanceSurfaces:
         own = self._common.sides[0].box(pair.reference)
         if box is None or own is None or pair.reference is None:
             return
-        reference = cell_codes(self._common.sides[0].inside(pair.reference, box))
+        # A large box takes seconds; a wish to stop is heard meanwhile.
+        reference = waited(self._codes, 0, pair.reference, box, progress=progress)
         test = None
         if pair.test is not None and self._common.sides[1].box(pair.test) is not None:
-            test = cell_codes(self._common.sides[1].inside(pair.test, box))
+            test = waited(self._codes, 1, pair.test, box, progress=progress)
         self._parts.append((number, self._part(reference, test, box, progress)))
+
+    def _codes(self, side: int, segment: Segment, box: Box) -> np.ndarray:
+        return cell_codes(self._common.sides[side].inside(segment, box))
 
     def _part(self, reference: np.ndarray, test: np.ndarray | None, box: Box, progress: Progress) -> Part:
         grid, spacing = self._common.grid, self._common.spacing
         progress.report(0.0, "Surface of the reference")
-        elements = _elements(reference, spacing)
+        elements = waited(_elements, reference, spacing, progress=progress)
         codes = reference.ravel()[elements.at]
         if test is None:
             distances = np.full(len(elements.at), np.nan)
         else:
-            distances = nearest(elements, _elements(test, spacing), progress)
+            distances = nearest(elements, waited(_elements, test, spacing, progress=progress), progress)
             # A cell with both labels of the test is on its surface as well: distance 0.
             distances = np.where(test.ravel()[elements.at] == FULL, distances, -distances) + 0.0
         index = elements.index(elements.at) + [axis.start - 0.5 for axis in box] + crossing_table()[codes]
         turned = bool(np.linalg.det(grid.axes) < 0)
-        triangles = np.concatenate([*_triangles(reference, turned)])
+        triangles = waited(_triangles, reference, turned, progress=progress)
         places = np.searchsorted(elements.at, triangles)
         return Part(grid.to_physical(index[:, ::-1]), places, distances, area_table(spacing)[codes])
 
@@ -130,11 +133,12 @@ def crossing_table() -> np.ndarray:
     return table
 
 
-def _triangles(codes: np.ndarray, turned: bool) -> Iterator[np.ndarray]:
+def _triangles(codes: np.ndarray, turned: bool) -> np.ndarray:
     """Flat cell indices (M, 3) of two triangles per voxel face between inside and outside.
 
     Seen from outside they go round counter-clockwise; `turned` for a left-handed grid.
     """
+    found = []
     strides = [step // codes.itemsize for step in codes.strides]
     for axis in range(3):
         first, second = (other for other in range(3) if other != axis)
@@ -149,5 +153,5 @@ def _triangles(codes: np.ndarray, turned: bool) -> Iterator[np.ndarray]:
             # The normal of this order points along +k and +i, and against j; out is where the label falls.
             if (not falling) ^ turned ^ (axis == 1):
                 corners = corners[:, ::-1]
-            yield corners[:, (0, 1, 2)]
-            yield corners[:, (0, 2, 3)]
+            found += [corners[:, (0, 1, 2)], corners[:, (0, 2, 3)]]
+    return np.concatenate(found)
