@@ -92,7 +92,7 @@ def _labels_parts(labels: Labels) -> Iterable[bytes | memoryview]:
             yield memoryview(np.packbits(array[box] == segment.value))
 
 
-def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:
+def _transform_parts(transform: sitk.Transform) -> Iterable[bytes | memoryview]:
     plain = transform.Downcast() if hasattr(transform, "Downcast") else transform
     parts = [plain.GetNthTransform(i) for i in range(plain.GetNumberOfTransforms())] if _is_composite(plain) else []
     # SimpleITK shows a class that it does not know (MatrixOffsetTransformBase) as a composite of itself.
@@ -100,8 +100,13 @@ def _transform_parts(transform: sitk.Transform) -> Iterable[bytes]:
         for part in parts:
             yield from _transform_parts(part)
         return
-    yield transform.GetName().encode()
+    yield plain.GetName().encode()
     yield np.asarray(transform.GetFixedParameters(), float).tobytes()
+    if isinstance(plain, sitk.DisplacementFieldTransform):
+        # The same numbers without a Python object for each of them.
+        field = plain.GetDisplacementField()
+        yield memoryview(np.ascontiguousarray(sitk.GetArrayViewFromImage(field), np.float64)).cast("B")
+        return
     yield np.asarray(transform.GetParameters(), float).tobytes()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -50,8 +52,19 @@ def test_a_fingerprint_follows_voxels_type_and_geometry(image):
 def test_a_transform_has_one_fingerprint_whether_wrapped_or_not():
     euler = sitk.Euler3DTransform((1.0, 2.0, 3.0), 0.1, 0.2, 0.3, (4.0, 5.0, 6.0))
     assert fingerprint(sitk.CompositeTransform([euler])) == fingerprint(euler)
+    assert fingerprint(sitk.Transform(euler)) == fingerprint(euler)
     moved = sitk.Euler3DTransform((1.0, 2.0, 3.0), 0.1, 0.2, 0.3, (4.0, 5.0, 6.1))
     assert fingerprint(moved) != fingerprint(euler)
+
+
+def test_a_displacement_field_has_the_fingerprint_of_its_numbers():
+    vectors = np.random.default_rng(0).normal(size=(4, 5, 6, 3))
+    fields = [sitk.DisplacementFieldTransform(sitk.GetImageFromArray(v, isVector=True)) for v in (vectors, -vectors)]
+    expected = hashlib.sha256(b"DisplacementFieldTransform")
+    for numbers in (fields[0].GetFixedParameters(), fields[0].GetParameters()):
+        expected.update(np.asarray(numbers, float).tobytes())
+    assert fingerprint(fields[0]) == fingerprint(sitk.Transform(fields[0])) == expected.hexdigest()
+    assert fingerprint(fields[1]) != fingerprint(fields[0])
 
 
 def test_a_transform_of_a_class_unknown_to_simpleitk_has_a_fingerprint(tmp_path):

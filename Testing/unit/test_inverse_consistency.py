@@ -9,8 +9,9 @@ from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import SILENT, Progress
-from MedImgAnalysisLib.registration import spread
+from MedImgAnalysisLib.registration import definition, spread
 from MedImgAnalysisLib.registration.inverse_consistency import inverse_errors
+from MedImgAnalysisLib.registration.jacobian import jacobian_determinant
 from registration_testing import field, grid_of
 
 MATRIX = np.array([[0.05, 0.02, 0.0], [-0.01, 0.03, 0.02], [0.02, 0.0, -0.04]])
@@ -44,6 +45,27 @@ def test_points_that_leave_the_lattice_of_the_backward_field_do_not_count():
     assert found.valid[..., :8].all() and not found.valid[..., 8:].any()
     assert (found.values[..., 8:] == 2).all(), "outside its field ITK leaves points in place"
     assert found.values[found.valid].max() == 0
+
+
+def test_a_field_alone_and_in_a_composite_are_the_same():
+    grid = grid_of()
+    there = field(grid, lambda p: 1.5 * np.sin(p[:, ::-1] / 6.0))
+    back = field(grid, lambda p: -1.4 * np.sin(p[:, ::-1] / 6.0))
+    one = inverse_errors(there, back, grid, SILENT)
+    two = inverse_errors(there, sitk.CompositeTransform([sitk.AffineTransform(3), back]), grid, SILENT)
+    np.testing.assert_array_equal(one.valid, two.valid)
+    np.testing.assert_allclose(one.values[one.valid], two.values[one.valid], atol=1e-12)
+
+
+def test_slabs_leave_no_trace(monkeypatch):
+    grid = grid_of()
+    bent = field(grid, lambda p: 1.5 * np.sin(p[:, ::-1] / 6.0))
+    whole = inverse_errors(bent, bent, grid, SILENT), jacobian_determinant(bent, grid, SILENT)
+    monkeypatch.setattr(definition, "SLAB_VOXELS", 200)
+    again = inverse_errors(bent, bent, grid, SILENT), jacobian_determinant(bent, grid, SILENT)
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(a.valid, b.valid)
+        np.testing.assert_allclose(a.values[a.valid], b.values[a.valid], atol=1e-12)
 
 
 def test_two_dimensions_are_measured():

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from ..geometry import Grid
 from ..progress import Progress
 
-SLAB_VOXELS = 1 << 19
+SLAB_VOXELS = 1 << 17
 """Voxels that are mapped between two looks at the wish to stop."""
 TOUCH_VOXELS = 1e-6
 """What a point may lie outside the outermost voxel centres, for rounding."""
@@ -42,25 +42,41 @@ def lattice(transform: sitk.Transform) -> Grid | None:
     return None
 
 
-def slab_grids(grid: Grid, progress: Progress, message: str, rim: int = 0) -> Iterator[tuple[slice, Grid]]:
-    """The grid in layers along its last axis: their range and their grid, `rim` voxels larger all round."""
-    layer = int(np.prod([n + 2 * rim for n in grid.size[:-1]]))
-    depth = max(1, SLAB_VOXELS // layer)
+def slab_grids(grid: Grid, progress: Progress, message: str) -> Iterator[tuple[slice, Grid]]:
+    """The grid in slabs along its last axis: the range of each and its grid. Reports, and stops when asked to."""
+    depth = max(1, SLAB_VOXELS // int(np.prod(grid.size[:-1])))
     last = grid.size[-1]
     for start in range(0, last, depth):
         progress.report(start / last, message)
         stop = min(start + depth, last)
-        first = np.array([0] * (grid.dimension - 1) + [start], float) - rim
-        size = (*(n + 2 * rim for n in grid.size[:-1]), stop - start + 2 * rim)
-        yield slice(start, stop), Grid(size, grid.spacing, tuple(grid.to_physical(first[None])[0]), grid.direction)
+        first = np.array([0] * (grid.dimension - 1) + [start], float)
+        origin = tuple(grid.to_physical(first[None])[0].tolist())
+        yield slice(start, stop), Grid((*grid.size[:-1], stop - start), grid.spacing, origin, grid.direction)
+
+
+def wider(grid: Grid) -> Grid:
+    """The grid with one more voxel on all sides."""
+    origin = tuple(grid.to_physical(np.full((1, grid.dimension), -1.0))[0].tolist())
+    return Grid(tuple(n + 2 for n in grid.size), grid.spacing, origin, grid.direction)
+
+
+def on_slab(transform: sitk.Transform, grid: Grid) -> sitk.Transform:
+    """A transform that is equal at the voxel centres of `grid`, and quick to ask several times.
+
+    The displacements there as a field; linear transforms as they are.
+    """
+    return transform if transform.IsLinear() else sitk.DisplacementFieldTransform(_field(transform, grid))
 
 
 def displacement(transform: sitk.Transform, grid: Grid) -> np.ndarray:
     """T(x) - x at every voxel centre in LPS millimetres, float64 of shape (k, j, i, component)."""
-    field = sitk.TransformToDisplacementField(
+    return sitk.GetArrayFromImage(_field(transform, grid))
+
+
+def _field(transform: sitk.Transform, grid: Grid) -> sitk.Image:
+    return sitk.TransformToDisplacementField(
         transform, sitk.sitkVectorFloat64, list(grid.size), grid.origin, grid.spacing, grid.direction
     )
-    return sitk.GetArrayFromImage(field)
 
 
 def defined(transform: sitk.Transform, grid: Grid, before: sitk.Transform | None = None) -> np.ndarray | None:
@@ -109,9 +125,26 @@ def _through(way: list[sitk.Transform], dimension: int) -> sitk.Transform:
     return sitk.CompositeTransform(way[::-1]) if way else sitk.Transform(dimension, sitk.sitkIdentity)
 
 
-def chain(first: sitk.Transform, second: sitk.Transform) -> sitk.Transform:
-    """x to second(first(x))."""
-    return sitk.CompositeTransform([second, first])
+def way_and_back(first: sitk.Transform, second: sitk.Transform, grid: Grid) -> np.ndarray:
+    """second(first(x)) - x at every voxel centre in LPS millimetres, float64 of shape (k, j, i, component).
+
+    A field that comes second is interpolated as an image: composites copy their transforms, and fields are large.
+    """
+    after = parts(second)
+    if len(after) > 1 or not isinstance(after[0], sitk.DisplacementFieldTransform):
+        return displacement(sitk.CompositeTransform([second, first]), grid)
+    moved = sitk.Resample(
+        after[0].GetDisplacementField(),
+        list(grid.size),
+        first,
+        sitk.sitkLinear,
+        grid.origin,
+        grid.spacing,
+        grid.direction,
+        0.0,
+        sitk.sitkVectorFloat64,
+    )
+    return displacement(first, grid) + sitk.GetArrayFromImage(moved)
 
 
 def _box(part: sitk.Transform) -> sitk.Image | None:

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..progress import Progress
-from .definition import chain, defined, displacement, slab_grids
+from .definition import defined, on_slab, slab_grids, way_and_back
 
 
 class InverseErrors(NamedTuple):
@@ -27,13 +27,13 @@ def inverse_errors(forward: sitk.Transform, backward: sitk.Transform, grid: Grid
     outside, ITK leaves points in place, which would be an error of the lattice and not of the registration. Fields are
     interpolated linearly.
     """
-    both = chain(forward, backward)
     shape = grid.size[::-1]
     values, valid = np.empty(shape), np.ones(shape, bool)
     whole = True
     for where, part in slab_grids(grid, progress, "Inverse consistency"):
-        values[where] = np.sqrt(np.square(displacement(both, part)).sum(axis=-1))
-        known = [here for here in (defined(forward, part), defined(backward, part, forward)) if here is not None]
+        there = on_slab(forward, part)
+        values[where] = np.sqrt(np.square(way_and_back(there, backward, part)).sum(axis=-1))
+        known = [here for here in (defined(forward, part), defined(backward, part, there)) if here is not None]
         if known:
             valid[where] = np.logical_and.reduce(known)
             whole = whole and bool(valid[where].all())

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..progress import Progress
-from .definition import defined, displacement, slab_grids
+from .definition import defined, displacement, slab_grids, wider
 from .spread import moments, percentiles, pieces, select
 
 CLIP = 1e-9
@@ -50,11 +50,22 @@ def jacobian_determinant(transform: sitk.Transform, grid: Grid, progress: Progre
         return Jacobian(np.full(shape, linear_determinant(transform)), None)
     values, valid = np.empty(shape), np.ones(shape, bool)
     whole = True
-    for where, wide in slab_grids(grid, progress, "Jacobian", rim=1):
-        field, known = displacement(transform, wide), defined(transform, wide)
-        values[where], good = _determinants(field, known, np.linalg.inv(grid.axes))
+    to_index = np.linalg.inv(grid.axes)
+    fields: list[np.ndarray] = []
+    knowns: list[np.ndarray] = []
+    for where, part in slab_grids(wider(grid), progress, "Jacobian"):
+        # Of the layers before, the last two are still needed.
+        fields = [*(field[-2:] for field in fields), displacement(transform, part)]
+        known = defined(transform, part)
+        knowns = [*(k[-2:] for k in knowns), np.ones(part.size[::-1], bool) if known is None else known]
+        field, there = np.concatenate(fields), np.concatenate(knowns)
+        fields, knowns = [field], [there]
+        if len(field) < 3:
+            continue
+        rows = slice(where.stop - len(field), where.stop - 2)
+        values[rows], good = _determinants(field, there, to_index)
         if good is not None:
-            valid[where] = good
+            valid[rows] = good
             whole = whole and bool(good.all())
     return Jacobian(values, None if whole else valid)
 
@@ -66,21 +77,18 @@ def linear_determinant(transform: sitk.Transform) -> float:
     return float(np.linalg.det([np.array(transform.TransformPoint(axis.tolist())) - start for axis in axes]))
 
 
-def _determinants(
-    field: np.ndarray, known: np.ndarray | None, to_index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _determinants(field: np.ndarray, known: np.ndarray, to_index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Determinants of the inner voxels of a field (k, j, i, component) with a rim of one voxel."""
     d = field.shape[-1]
     inner = (slice(1, -1),) * d
-    whole = known is None or bool(known.all())
-    good = None if whole or known is None else known[inner].copy()
+    good = None if known.all() else known[inner].copy()
     columns = []
     for axis in range(d):
         numpy_axis = d - 1 - axis
         ahead, behind = (
             tuple(slice(a, b) if n == numpy_axis else slice(1, -1) for n in range(d)) for a, b in ((2, None), (0, -2))
         )
-        if good is None or known is None:
+        if good is None:
             columns.append((field[ahead] - field[behind]) / 2)
         else:
             columns.append(_one_sided(field, known, inner, ahead, behind))

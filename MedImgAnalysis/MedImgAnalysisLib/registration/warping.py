@@ -11,7 +11,7 @@ from ..geometry import Grid, image_like
 from ..progress import Progress
 from ..resampling import resample
 from ..values import Labels
-from .definition import covered, defined, slab_grids
+from .definition import covered, defined, on_slab, slab_grids
 
 
 def warped_image(
@@ -25,8 +25,9 @@ def warped_image(
     source = sitk.Cast(moving, sitk.sitkFloat64)
     values, inside = np.empty(grid.size[::-1]), np.empty(grid.size[::-1], bool)
     for where, part in slab_grids(grid, progress, "Moving image"):
-        values[where] = sitk.GetArrayFromImage(resample(source, part, transform, outside=0.0))
-        inside[where] = covered(Grid.of(moving), transform, part)
+        way = on_slab(transform, part)
+        values[where] = sitk.GetArrayFromImage(resample(source, part, way, outside=0.0))
+        inside[where] = covered(Grid.of(moving), way, part)
         known = defined(transform, part)
         if known is not None:
             inside[where] &= known
@@ -35,15 +36,12 @@ def warped_image(
 
 def warped_labels(moving: Labels, transform: sitk.Transform, grid: Grid, progress: Progress) -> Labels:
     """The moving segments at T(x) for the voxel centres x of `grid`, nearest neighbour; background outside."""
-    layers = []
-    for number, layer in enumerate(moving.layers):
-        progress.check()
-        kept = np.empty(grid.size[::-1], sitk.GetArrayViewFromImage(layer).dtype)
-        part = progress.part(number / len(moving.layers), (number + 1) / len(moving.layers))
-        for where, slab in slab_grids(grid, part, "Moving segments"):
-            kept[where] = sitk.GetArrayFromImage(resample(layer, slab, transform, "nearest", outside=0))
-        layers.append(image_like(kept, grid))
-    return replace(moving, layers=tuple(layers))
+    kept = [np.empty(grid.size[::-1], sitk.GetArrayViewFromImage(layer).dtype) for layer in moving.layers]
+    for where, part in slab_grids(grid, progress, "Moving segments"):
+        way = on_slab(transform, part)
+        for array, layer in zip(kept, moving.layers, strict=True):
+            array[where] = sitk.GetArrayFromImage(resample(layer, part, way, "nearest", outside=0))
+    return replace(moving, layers=tuple(image_like(array, grid) for array in kept))
 
 
 def at_the_border(labels: Labels) -> list[str]:
