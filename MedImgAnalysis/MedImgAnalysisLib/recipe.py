@@ -105,12 +105,16 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
-        """A recipe from a file."""
+        """A recipe from a file; `RecipeError` names the file."""
         try:
             with open(path, encoding="utf-8") as stream:
                 return cls.from_json(stream.read(MAX_BYTES + 1))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The recipe {path} cannot be read: {error}.") from None
+        except OSError as error:
+            raise RecipeError(f"The recipe {path} cannot be read: {error.strerror or error}.", path=path) from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"The recipe {path} cannot be read: it is not UTF-8 text.", path=path) from None
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}", path=path, **error.data) from None
 
     def as_data(self) -> dict[str, Any]:
         """JSON values from which `from_data` makes an equal recipe."""

@@ -9,8 +9,7 @@ import pytest
 from cases_testing import blob, medimg
 from hypothesis import given
 from hypothesis import strategies as st
-from MedImgAnalysisLib.__main__ import main
-from MedImgAnalysisLib.__main__ import parser
+from MedImgAnalysisLib.__main__ import main, parser
 from MedImgAnalysisLib.commands.arguments import FLAGS, VALUE_OPTIONS, UsageError, bound, joined, settings
 from MedImgAnalysisLib.errors import ParameterError
 

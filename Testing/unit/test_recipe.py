@@ -140,3 +140,16 @@ def test_progress_runs_over_all_steps_and_a_cancel_stops_between_them(image):
     progress = Progress(lambda f, m: progress.cancel())
     with pytest.raises(Cancelled):
         Recipe.from_data(TWO_STEPS).run({"t1": image}, progress=progress)
+
+
+@pytest.mark.parametrize(
+    "content", [b"id,t1\n", b"\xff\xfe", b'{"medimg_recipe": 1, "inputs": {}, "steps": [], "outputs": []}']
+)
+def test_a_file_that_is_no_recipe_is_named(tmp_path, content):
+    path = tmp_path / "cohort.csv"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"cohort\.csv") as caught:
+        Recipe.load(path)
+    assert caught.value.path == path
+    with pytest.raises(RecipeError, match=r"gone\.json cannot be read: [A-Z]"):
+        Recipe.load(tmp_path / "gone.json")

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import provenance
 from ..errors import MedImgError
+from ..files.paths import appearing
 from ..progress import Progress
 from ..recipe import Recipe, RecipeResult, Step
 from .plain import plain
@@ -48,8 +49,8 @@ def write(
                 nodes[name] = bridge.add_node(value, name, kind=kinds[name], like=_like(recipe, name, nodes))
                 nodes[name].SetAttribute(provenance.ATTRIBUTE, json.dumps(plain(_record_of(name, result))))
         if mrb is not None:
-            mrb.parent.mkdir(parents=True, exist_ok=True)
-            standalone.save_mrb(mrb)
+            with appearing(mrb) as place:
+                standalone.save_mrb(place)
         return _pictures(folder, recipe, nodes, progress) if snapshots else []
     finally:
         standalone.clear()

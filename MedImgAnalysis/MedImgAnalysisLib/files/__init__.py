@@ -35,7 +35,8 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "surface": (".vtk",),
 }
 """The endings that `write` knows, by kind; the first one is the default."""
-_SPOKEN = {"image": "an image", "labels": "a segmentation", "landmarks": "a list of landmarks", "curves": "a set of curves"}
+_SPOKEN = {"image": "an image", "labels": "a segmentation", "landmarks": "a list of landmarks",
+           "curves": "a set of curves"}
 
 
 def read(path: str | os.PathLike[str], kind: str, progress: Progress = SILENT) -> Any:

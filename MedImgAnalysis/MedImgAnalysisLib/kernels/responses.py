@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,12 @@ from ..blockwise import for_each, ranges
 from ..progress import Progress
 from .wavelets import scaling_filter
 
-BORDERS = {"mirror": "reflect", "nearest": "nearest", "wrap": "wrap", "zero": "constant"}
+BORDERS: dict[str, Literal["reflect", "nearest", "wrap", "constant"]] = {
+    "mirror": "reflect",
+    "nearest": "nearest",
+    "wrap": "wrap",
+    "zero": "constant",
+}
 """What lies beyond the border: the image mirrored (c b a | a b c), its last voxel, its other end, 0; names of scipy."""
 
 _LAWS = {
