@@ -84,7 +84,14 @@ def test_window_is_that_of_itk(size, dtype, level, width, low):
     real = sitk.Cast(image, sitk.sitkFloat64)
     peer = sitk.IntensityWindowing(real, level - width / 2, level + width / 2, low, low + 10)
     found = result(Window(level, width, low, low + 10), image)
-    np.testing.assert_allclose(found, sitk.GetArrayFromImage(peer), atol=1e-5)
+    np.testing.assert_allclose(found, sitk.GetArrayFromImage(peer), atol=1e-4)  # float32 of a narrow window
+
+
+def test_a_window_can_be_inverted():
+    image = random_image((4, 5, 6), np.int16)
+    upright, inverted = (result(Window(100.0, 120.0, low, high), image) for low, high in ((2.0, 9.0), (9.0, 2.0)))
+    np.testing.assert_allclose(upright + inverted, 11, atol=1e-5)
+    assert upright.max() == 9 and inverted.max() == 9 and upright.argmax() == inverted.argmin()
 
 
 @settings(max_examples=20, deadline=None)
@@ -207,6 +214,18 @@ def test_wiener_without_noise_inverts_the_matrix_of_the_blur(size, sigmas):
     # (G G + ratio) u = G f by definition of the filter.
     u = wiener(array, sigmas, ratio)
     np.testing.assert_allclose(smooth(smooth(u, sigmas), sigmas) + ratio * u, smooth(array, sigmas), atol=1e-8)
+
+
+def test_no_frequency_is_raised_by_more_than_the_largest_gain():
+    x = np.arange(256)
+    for period in (3, 5, 8, 16, 60):
+        wave = np.cos(np.pi * (x + 0.5) * round(512 / period) / 256)  # a cosine that mirrored borders leave alone
+        array = np.broadcast_to(100 * wave, (3, 256)).astype(np.float32)
+        found = result(Deconvolve("wiener", 1.5, noise=0.0, largest_gain=4.0), image_of(array))
+        assert np.ptp(found) <= 4.0 * 1.001 * np.ptp(array)
+        exact = 1 / np.exp(-0.5 * (2 * np.pi * 1.5 / period) ** 2)
+        if exact < 1.2:
+            assert np.ptp(found) == pytest.approx(exact * np.ptp(array), rel=0.05)
 
 
 def test_sharpening_by_axis_leaves_the_others():

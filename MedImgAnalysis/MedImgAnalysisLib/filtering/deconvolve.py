@@ -30,7 +30,8 @@ class Deconvolve(Operation):
     The point spread is a Gaussian (its full width at half maximum is 2.355 sigma). Richardson-Lucy multiplies by the
     blurred ratio of measured to expected at each step; it assumes counts above a ground, which is the smallest value
     of the image, keeps the sum, and its noise grows with the iterations. Wiener divides by the response, damped where
-    noise is stronger than signal: F G / (G^2 + (noise / SD of the image)^2); edges may ring. Neither can bring back
+    noise is stronger than signal: F G / (G^2 + K), where K is
+    (noise / SD of the image)^2 and at least 1 / (2 largest_gain)^2; edges may ring. Neither can bring back
     what lies below the noise. With a mask the work is on its box and three kernel half widths around it. The result
     is float32, float64 for input of more than 16 bits.
 
@@ -58,7 +59,10 @@ class Deconvolve(Operation):
         Steps of Richardson-Lucy.
     noise
         Standard deviation of the noise in the unit of the image, for Wiener. Not given: estimated from the finest
-        wavelet details. It is taken as at least a thousandth of the SD of the image.
+        wavelet details.
+    largest_gain
+        No frequency is raised by more than this factor, for Wiener; edges ring when the point spread is wider than the
+        real one, and more so the larger this is.
     """
 
     name: ClassVar[str] = "deconvolve"
@@ -77,6 +81,7 @@ class Deconvolve(Operation):
     axis_sigmas_mm: Annotated[tuple[float, ...], Quantity("mm", low=0.0, high=20.0)] = ()
     iterations: Annotated[int, Quantity("", low=1, high=500)] = 10
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
+    largest_gain: Annotated[float, Quantity("", low=1.0, high=1000.0)] = 5.0
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
@@ -100,7 +105,7 @@ class Deconvolve(Operation):
             spread = float(np.sqrt(np.square(array).mean(dtype=float)))
             if spread == 0:
                 return array + mean
-            ratio = max(level / spread, 1e-3) ** 2
+            ratio = max(level / spread, 0.5 / self.largest_gain) ** 2
             return wiener(array, sigmas, ratio, progress.part(0.2, 1.0)) + mean
 
         return filter_inside(image, mask, [REACH * n for n in halo], compute, progress)

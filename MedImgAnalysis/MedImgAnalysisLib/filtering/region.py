@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from ..geometry import image_like
 from ..progress import Progress
 
-Compute = Callable[[sitk.Image, np.ndarray | None, Progress], np.ndarray]
-"""(part of the image, scalar; where the mask is in it; progress) -> voxels on the grid of the part."""
+Compute = Callable[[sitk.Image, np.ndarray | None, Progress], np.ndarray | sitk.Image]
+"""(part of the image, scalar; where the mask is in it; progress) -> voxels, or an image, on the grid of the part."""
 
 
 def filter_inside(
@@ -46,7 +46,10 @@ def filter_inside(
         )
         for c in range(count)
     ]
-    array = found[0] if count == 1 else np.stack(found, axis=-1)
+    if box is None and isinstance(found[0], sitk.Image) and count == 1:
+        return found[0]
+    arrays = [sitk.GetArrayFromImage(one) if isinstance(one, sitk.Image) else one for one in found]
+    array = arrays[0] if count == 1 else np.stack(arrays, axis=-1)
     if box is None or inside is None:
         return image_like(array, image)
     original = sitk.GetArrayViewFromImage(image)

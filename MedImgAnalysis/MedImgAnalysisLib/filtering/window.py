@@ -10,11 +10,10 @@ import SimpleITK as sitk
 
 from ..errors import ParameterError
 from ..geometry import Grid
-from ..kernels.pointwise import mapped
 from ..kernels.separable import working_type
 from ..operation import Operation
 from ..parameters import Quantity
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, run_filter
 from ..values import Image, Mask
 from .region import filter_inside
 from .voxels import precise
@@ -81,13 +80,18 @@ class Window(Operation):
         return (0,) * grid.dimension
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        def function(values: np.ndarray) -> np.ndarray:
-            share = np.clip((values - (self.level - self.width / 2)) / self.width, 0.0, 1.0)
-            return self.to_low + share * (self.to_high - self.to_low)
+        low, high = sorted((self.to_low, self.to_high))
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = precise(part, progress)
-            return mapped(array, function, working_type(array.dtype), progress, "Window")
+        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> sitk.Image:
+            narrow = working_type(precise(part, progress).dtype) is np.float32
+            real = sitk.Cast(part, sitk.sitkFloat32 if narrow else sitk.sitkFloat64)
+            window = sitk.IntensityWindowingImageFilter()
+            window.SetWindowMinimum(self.level - self.width / 2)
+            window.SetWindowMaximum(self.level + self.width / 2)
+            window.SetOutputMinimum(low)
+            window.SetOutputMaximum(high)
+            mapped = run_filter(window, real, progress=progress, message="Window")
+            return mapped if self.to_low < self.to_high else (low + high) - mapped
 
         margin = self.halo(Grid.of(image))
         return filter_inside(image, mask, margin, compute, progress, outside=self.to_low)
