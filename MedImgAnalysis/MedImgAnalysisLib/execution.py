@@ -172,7 +172,11 @@ def _binary(role: Role, image: sitk.Image, progress: Progress) -> sitk.Image:
     if not found:
         raise InputError(f"The {role.name} is empty: no voxel is set.", role=role.name)
     if len(found) > 1:
-        progress.warn(f"The {role.name} holds the label values {found[:5]}; every non-zero voxel counts as inside.")
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        progress.warn(
+            f"The {role.name} holds the label values {', '.join(map(str, found[:5]))}{more}; every non-zero voxel "
+            "counts as inside."
+        )
     if found == [1] and labelmap.GetPixelID() == sitk.sitkUInt8:
         return labelmap
     return sitk.NotEqual(labelmap, 0)

@@ -189,6 +189,15 @@ def test_the_report_shows_the_cases_and_escapes_everything(tmp_path: Path) -> No
     assert texts.count(HOSTILE) >= 5
 
 
+def test_the_numbers_of_a_single_case_are_a_list_with_descriptions(tmp_path: Path) -> None:
+    rows = [{"segment": "liver", "dice": 0.5, "hd": None, "volume": 12.25}]
+    page = as_html(tmp_path, RECIPE, [case("a", agreement=table(rows, volume="ml"))], [])
+    assert '<b class="">1</b>case<' in page and "over the cohort" not in page
+    listed = page[page.index("<h2>Numbers</h2>") : page.index("</table>", page.index("<h2>Numbers</h2>"))]
+    assert "agreement.liver" in listed and "What dice is" in listed and ">12.25<" in listed
+    assert "What hd is" not in listed, "undefined numbers are left out of the list"
+
+
 def test_the_report_asks_nothing_of_the_network_and_forbids_it(tmp_path: Path) -> None:
     text = as_html(tmp_path, RECIPE, [case("a", t=table([{"n": 1.0}]))], ())
     policy = unescape(text.partition('Security-Policy" content="')[2].partition('"')[0])

@@ -190,7 +190,7 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
         return None, f"the input {', '.join(changed)} has changed"
     options = record.get("options", {})
     if (extras.scene and options.get("scene") != extras.scene) or (extras.snapshots and not options.get("snapshots")):
-        return None, "a scene or pictures are asked for now"
+        return None, "a scene or pictures are asked for this time"
     for entry in record.get("outputs", {}).values():
         if _size(folder / entry["file"]) != entry["bytes"]:
             return None, f"{entry['file']} is missing or has another size"

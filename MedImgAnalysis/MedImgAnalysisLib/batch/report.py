@@ -40,7 +40,7 @@ def _badges(cases: Sequence[CaseResult]) -> str:
     rest = len(cases) - sum(count.values())
     warned = sum(bool(case.warnings) for case in cases)
     items = [
-        ("", len(cases), "cases"),
+        ("", len(cases), "case" if len(cases) == 1 else "cases"),
         ("good", count["done"], "done"),
         ("bad", count["failed"], "failed"),
         ("warn", rest, "not run"),
@@ -49,7 +49,7 @@ def _badges(cases: Sequence[CaseResult]) -> str:
     shown = [
         f'<li><b class="{css}">{number}</b>{word}</li>'
         for css, number, word in items
-        if number or word in ("cases", "done")
+        if number or word in ("case", "cases", "done")
     ]
     return f'<ul class="badges">{"".join(shown)}</ul>'
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -16,13 +16,15 @@ from .thumbnails import data_uri
 PICTURE_BYTES = 16 << 20
 """Pictures beyond this size are links only, so that a large cohort still opens."""
 
-PICTURES_PER_CASE = 6
+PICTURES_PER_CASE = 9
 PICTURES = "Pictures"
 
 
 def numbers(cases: Sequence[CaseResult], columns: Sequence[ResultColumn]) -> str:
-    """Mean, spread and range of every number over the finished cases; nothing for a single case."""
+    """Mean, spread and range of every number over the finished cases; of a single one the numbers themselves."""
     done = [case.values() for case in cases if case.record]
+    if len(done) == 1:
+        return _numbers_of_one(done[0], columns)
     rows, group = [], ""
     for column in columns:
         found = (case.get(column.key) for case in done)
@@ -32,13 +34,33 @@ def numbers(cases: Sequence[CaseResult], columns: Sequence[ResultColumn]) -> str
             rows.append(f'<tr class="group"><th colspan="8" scope="rowgroup">{escape(group)}</th></tr>')
         if values:
             rows.append(_number_row(column, values, len(done)))
-    if not rows or len(done) < 2:
+    if not rows:
         return ""
     words = ("n", "Mean", "SD", "Median", "Min", "Max")
     heads = "".join(f'<th class="n">{word}</th>' for word in words)
     head = f'<th class="first">Result</th>{heads}<th>Min to max</th>'
     return (
         f'<h2>Numbers over the cohort</h2><div class="card"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _numbers_of_one(values: Mapping[str, Any], columns: Sequence[ResultColumn]) -> str:
+    """A line per result, since one row as wide as all of them cannot be read."""
+    shown = [column for column in columns if values.get(column.key) not in (None, "")]
+    if not shown:
+        return ""
+    rows = []
+    for group, members in groupby(shown, key=lambda column: column.group):
+        rows.append(f'<tr class="group"><th colspan="3" scope="rowgroup">{escape(group)}</th></tr>')
+        rows += [
+            f'<tr><td class="first">{escape(column.name)}{_unit(column)}</td>{_cell(values[column.key], "n")}'
+            f"<td>{escape(column.description)}</td></tr>"
+            for column in members
+        ]
+    head = '<th class="first">Result</th><th class="n">Value</th><th>What it is</th>'
+    return (
+        f'<h2>Numbers</h2><div class="card"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
