@@ -43,6 +43,11 @@ class Step:
     outputs: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True
 
+    @property
+    def sources(self) -> list[str]:
+        """Names of all values that the step takes, in the order of its inputs."""
+        return [name for bound in self.inputs.values() for name in _names(bound)]
+
     def build(self) -> Operation:
         """The operation with its parameters; raises `ParameterError`."""
         return catalog.find(self.operation).from_parameters(self.parameters)
@@ -240,7 +245,7 @@ class Recipe:
                 sources[target] = {"name": target}
                 if target in self.outputs:
                     kept[target] = result.outputs[role]
-            later = {name for s in steps[number + 1 :] for names in s.inputs.values() for name in _names(names)}
+            later = {name for s in steps[number + 1 :] for name in s.sources}
             known = {name: value for name, value in known.items() if name in later}
         ordered = {name: kept[name] for name in self.outputs if name in kept}
         return RecipeResult(ordered, tuple(records), tuple(recorder.warnings))

@@ -22,9 +22,9 @@ class MedImgFiltering(ScriptedLoadableModule):
         parent.dependencies = ["MedImgAnalysis"]
         parent.contributors = ["MedImgAnalysis contributors"]
         parent.helpText = _(
-            "Denoise, enhance, correct, mask, resample and repair images. Choose a volume, a filter and its parameters, "
-            "and press Apply; a segment can limit where a filter works. The result is a new volume that records how it "
-            "came about. "
+            "Denoise, enhance, correct, mask, resample and repair images. Choose a volume, a filter and its "
+            "parameters, and press Apply; a segment can limit where a filter works. The result is a new volume that "
+            "records how it came about. "
             'See the <a href="{url}">documentation</a>.'
         ).format(url="https://github.com/MedImgAnalysis/SlicerMedImgAnalysis#readme")
         parent.acknowledgementText = _(

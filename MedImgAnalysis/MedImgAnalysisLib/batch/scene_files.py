@@ -65,8 +65,7 @@ def _like(recipe: Recipe, name: str, nodes: Mapping[str, Any]) -> Any:
     kinds = recipe.kinds()
     for step in recipe.steps:
         if step.enabled and name in step.outputs.values():
-            sources = [s for bound in step.inputs.values() for s in ([bound] if isinstance(bound, str) else bound)]
-            return next((nodes[s] for s in sources if s in nodes and kinds[s] == "image"), None)
+            return next((nodes[s] for s in step.sources if s in nodes and kinds[s] == "image"), None)
     return None
 
 

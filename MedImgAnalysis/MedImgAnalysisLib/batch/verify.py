@@ -130,10 +130,7 @@ def tolerances(recipe: Recipe) -> dict[str, float]:
         if step.enabled:
             operation = step.build()
             own = 0.0 if operation.exact else operation.tolerance
-            sources = [
-                name for bound in step.inputs.values() for name in ([bound] if isinstance(bound, str) else bound)
-            ]
-            widest = max([own, *(found[name] for name in sources)])
+            widest = max([own, *(found[name] for name in step.sources)])
             found |= dict.fromkeys(step.outputs.values(), widest)
     return found
 

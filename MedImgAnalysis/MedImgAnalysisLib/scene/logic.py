@@ -81,7 +81,6 @@ class OperationLogic:
             return made[roles[0]]
         return namedtuple(f"{type(operation).__name__}Nodes", roles)(**{role: made.get(role) for role in roles})
 
-
     def save_page(self, path: Any, *nodes: Any) -> Any:
         """Write inputs, parameters, picture, plots and tables of a run as one HTML file; gives its path.
 

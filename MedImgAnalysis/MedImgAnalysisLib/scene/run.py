@@ -193,12 +193,11 @@ class SceneRun:
 
     def _first(self, step: Step) -> Source | None:
         """The source that the first input of a step comes from."""
-        for bound in step.inputs.values():
-            for name in [bound] if isinstance(bound, str) else bound:
-                if name in self.sources:
-                    return self.sources[name]
-                if name not in self.recipe.inputs:
-                    return self._first(self._maker(name)[0])
+        for name in step.sources:
+            if name in self.sources:
+                return self.sources[name]
+            if name not in self.recipe.inputs:
+                return self._first(self._maker(name)[0])
         return None
 
     def _bound(self, step: Step, role: str) -> Source | None:
