@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import abc
 import types
 import typing
 from collections.abc import Callable
 
 
-class Validator:
+class Validator(abc.ABC):
+    """Base of the validators, also of a module's own ones."""
+
+    @abc.abstractmethod
     def validate(self, value) -> None:
-        raise NotImplementedError
+        """Raise when `value` is not allowed."""
 
 
 def _validator(name: str, fields: tuple[str, ...], holds: Callable, complaint: str, error: type = ValueError) -> type:
