@@ -63,14 +63,14 @@ class Progress:
         """Say something the user must know about the result; it is kept in the provenance record."""
         self._on_warning(sentence)
 
-    def part(self, start: float, stop: float) -> Progress:
-        """A `Progress` whose 0 to 1 is `start` to `stop` of this one."""
-        return _Part(self, start, stop)
+    def part(self, start: float, stop: float, name: str = "") -> Progress:
+        """A `Progress` whose 0 to 1 is `start` to `stop` of this one; its warnings begin with `name`, if given."""
+        return _Part(self, start, stop, name)
 
 
 class _Part(Progress):
-    def __init__(self, whole: Progress, start: float, stop: float) -> None:
-        super().__init__(on_warning=whole.warn)
+    def __init__(self, whole: Progress, start: float, stop: float, name: str = "") -> None:
+        super().__init__(on_warning=(lambda sentence: whole.warn(f"{name}: {sentence}")) if name else whole.warn)
         self._whole, self._start, self._span = whole, start, stop - start
 
     @property

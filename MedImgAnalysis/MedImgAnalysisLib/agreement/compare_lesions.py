@@ -152,6 +152,8 @@ class CompareLesions(Operation):
             )
             joined = neighbours if self.objects == "components" else None
             summary.append({"iou_threshold": threshold, "connectivity": joined, **row})
+        for word in dict.fromkeys(row["status"] for row in summary if row["status"]):
+            progress.warn(lesion_scores.SENTENCES[word])
         return LesionComparison(
             Measurements(LESIONS, tuple(rows)),
             Measurements(lesion_scores.COLUMNS, tuple(summary)),

@@ -103,7 +103,7 @@ class CompareMany(Operation):
         rows: list[dict[str, Any]] = []
         columns: dict[str, Column] = {}
         for number, (r, t) in enumerate(chosen):
-            part = progress.part(0.9 * number / len(chosen), 0.9 * (number + 1) / len(chosen))
+            part = progress.part(0.9 * number / len(chosen), 0.9 * (number + 1) / len(chosen), f"Case {number + 1}")
             table = single.run(reference[r], test[t], progress=part).table
             columns |= {column.key: column for column in table.columns}
             where = {"case": number + 1, "reference_number": r + 1, "test_number": t + 1}

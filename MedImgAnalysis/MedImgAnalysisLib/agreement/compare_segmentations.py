@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from ..errors import ParameterError
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Labels, Measurements, Surface
-from . import multi_label, segment_pair
+from . import multi_label, overlap, segment_pair
 from .common_grid import CommonGrid
 from .distance_surface import DistanceSurfaces
 from .error_segments import ErrorSegments
@@ -153,6 +153,7 @@ class CompareSegmentations(Operation):
                 _mark(errors, common, pair)
             if surfaces is not None:
                 surfaces.add(number + 1, pair, segment_pair.joint_box(common, pair), part.part(0.8, 1.0))
+        _warn_of_undefined(rows, progress)
         flat = common.flat_axis(wanted.one_slice_is_flat) is not None
         columns = (*NAMES, *segment_pair.columns(wanted, flat), *STATUS)
         if common.grid.dimension == 2:
@@ -185,6 +186,15 @@ class CompareSegmentations(Operation):
             self.missing_distance == "image_diagonal",
             self.empty_score,
         )
+
+
+def _warn_of_undefined(rows: list[dict[str, Any]], progress: Progress) -> None:
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["status"], []).append(row["segment"] or "Segment")
+    overlap.warn_of(names, progress)
+    if set(names) == {"reference_empty", "prediction_empty"}:
+        progress.warn("No segment has voxels on both sides; if the names differ, set pair_by to overlap.")
 
 
 def _mark(errors: ErrorSegments, common: CommonGrid, pair: Pair) -> None:

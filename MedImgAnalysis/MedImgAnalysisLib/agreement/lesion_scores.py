@@ -81,6 +81,15 @@ def scores(
     }
 
 
+SENTENCES = {
+    "both_empty": "There are no lesions on either side, so all scores are undefined.",
+    "reference_empty": "The reference has no lesions, so the sensitivity is undefined and every test lesion is false.",
+    "prediction_empty": "The test has no lesions, so its precision is undefined and every reference lesion is missed.",
+    "no_match": "No pair of lesions overlaps enough to match, so the quality of matches is undefined.",
+}
+"""What the status of a row of scores means."""
+
+
 def _status(n_ref: int, n_pred: int, tp: int) -> str:
     if not n_ref:
         return "reference_empty" if n_pred else "both_empty"

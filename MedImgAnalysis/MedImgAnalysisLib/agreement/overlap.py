@@ -7,8 +7,10 @@ never 0; the status says why. All arithmetic is on Python integers and float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ..progress import Progress
 from ..values import Column
 
 COLUMNS = (
@@ -43,13 +45,28 @@ class Counts(NamedTuple):
 
 
 def status(counts: Counts) -> str:
-    """`both_empty`, `reference_empty`, `prediction_empty` or an empty text."""
+    """`both_empty`, `reference_empty`, `prediction_empty`, `no_background` or an empty text."""
     has_reference, has_test = counts.tp + counts.fn > 0, counts.tp + counts.fp > 0
     if has_reference and has_test:
-        return ""
+        return "" if counts.fp + counts.tn else "no_background"
     if has_reference:
         return "prediction_empty"
     return "reference_empty" if has_test else "both_empty"
+
+
+SENTENCES = {
+    "both_empty": "no voxel on either side, so that overlap and distances are undefined",
+    "reference_empty": "no voxel in the reference; overlap is 0, recall and distances are undefined",
+    "prediction_empty": "no voxel in the test; overlap is 0, precision and distances are undefined",
+    "no_background": "the reference fills the whole image, so that specificity is undefined",
+}
+
+
+def warn_of(names: Mapping[str, Sequence[str]], progress: Progress) -> None:
+    """Say in a sentence which segments have a status, given their names by status."""
+    for word, sentence in SENTENCES.items():
+        if names.get(word):
+            progress.warn(f"{', '.join(names[word])}: {sentence}.")
 
 
 def overlap(counts: Counts, voxel_mm3: float, empty_score: float | None = None) -> dict[str, float]:

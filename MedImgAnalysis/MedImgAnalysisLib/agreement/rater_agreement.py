@@ -209,7 +209,7 @@ def _pairs(raters: int) -> list[tuple[int, int]]:
 
 def _pair_status(row: dict[str, Any], counts: Counts) -> str:
     found = overlap.status(counts)
-    if found:
+    if found and found != "no_background":
         return {"both_empty": "both_empty", "reference_empty": "a_empty", "prediction_empty": "b_empty"}[found]
     return "no_background" if math.isnan(row["kappa"]) or math.isnan(row["kappa_full_grid"]) else ""
 

@@ -164,7 +164,7 @@ def region(labels: Labels, name: str, image: sitk.Image, progress: Progress) -> 
     """The voxels of a segment (id or name) on the grid of `image`, boolean (k, j, i)."""
     own = labels.mask(name)
     progress.check()
-    mask = on_grid(own, Grid.of(image), labels=True, what="regions", progress=progress)
+    mask = on_grid(own, Grid.of(image), labels=True, what="segmentation of regions", progress=progress)
     progress.check()
     # Masks hold 0 and 1, so the bytes are the booleans.
     return sitk.GetArrayFromImage(mask).view(bool)

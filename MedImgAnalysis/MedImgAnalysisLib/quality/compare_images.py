@@ -154,7 +154,7 @@ class CompareImages(Operation):
         progress.report(0.3, "Structural similarity")
         self._put_ssim(found, domain, s.nonfinite, progress.part(0.3, 0.9))
         difference = _difference(a, b, defined, progress)
-        return Compared(Measurements(COLUMNS, (found.row(),)), image_like(difference, reference))
+        return Compared(Measurements(COLUMNS, (found.row(progress),)), image_like(difference, reference))
 
     def _put_ssim(self, found: Findings, domain: Domain, nonfinite: int, progress: Progress) -> None:
         if nonfinite:

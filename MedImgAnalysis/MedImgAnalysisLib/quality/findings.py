@@ -11,10 +11,28 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..progress import SILENT, Progress
 from ..values import Column
 
 STATUS = Column("status", "Status", "", "Why a number is missing", str)
 WARNINGS = Column("warnings", "Warnings", "", "What makes the numbers doubtful, as words", str)
+SENTENCES = {
+    "zero_variance": "all values are equal, so what is divided by their spread is undefined.",
+    "no_background_noise": "the air has no noise (masked or skull-stripped), so what is divided by it is undefined.",
+    "nonfinite_input": "there are NaN or infinite voxels, so numbers that look at neighbours are undefined; repair the "
+    "image first.",
+    "identical": "the two images are equal there, so the PSNR is infinite and left empty.",
+    "empty_region": "the region has no voxel with a finite value.",
+    "single_voxel": "the region has a single voxel, so its spread is undefined.",
+    "too_small": "the image or region is too small for some of the numbers, which are left empty.",
+    "no_head": "no object could be told from the air; give a mask.",
+    "no_edge": "no edge stands out from the noise; look at the region and the target.",
+    "edge_not_slanted": "the edge runs along the voxels, so that its profile cannot be sampled finely; tilt the "
+    "phantom by 2 to 10 degrees.",
+    "other_structure": "another structure is too near to the target; make the region smaller.",
+    "beyond_nyquist": "the MTF does not fall that far before the Nyquist frequency, so the frequency is left empty.",
+}
+"""What the words of the status column mean. A missing one needs no warning, or its operation has one of its own."""
 
 
 class Findings:
@@ -60,6 +78,10 @@ class Findings:
             return next(iter(self._reasons))
         return "; ".join(f"{reason} ({', '.join(keys)})" for reason, keys in self._reasons.items())
 
-    def row(self) -> dict[str, Any]:
-        """The row with status and warnings."""
+    def row(self, progress: Progress = SILENT) -> dict[str, Any]:
+        """The row with status and warnings; the reasons are told as sentences, with the name of the region."""
+        for word in self._reasons:
+            if word in SENTENCES:
+                name, sentence = self.values.get("segment"), SENTENCES[word]
+                progress.warn(f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:])
         return {**self.values, "status": self.status, "warnings": ", ".join(self._words)}

@@ -144,7 +144,7 @@ class LowContrast(Operation):
             found.ratio("cnr_pooled", abs(gap), math.sqrt((obj.sd**2 + around.sd**2) / 2), why or "zero_variance")
             found.put("rose_snr", found.values["cnr_bg"] * math.sqrt(obj.n), why or "zero_variance")
             _put_dprime(found, gap, area, around.sd, planes, spectrum, why or "zero_variance")
-            rows.append(found.row())
+            rows.append(found.row(progress))
         limits = self._limits(planes, around.sd, progress.part(0.7, 1.0))
         curve = [row for row in limits if math.isfinite(row["limit"])]
         x = np.array([row["diameter_mm"] for row in curve])

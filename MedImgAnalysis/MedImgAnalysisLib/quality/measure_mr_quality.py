@@ -173,7 +173,7 @@ class MeasureMrQuality(Operation):
             warn_of_air(s_air, progress)
         used = [("Head", image_like(head.view(np.uint8), image)), ("Air", image_like(outside.view(np.uint8), image))]
         progress.report(1.0)
-        return MrQuality(Measurements((*columns, WARNINGS, STATUS), (found.row(),)), Labels.from_masks(used))
+        return MrQuality(Measurements((*columns, WARNINGS, STATUS), (found.row(progress),)), Labels.from_masks(used))
 
     def _put_tissues(
         self, found: Findings, image: sitk.Image, tissues: Labels, air: Sample, progress: Progress

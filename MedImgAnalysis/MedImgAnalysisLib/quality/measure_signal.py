@@ -160,7 +160,7 @@ class MeasureSignal(Operation):
         air = samples[air_id] if air_id else None
         if air is not None:
             warn_of_air(air, progress)
-        rows = [self._row(names[key], s, shapes[key], air, repeats.get(key)) for key, s in samples.items()]
+        rows = [self._row(names[key], s, shapes[key], air, repeats.get(key), progress) for key, s in samples.items()]
         pairs = [self._pair(names[a], names[b], samples[a], samples[b], air) for a, b in self._pairs(regions, air_id)]
         progress.report(1.0)
         first = (
@@ -190,7 +190,13 @@ class MeasureSignal(Operation):
         return list(itertools.combinations(ids, 2))
 
     def _row(
-        self, name: str, s: Sample, shape: tuple[float, float], air: Sample | None, repeat: tuple[Sample, Sample] | None
+        self,
+        name: str,
+        s: Sample,
+        shape: tuple[float, float],
+        air: Sample | None,
+        repeat: tuple[Sample, Sample] | None,
+        progress: Progress,
     ) -> dict:
         found = Findings(segment=name, n=s.n, n_nonfinite=s.nonfinite)
         for key, value in (("mean", s.mean), ("sd", s.sd), ("median", s.median), ("min", s.low), ("max", s.high)):
@@ -217,7 +223,7 @@ class MeasureSignal(Operation):
                     found.decibel(key)
         if s.nonfinite:
             found.warn("nonfinite_left_out")
-        return found.row()
+        return found.row(progress)
 
     def _pair(self, name_1: str, name_2: str, a: Sample, b: Sample, air: Sample | None) -> dict:
         found = Findings(segment_1=name_1, segment_2=name_2)

@@ -132,16 +132,16 @@ class ModulationTransfer(Operation):
         found.put("nyquist_lp_per_mm", 0.5 / max(spacing))
         if wrong:
             found.missing("nonfinite_input", *NUMBERS)
-            return _measured(found, None, math.nan)
+            return _measured(found, None, math.nan, progress)
         mean, halves = _averages(part, progress)
         progress.report(0.4, "Finding the target")
         transfer = self._measure(found, mean, region, core, spacing, progress)
         if transfer is None:
-            return _measured(found, None, math.nan)
+            return _measured(found, None, math.nan, progress)
         progress.report(0.8, "Comparing slices")
         if halves is not None:
             self._check_moves(found, halves, region, core, spacing, progress)
-        measured = _measured(found, transfer, found.values["erf_fit_sigma_total_mm"])
+        measured = _measured(found, transfer, found.values["erf_fit_sigma_total_mm"], progress)
         for word in measured.table.rows[0]["warnings"].split(", "):
             if word in SENTENCES:
                 progress.warn(SENTENCES[word])
@@ -342,7 +342,7 @@ def _put_frequencies(found: Findings, frequency: np.ndarray, mtf: np.ndarray, si
     found.put("mtf10_fit", GAUSS_10 / sigma)
 
 
-def _measured(found: Findings, transfer: Transfer | Point | None, sigma: float) -> Measured:
+def _measured(found: Findings, transfer: Transfer | Point | None, sigma: float, progress: Progress) -> Measured:
     series: tuple[Curve, ...] = ()
     profile: tuple[Curve, ...] = ()
     if transfer is not None:
@@ -358,7 +358,7 @@ def _measured(found: Findings, transfer: Transfer | Point | None, sigma: float) 
                 Curve("Line spread", transfer.line_position, line),
             )
     return Measured(
-        Measurements(COLUMNS, (found.row(),)),
+        Measurements(COLUMNS, (found.row(progress),)),
         Curves("Modulation transfer", "Spatial frequency", "MTF", series, "lp/mm"),
         Curves("Edge profile", "Distance from the edge", "Relative value", profile, "mm"),
     )

@@ -132,7 +132,7 @@ class NoisePowerSpectrum(Operation):
                          n_nonfinite=wrong)  # fmt: skip
         if wrong:
             found.missing("nonfinite_input", *NUMBERS)
-            return NoisePower(Measurements(columns_of(flat), (found.row(),)), _curves(None, flat, planes.names))
+            return NoisePower(Measurements(columns_of(flat), (found.row(progress),)), _curves(None, flat, planes.names))
         scale = 1.0 if repeat is None else math.sqrt(0.5)
         spectrum = spectrum_of(array, corners, size, planes.spacing, detrend, progress.part(0.1, 0.95), scale)
         _put(found, spectrum, detrend)
@@ -142,7 +142,7 @@ class NoisePowerSpectrum(Operation):
         if repeat is not None:
             found.warn("difference_of_two_scans")
         progress.report(1.0)
-        return NoisePower(Measurements(columns_of(flat), (found.row(),)), _curves(spectrum, flat, planes.names))
+        return NoisePower(Measurements(columns_of(flat), (found.row(progress),)), _curves(spectrum, flat, planes.names))
 
     def _place(self, planes: Planes, progress: Progress) -> tuple[tuple[int, ...], np.ndarray]:
         """Size of the regions and their corners; `InputError` when none fits."""

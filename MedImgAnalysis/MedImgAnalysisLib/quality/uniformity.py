@@ -126,7 +126,7 @@ class Uniformity(Operation):
         found.put("roi_distance_mm", distance)
         if n < 2:
             found.missing("nonfinite_input" if wrong else "too_small", *NUMBERS)
-            return found.row()
+            return found.row(progress)
         y, x = np.arange(plane.shape[0])[:, None] * spacing[0], np.arange(plane.shape[1]) * spacing[1]
         means = []
         for place, (down, right) in PLACES.items():
@@ -151,7 +151,7 @@ class Uniformity(Operation):
         found.ratio("cov_percent", 100 * float(values.std(ddof=1)), float(values.mean()), "zero_mean")
         progress.check()
         _put_piu(found, plane, inside, good, spacing)
-        return found.row()
+        return found.row(progress)
 
 
 def _in_picture(
