@@ -142,6 +142,20 @@ def test_undefined_numbers_are_dashes_with_their_reason(standin):
     assert (cell.text(), cell.toolTip()) == ("-", "test_empty")
 
 
+def test_a_long_text_does_not_push_numbers_out_of_sight(standin):
+    from MedImgAnalysisLib.panel.result_table import WIDEST, ResultTable
+    from MedImgAnalysisLib.scene import bridge
+    from MedImgAnalysisLib.values import Column, Measurements
+
+    columns = (*(Column(f"m{n}", f"M{n}") for n in range(6)), Column("status", "Status", "", "Why", str))
+    words = "zero_variance; " * 20
+    row = {**{f"m{n}": 1.5 for n in range(6)}, "status": words}
+    shown = ResultTable()
+    shown.show_results({"t": "T"}, {"t": bridge.add_node(Measurements(columns, (row, row)), "T", kind="table")})
+    assert shown.table.columnWidth(0) <= WIDEST
+    assert words.strip() in shown.table.item(6, 0).toolTip()
+
+
 def test_a_removed_table_is_shown_no_more(compared):
     import slicer
 

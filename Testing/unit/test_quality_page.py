@@ -18,7 +18,7 @@ from MedImgAnalysisLib.pages.plots import svg, ticks
 from MedImgAnalysisLib.pages.quality_page import quality_page, write_quality_page
 from MedImgAnalysisLib.pages.slice_pictures import slice_picture
 from MedImgAnalysisLib.quality.quality_report import QualityReport
-from MedImgAnalysisLib.values import Curve, Curves, Labels
+from MedImgAnalysisLib.values import Column, Curve, Curves, Labels, Measurements
 
 
 def curves(*series: Curve) -> Curves:
@@ -105,3 +105,16 @@ def test_other_outputs_of_the_package_make_a_page_as_well(tmp_path):
     assert "PSNR" in text and "data:image/png" in text and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileError, match="folder"):
         write_quality_page(tmp_path, result.outputs, inputs["reference"])
+
+
+def test_many_measures_of_few_things_go_down_the_page_and_not_out_of_it():
+    columns = (
+        Column("segment", "Segment", "", "", str),
+        *(Column(f"m{n}", f"M{n}", "mm", f"Text {n}") for n in range(60)),
+    )
+    few = tuple({"segment": name, **{f"m{n}": float(n) for n in range(60)}} for name in ("liver", "spleen"))
+    text = quality_page({"table": Measurements(columns, few)}, None)
+    assert text.count("<tr>") == 61 and "<thead>" not in text
+    assert '<td>M7</td><td class="n">7</td><td class="n">7</td>' in text and "Text 7" in text
+    many = quality_page({"table": Measurements(columns, few * 3)}, None)
+    assert many.count("<tr>") == 7 and "<thead>" in many

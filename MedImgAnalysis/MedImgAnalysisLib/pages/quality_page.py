@@ -19,6 +19,9 @@ from .page import page
 from .plots import svg
 from .slice_pictures import slice_picture
 
+UPRIGHT_ROWS = 4
+"""Tables of so few rows are turned: a line per measure."""
+
 
 def write_quality_page(path: Path, outputs: Mapping[str, Any], image: sitk.Image, **details: Any) -> Path:
     """Write `quality_page` to a file that appears when it is complete; `details` as there."""
@@ -65,7 +68,9 @@ def quality_page(
         if {"section", "title", "value"} <= {column.key for column in table.columns}:
             parts += _sections(table)
         else:
-            parts.append(f"<h2>{escape(role.capitalize())}</h2>{_wide(table.columns, table.rows)}")
+            upright = len(table.rows) <= UPRIGHT_ROWS < len(table.columns)
+            show = _upright if upright else _wide
+            parts.append(f"<h2>{escape(role.replace('_', ' ').capitalize())}</h2>{show(table.columns, table.rows)}")
     parts.append(notes)
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     parts.append(
@@ -131,7 +136,7 @@ def _pivot(subjects: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         warned = dict.fromkeys(row["warnings"] for row in measured if row["warnings"])
         rows.append({"subject": subject or "Image", **{row["key"]: row["value"] for row in measured},
                      "warnings": ", ".join(warned), "status": ", ".join(reasons)})  # fmt: skip
-    return _wide(tuple(columns), rows) if len(rows) > 1 else _long(tuple(columns), rows[0])
+    return _wide(tuple(columns), rows) if len(rows) > 1 else _upright(tuple(columns), rows)
 
 
 def _wide(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -143,12 +148,14 @@ def _wide(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="card"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _long(columns: Sequence[Column], row: Mapping[str, Any]) -> str:
+def _upright(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line per measure and a column per row, so that many measures of a few things fit on the page."""
     lines = "".join(
-        f"<tr><td>{escape(c.title)}</td><td{_css(c)}>{cell(row[c.key], c)}</td>"
-        f'<td class="unit">{escape(c.unit)}</td><td class="text soft">{escape(c.description)}</td></tr>'
+        f"<tr><td>{escape(c.title)}</td>"
+        + "".join(f"<td{_css(c)}>{cell(row.get(c.key), c)}</td>" for row in rows)
+        + f'<td class="unit">{escape(c.unit)}</td><td class="text soft">{escape(c.description)}</td></tr>'
         for c in columns
-        if row.get(c.key) not in (None, "")
+        if any(row.get(c.key) not in (None, "") for row in rows)
     )
     return f'<div class="card"><table><tbody>{lines}</tbody></table></div>'
 

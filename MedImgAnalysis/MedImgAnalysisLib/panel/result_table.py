@@ -21,6 +21,8 @@ HEIGHT = 220
 LINE = 24
 HEADER = 200
 """Widest column of headings; longer ones are cut, the tool tip has all."""
+WIDEST = 170
+"""Widest column of values, so that one long text does not push numbers out of sight; the tool tip has all."""
 
 
 class ResultTable:
@@ -117,6 +119,8 @@ class ResultTable:
         fill = self._fill_upright if self._upright else self._fill_wide
         fill(columns, rows)
         self.table.resizeColumnsToContents()
+        for at in range(self.table.columnCount):
+            self.table.setColumnWidth(at, min(self.table.columnWidth(at), WIDEST))
         self.table.horizontalHeader().setStretchLastSection(True)
         self._say(self._hint(node, table))
 
@@ -158,9 +162,10 @@ class ResultTable:
                 self._put(line, at, row, column)
 
     def _put(self, line: int, at: int, row: Mapping[str, Any], column: Column) -> None:
-        item = qt.QTableWidgetItem(cell_text(row.get(column.key), column))
+        text = cell_text(row.get(column.key), column)
+        item = qt.QTableWidgetItem(text)
         why = "" if tells(row.get(column.key)) else str(row.get("status") or "")
-        item.setToolTip(why or column.description)
+        item.setToolTip(why or (f"{text}\n{column.description}" if column.dtype is str else column.description))
         if column.dtype is not str:
             item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
         self.table.setItem(line, at, item)
