@@ -28,6 +28,8 @@ SCORES = (
 
 
 class ClassComparison(NamedTuple):
+    """Outputs of `compare_classes` by role."""
+
     table: Measurements
     per_class: Measurements
     confusion: Measurements

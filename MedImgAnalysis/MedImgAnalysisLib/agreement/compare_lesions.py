@@ -47,6 +47,8 @@ MARKS: dict[str, Color] = {
 
 
 class LesionComparison(NamedTuple):
+    """Outputs of `compare_lesions` by role."""
+
     table: Measurements
     summary: Measurements
     lesions: Labels | None

@@ -26,6 +26,8 @@ SPOTS = ("worst_slice", "resampled")
 
 
 class ManyComparisons(NamedTuple):
+    """Outputs of `compare_many` by role."""
+
     table: Measurements
     summary: Measurements
     plot: Curves

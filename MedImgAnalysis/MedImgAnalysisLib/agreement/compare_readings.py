@@ -18,6 +18,8 @@ from .table_columns import column, is_missing, label, natural, numbers
 
 
 class Readings(NamedTuple):
+    """Outputs of `compare_readings` by role."""
+
     table: Measurements
     reliability: Measurements
     bland_altman: Curves

@@ -25,6 +25,8 @@ SURFACES = {"both": ("surfel", "voxel"), "surfel": ("surfel",), "voxel": ("voxel
 
 
 class Comparison(NamedTuple):
+    """Outputs of `compare_segmentations` by role."""
+
     table: Measurements
     summary: Measurements
     errors: Labels | None

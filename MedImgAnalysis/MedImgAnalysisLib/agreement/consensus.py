@@ -41,6 +41,8 @@ COLUMNS = (
 
 
 class Agreed(NamedTuple):
+    """Outputs of `consensus` by role."""
+
     labels: Labels
     table: Measurements
 

@@ -57,6 +57,8 @@ VOLUMES = (
 
 
 class RaterAgreed(NamedTuple):
+    """Outputs of `rater_agreement` by role."""
+
     table: Measurements
     summary: Measurements
     volumes: Measurements

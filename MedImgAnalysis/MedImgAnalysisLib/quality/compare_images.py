@@ -47,6 +47,8 @@ COLUMNS = (
 
 
 class Compared(NamedTuple):
+    """Outputs of `compare_images` by role."""
+
     table: Measurements
     difference: Image
 
@@ -116,6 +118,7 @@ class CompareImages(Operation):
     window_high: Annotated[float | None, Quantity("")] = None
 
     def check(self) -> None:
+        """Refuse half a window, and one whose ends are the wrong way round."""
         low, high = self.window_low, self.window_high
         if (low is None) != (high is None) or (low is not None and high is not None and not low < high):
             raise ParameterError(

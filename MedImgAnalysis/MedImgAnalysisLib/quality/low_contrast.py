@@ -58,6 +58,8 @@ LIMITS = (
 
 
 class LowContrastResult(NamedTuple):
+    """Outputs of `low_contrast` by role."""
+
     table: Measurements
     limits: Measurements
     curves: Curves

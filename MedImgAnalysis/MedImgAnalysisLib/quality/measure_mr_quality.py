@@ -66,6 +66,8 @@ TISSUES = (
 
 
 class MrQuality(NamedTuple):
+    """Outputs of `measure_mr_quality` by role."""
+
     table: Measurements
     labels: Labels
 

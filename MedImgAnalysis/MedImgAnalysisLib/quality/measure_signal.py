@@ -25,6 +25,8 @@ RAYLEIGH_MEAN = math.sqrt(math.pi / 2)
 
 
 class Signal(NamedTuple):
+    """Outputs of `measure_signal` by role."""
+
     table: Measurements
     pairs: Measurements
 

@@ -48,6 +48,8 @@ COLUMNS = (
 
 
 class Measured(NamedTuple):
+    """Outputs of `modulation_transfer` by role."""
+
     table: Measurements
     curves: Curves
     profile: Curves

@@ -26,6 +26,8 @@ NUMBERS = ("integral", "mean_roi_variance", "noise_sd", "nps_mean_excl_dc", "f_p
 
 
 class NoisePower(NamedTuple):
+    """Outputs of `noise_power_spectrum` by role."""
+
     table: Measurements
     curves: Curves
 

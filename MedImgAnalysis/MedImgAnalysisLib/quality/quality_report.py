@@ -51,6 +51,8 @@ USUAL = {
 
 
 class Report(NamedTuple):
+    """Outputs of `quality_report` by role."""
+
     table: Measurements
     noise: Curves
     transfer: Curves
