@@ -234,3 +234,10 @@ def test_sharpening_by_axis_leaves_the_others():
     single = sitk.GetArrayFromImage(image)[7] - sitk.GetArrayFromImage(image).min()
     alone = result(Deconvolve(axis_sigmas_mm=(1.0, 1.0)), image_of(np.pad(single, 0), (1.0, 0.8)))
     np.testing.assert_allclose(plane[7] - sitk.GetArrayFromImage(image).min(), alone, rtol=2e-3, atol=0.2)
+
+
+def test_laplacian_sharpening_warns_when_sigma_is_beyond_the_voxel():
+    image = random_image((6, 7, 8), spacing=(0.5, 1.0, 2.0))
+    found = execute(LaplacianSharpening(sigma_mm=1.0), {"image": image})
+    assert any("11.5 times" in warning for warning in found.warnings), found.warnings
+    assert not execute(LaplacianSharpening(sigma_mm=0.5), {"image": image}).warnings

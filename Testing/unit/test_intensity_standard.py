@@ -171,3 +171,18 @@ def test_landmarks_that_coincide_in_every_image_are_left_out_and_said():
     assert table.column("percent")[-1] == 99 and table.column("value")[-1] == 100
     found = standardised(sitk.GetImageFromArray(array), table)
     np.testing.assert_allclose(found[array == 80], 100, atol=1e-4)
+
+
+def test_values_beyond_the_mask_go_on_with_the_slope_of_the_whole():
+    rng = np.random.default_rng(0)
+    array = rng.normal(100, 10, (10, 20, 20)).astype(np.float32)
+    array[0] = 300
+    array[1] = -100
+    inside = np.zeros(array.shape, np.uint8)
+    inside[2:] = 1
+    image, reference = sitk.GetImageFromArray(array), sitk.GetImageFromArray(rng.normal(5, 1, array.shape))
+    found = matched(image, reference, mask=image_like(inside, image))
+    x, y = array[2:].astype(float), sitk.GetArrayFromImage(reference)
+    slope = np.ptp(y) / np.ptp(x)
+    np.testing.assert_allclose(found[0], y.max() + slope * (300 - x.max()), rtol=1e-5)
+    np.testing.assert_allclose(found[1], y.min() + slope * (-100 - x.min()), rtol=1e-5)

@@ -92,3 +92,27 @@ def test_a_value_that_the_type_cannot_hold_is_refused():
     image = sitk.Image([4, 4, 4], sitk.sitkUInt16)
     with pytest.raises(ParameterError, match="0 to 65535"):
         masked(image, image_like(np.eye(4, dtype=np.uint8)[None].repeat(4, 0), image), outside_value=-1000.0)
+
+
+def test_a_small_body_is_said_since_it_may_be_a_hot_spot():
+    k, j, i = np.meshgrid(*(np.linspace(-1, 1, n) for n in (24, 40, 44)), indexing="ij")
+    radius = k**2 + j**2 + i**2
+    array = np.where(radius < 0.8, 1.0, 0.0) + np.where(radius < 0.05, 20.0, 0.0)
+    image = oblique_grid(sitk.GetImageFromArray(array.astype(np.float32)))
+    automatic = execute(BodyMask(), {"image": image})
+    assert any("only 0." in warning and "threshold" in warning for warning in automatic.warnings)
+    given = execute(BodyMask(threshold=0.5), {"image": image})
+    assert not given.warnings
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(given.outputs["mask"]) != 0, radius < 0.8)
+
+
+def test_air_between_the_body_and_the_border_of_the_image_stays_air():
+    array = np.zeros((20, 22, 24), np.int16)
+    array[2:-2, 2:-2, 1:-1] = 100
+    array[8:10, 5:7, 6:10] = 0
+    image = sitk.GetImageFromArray(array)
+    found = sitk.GetArrayFromImage(execute(BodyMask(), {"image": image}).outputs["mask"])
+    np.testing.assert_array_equal(found[[0, 1, -2, -1]], 0)
+    np.testing.assert_array_equal(found[:, [0, 1, -2, -1]], 0)
+    np.testing.assert_array_equal(found[:, :, [0, -1]], 0)
+    assert found[2:-2, 2:-2, 1:-1].all()

@@ -161,3 +161,19 @@ def test_a_line_answers_in_two_dimensions():
 def test_the_order_of_the_sigmas_is_checked():
     with pytest.raises(ParameterError, match="at most largest_mm"):
         Vesselness(smallest_mm=5.0)
+
+
+@pytest.mark.parametrize("measure", ["frangi", "sato"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_of_one_slice_answers_as_the_slice(measure, axis):
+    rng = np.random.default_rng(3)
+    array = rng.normal(0, 5, (30, 34)).astype(np.float32)
+    array[14:16] += 100
+    flat = image_of(array, (0.8, 1.1))
+    spacing = [1.1, 0.8]
+    spacing.insert(axis, 3.0)
+    solid = image_of(np.expand_dims(array, axis), spacing[::-1])
+    operation = Vesselness(measure=measure)
+    expected = result(operation, flat)
+    assert expected[14:16, 8:-8].min() > 0.5
+    np.testing.assert_allclose(result(operation, solid).reshape(array.shape), expected, rtol=1e-4, atol=1e-5)

@@ -16,6 +16,9 @@ from ..progress import SILENT, Progress
 from ..quality.body import body_mask
 from ..values import Image, Mask
 
+SMALL = 0.05
+"""A body that is less of the image is said: the threshold may have found its brightest part only."""
+
 
 @dataclass(frozen=True)
 class BodyMask(Operation):
@@ -24,7 +27,9 @@ class BodyMask(Operation):
     Voxels above a threshold (Otsu's, if none is given); of these the largest piece, so that a table or a head rest
     falls away unless it touches; gaps up to twice `closing_voxels` wide closed; holes filled that do not reach the
     border of the image, in three dimensions. Air that is open to the border, such as lungs cut by the end of the
-    scan, stays outside. Rough: look at it before it decides anything. For CT a threshold of -300 HU is usual.
+    scan, stays outside. Rough: look at it before it decides anything. For CT a threshold of -300 HU is usual. In PET
+    and wherever a small part is much brighter than the rest, Otsu's threshold finds that part: give one. A mask of
+    less than 5 % of the image is said.
 
     Inputs
     ------
@@ -69,4 +74,9 @@ class BodyMask(Operation):
             raise InputError(f"The image is constant{at}; there is no body in it.", role="image")
         if found.all():
             progress.warn("The mask is the whole image: nothing in it looks like air.")
+        elif (share := float(found.mean())) < SMALL:
+            progress.warn(
+                f"The mask is only {100 * share:.2g} % of the image; look at it. If it is the brightest part only, "
+                "give a lower threshold."
+            )
         return image_like(found.astype(np.uint8), image)

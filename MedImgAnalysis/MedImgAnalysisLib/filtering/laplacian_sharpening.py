@@ -24,8 +24,8 @@ class LaplacianSharpening(Operation):
 
     f - (sigma_mm^2 / 2) sum d2f/dx2 inverts a Gaussian of that sigma to first order. Second differences in
     millimetres, the border repeated. The finest noise rises by 1 + 2 sigma^2 sum 1 / spacing^2, so keep sigma below
-    the voxel; for more use `deconvolve`. The mean stays. Unlike ITK's filter of this name values are not stretched to
-    the old range. The result is float32, float64 for input of more than 16 bits.
+    the voxel, of which a larger one is warned; for more use `deconvolve`. The mean stays. Unlike ITK's filter of this
+    name values are not stretched to the old range. The result is float32, float64 for input of more than 16 bits.
 
     Inputs
     ------
@@ -59,6 +59,12 @@ class LaplacianSharpening(Operation):
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
+        gain = 1 + 2 * self.sigma_mm**2 * sum(s**-2 for s, n in zip(grid.spacing, grid.size, strict=True) if n > 1)
+        if self.sigma_mm > min(grid.spacing):
+            progress.warn(
+                f"Sigma {self.sigma_mm:g} mm is larger than the voxel: the finest detail and noise rise by up to "
+                f"{gain:.3g} times. deconvolve undoes larger blurs."
+            )
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
             array = floating(part, progress)

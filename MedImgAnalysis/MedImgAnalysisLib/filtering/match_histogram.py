@@ -21,12 +21,13 @@ from .normalising import inside_of, mean_and_sd, remapped, require_spread
 class MatchHistogram(Operation):
     """Bring the intensities of an image to the distribution of a reference.
 
-    Each of `quantiles` + 1 evenly spread quantiles of the image (from minimum to maximum) becomes the same quantile of
-    the reference, linear between and continued beyond (Nyul, Udupa and Zhang 2000). Both images must show the same
-    tissues in about the same proportion: give masks, or take voxels above the mean of each image only, which leaves
-    air out. Where many voxels have one value (air that is 0) several quantiles coincide; that value becomes the
-    mean of what they become. The result is float32 (float64 for input of more than 16 bits that is not float32).
-    A constant image or reference is refused. The grids may differ.
+    Each of `quantiles` + 1 evenly spread quantiles of the image (from minimum to maximum) becomes the same quantile
+    of the reference, linear between (Nyul, Udupa and Zhang 2000); values beyond those, which only a mask leaves, go
+    on with the slope from the first to the last quantile. Both images must show the same tissues in about the same
+    proportion: give masks, or take voxels above the mean of each image only, which leaves air out. Where many voxels
+    have one value (air that is 0) several quantiles coincide; that value becomes the mean of what they become. The
+    result is float32 (float64 for input of more than 16 bits that is not float32). A constant image or reference is
+    refused. The grids may differ.
 
     Inputs
     ------
@@ -77,6 +78,10 @@ class MatchHistogram(Operation):
         y = self._quantiles(reference, reference_mask, "reference", progress.part(0.35, 0.7))
         x, first = np.unique(x, return_inverse=True)
         y = np.bincount(first, y) / np.bincount(first)
+        # The last piece is that of a few voxels: its slope, continued, would send what is outside the mask anywhere.
+        ends = x[[0, -1]] + np.array([-1, 1]) * (x[-1] - x[0])
+        beyond = y[[0, -1]] + np.array([-1, 1]) * (y[-1] - y[0])
+        x, y = np.array([ends[0], *x, ends[1]]), np.array([beyond[0], *y, beyond[1]])
         return remapped(image, lambda values: piecewise_linear(values, x, y), progress.part(0.7, 1.0), "Matching")
 
     def _quantiles(self, image: sitk.Image, mask: sitk.Image | None, what: str, progress: Progress) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
-from .lengths import gaussian_halo, sigmas_kji
+from .lengths import gaussian_halo
 from .region import filter_inside
 from .voxels import centred
 
@@ -35,8 +35,8 @@ class Vesselness(Operation):
 
     Frangi et al. (1998): (1 - exp(-Ra^2 / 2 a^2)) exp(-Rb^2 / 2 b^2) (1 - exp(-S^2 / 2 c^2)) with Ra = |l2| / |l3|,
     Rb = |l1| / sqrt(|l2 l3|), S^2 = l1^2 + l2^2 + l3^2, a = b = 0.5; from 0 to 1. Sato et al. (1998): sqrt(l2 l3), in
-    the unit of the image. In 2-D lines: exp(-(l1 / l2)^2 / 2 b^2) (1 - exp(-S^2 / 2 c^2)), and |l2|. The result is
-    float32.
+    the unit of the image. In 2-D, and in a volume of a single slice, lines: exp(-(l1 / l2)^2 / 2 b^2) (1 - exp(-S^2 /
+    2 c^2)), and |l2|. The result is float32.
 
     Inputs
     ------
@@ -100,26 +100,35 @@ class Vesselness(Operation):
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
+        whole = tuple(reversed(grid.size))
         sigmas = np.geomspace(self.smallest_mm, self.largest_mm, self.scales).tolist()
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
             array = centred(part, progress)
             best = np.zeros(array.shape, np.float32)
+            # Along an axis of a single voxel nothing is known of the shape: a line would pass for a plate.
+            used = [n for n, size in enumerate(whole) if size > 1] if len(whole) == 3 else [0, 1]
+            if len(used) != 2:
+                used = list(range(len(whole)))
+            flat = tuple(slice(None) if n in used else 0 for n in range(len(whole)))
+            spacing = [grid.spacing_kji[n] for n in used]
             for n, sigma in enumerate(sigmas):
                 here = progress.part(n / len(sigmas), (n + 1) / len(sigmas))
-                self._at_scale(array, grid, sigma, best, here)
+                self._at_scale(array[flat], spacing, sigma, best[flat], here)
             progress.report(1.0, "Vesselness")
             return best
 
         return filter_inside(image, mask, self._margin(grid), compute, progress, outside=0.0)
 
-    def _at_scale(self, array: np.ndarray, grid: Grid, sigma: float, best: np.ndarray, progress: Progress) -> None:
-        """Raise `best` to the answer at one sigma."""
+    def _at_scale(
+        self, array: np.ndarray, spacing: list[float], sigma: float, best: np.ndarray, progress: Progress
+    ) -> None:
+        """Raise `best` to the answer at one sigma; `spacing` is by numpy axis."""
         frangi = self.measure == "frangi"
         form = np.empty(array.shape, np.float32)
         strength = np.empty(array.shape, np.float32) if frangi else None
         sign = -1.0 if self.structures == "bright" else 1.0
-        for planes, hessian in hessians(array, sigmas_kji((sigma,) * grid.dimension, grid), grid.spacing_kji, progress):
+        for planes, hessian in hessians(array, [sigma / s for s in spacing], spacing, progress):
             block, power = form[planes], None if strength is None else strength[planes]
 
             def work(

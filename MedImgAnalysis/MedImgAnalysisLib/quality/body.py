@@ -49,14 +49,24 @@ def body_mask(
         return None
     progress.check()
     largest = Components(bright, progress).largest(progress)
-    closed = ~grown(~grown(largest, closing_voxels, progress.part(0.4, 0.6)), closing_voxels, progress.part(0.6, 0.8))
-    # Growing beyond the border of the image is cut off there, so closing must not lose what was.
-    closed |= largest
+    closed = _closed(largest, closing_voxels, progress.part(0.4, 0.8))
     # Background that does not reach the border of the image is a hole.
     if fill:
         closed |= Components(~closed, progress).inner(progress)
     progress.report(1.0, "Finding the object")
     return closed
+
+
+def _closed(mask: np.ndarray, steps: int, progress: Progress) -> np.ndarray:
+    """The mask grown and shrunk again.
+
+    Room is added first: without it air between the body and the border of the image would be closed as if the body went
+    on beyond.
+    """
+    room = [(steps if n > 1 else 0,) * 2 for n in mask.shape]
+    wide = grown(np.pad(mask, room), steps, progress.part(0.0, 0.5))
+    closed = ~grown(~wide, steps, progress.part(0.5, 1.0))
+    return closed[tuple(slice(before, n - after) for (before, after), n in zip(room, closed.shape, strict=True))]
 
 
 def otsu(array: np.ndarray, progress: Progress) -> float:
