@@ -173,14 +173,3 @@ def test_left_out_voxels_and_factors_beyond_the_size_are_handled():
 def test_factors_must_be_whole_and_fit_the_axes(factor):
     with pytest.raises(ParameterError, match="factor"):
         Shrink(factor=factor)
-
-
-@pytest.mark.parametrize("operation", [Crop(), Reorient(orientation="SAL")])
-def test_voxels_that_are_not_numbers_move_with_the_others(operation):
-    image = numbered(dtype=np.float32)
-    array = sitk.GetArrayFromImage(image)
-    array[2, 3, 4] = np.nan
-    image = image_like(array, image)
-    inputs = {"mask": box(image, (3, 2, 1), (7, 6, 5))} if operation.name == "crop" else {}
-    found = sitk.GetArrayFromImage(run(operation, image=image, **inputs).outputs["image"])
-    assert np.isnan(found).sum() == 1

@@ -49,7 +49,6 @@ class Crop(Operation):
     memory_factor: ClassVar[float] = 1.0
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
-    finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Tight": {}, "10 mm margin": {"margin_mm": 10.0}}
 
     margin_mm: Annotated[float, Quantity("mm", low=0.0, high=1000.0)] = 0.0

@@ -57,7 +57,6 @@ class Reorient(Operation):
     memory_factor: ClassVar[float] = 2.0
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
-    finite_only: ClassVar[bool] = False
     presets: ClassVar = {
         "Axial slices (LPS)": {},
         "Sagittal slices (PIR)": {"orientation": "PIR"},
