@@ -1,0 +1,74 @@
+"""The recipes of the filtering guide do on phantoms with known truth what the guide says."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from MedImgAnalysisLib.recipe import Recipe
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def data() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("filtering_data", DOCS / "filtering_data.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(name: str, **inputs: sitk.Image):
+    return Recipe.load(DOCS / "recipes" / f"{name}.json").run(inputs)
+
+
+def array(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(image).astype(float)
+
+
+def test_the_mr_recipe_takes_most_of_the_shading_and_of_the_noise(data: ModuleType) -> None:
+    head = data.head()
+    result = run("mr-brain", mr=head.flair)
+    white = (array(head.truth.mask("White matter")) > 0) & (array(head.truth.mask("Lesions")) == 0)
+    true = array(head.clean["flair"])[white] / array(data.head(bias=0.0).clean["flair"])[white]
+    error = np.log(array(result.outputs["field"])[white] / true)
+    assert error.std() < 0.5 * np.log(true).std()
+    before, after = array(head.flair)[white], array(result.outputs["normalised"])[white]
+    assert after.std() / after.mean() < 0.8 * before.std() / before.mean()
+    normalised = array(result.outputs["normalised"])
+    assert normalised.min() == 0 and normalised.max() == 1
+    row = result.outputs["evidence"].rows[0]
+    assert row["noise_ratio"] < 0.4 and not row["warnings"]
+
+
+def test_the_ct_recipe_leaves_the_body_alone_in_cubes_and_keeps_its_values(data: ModuleType) -> None:
+    result = run("ct-abdomen", ct=data.abdomen())
+    cubes, soft = result.outputs["cubes"], result.outputs["soft_tissue"]
+    assert np.allclose(cubes.GetSpacing(), 3.0)
+    for point, value in (((-65.0, -15.0, 0.0), 110), ((70.0, 10.0, 5.0), 120), ((0.0, 62.0, 0.0), 500)):
+        i, j, k = cubes.TransformPhysicalPointToIndex(point)
+        place = (slice(k - 1, k + 2), slice(j - 1, j + 2), slice(i - 1, i + 2))
+        assert abs(array(cubes)[place].mean() - value) < 8
+        assert abs(array(soft)[place].mean() - np.clip((value + 150) / 400, 0, 1)) < 0.02
+    below = cubes.TransformContinuousIndexToPhysicalPoint([n - 1 for n in cubes.GetSize()])[1]
+    assert below < 121, "the table at 117 to 125 mm is cut off"
+
+
+def test_the_low_dose_recipe_comes_nearer_to_the_truth_and_keeps_edges(data: ModuleType) -> None:
+    low, clean = data.abdomen(data.LOW_DOSE, 3), array(data.abdomen(None))
+    result = run("low-dose-ct", ct=low)
+    inside = clean > -300
+    inside[:, 128:] = False
+    before = np.sqrt(np.mean((array(low) - clean)[inside] ** 2))
+    after = np.sqrt(np.mean((array(result.outputs["quiet"]) - clean)[inside] ** 2))
+    assert after < before / 3
+    row = result.outputs["evidence"].rows[0]
+    assert row["noise_ratio"] < 0.2 and abs(row["edge_slope_ratio"] - 1) < 0.02 and not row["warnings"]
+    np.testing.assert_allclose(
+        array(result.outputs["residual"]), array(low) - array(result.outputs["quiet"]), atol=1e-3
+    )
