@@ -3,7 +3,8 @@
     python docs/filtering_data.py FOLDER
 
 A FLAIR head with shading and noise (mr.nrrd), and an abdomen of ellipsoids on a table, at a usual dose (ct.nrrd), at a
-tenth of it (low_dose.nrrd), and without noise (clean.nrrd).
+tenth of it (low_dose.nrrd), and without noise (clean.nrrd); two faint lesions and the liver around them as segments
+(regions.seg.nrrd).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from MedImgAnalysisLib import files, phantom
 from MedImgAnalysisLib.geometry import image_like
+from MedImgAnalysisLib.values import Labels
 
 NOISE_HU = 12.0
 """Standard deviation at the usual dose; it goes with the inverse root of the dose."""
@@ -56,10 +58,26 @@ def abdomen(dose: float | None = 1.0, seed: int = 2) -> sitk.Image:
     return image_like(np.rint(array).astype(np.int16), image)
 
 
+def regions() -> Labels:
+    """Lesion, the liver within 9 mm around it, and a smaller lesion with its liver, on the grid of the abdomen."""
+    image = abdomen(None)
+    array = sitk.GetArrayFromImage(image)
+    k, j, i = np.indices(array.shape, np.float32)
+    masks = []
+    for name, (centre, radii, _) in zip(("Lesion 8 mm", "Lesion 5 mm"), ORGANS[-2:], strict=True):
+        x, y, z = centre
+        distance = np.sqrt(((i - 87.5) * 2 - x) ** 2 + ((j - 71.5) * 2 - y) ** 2 + ((k - 19.5) * 3 - z) ** 2)
+        liver = (distance > radii[0] + 3) & (distance < radii[0] + 9) & (array == 110)
+        masks += [(name, image_like(np.uint8(distance < radii[0] - 1), image)),
+                  (f"Liver by {name[7:]}", image_like(np.uint8(liver), image))]  # fmt: skip
+    return Labels.from_masks(masks)
+
+
 def write(folder: Path) -> list[Path]:
     """Write all images into a folder."""
     images = {"mr": head().flair, "ct": abdomen(), "low_dose": abdomen(LOW_DOSE, 3), "clean": abdomen(None)}
-    return [files.write(image, folder / f"{name}.nrrd", "image") for name, image in images.items()]
+    written = [files.write(image, folder / f"{name}.nrrd", "image") for name, image in images.items()]
+    return [*written, files.write(regions(), folder / "regions.seg.nrrd", "labels")]
 
 
 if __name__ == "__main__":
