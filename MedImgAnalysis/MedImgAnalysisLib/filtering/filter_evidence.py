@@ -79,8 +79,9 @@ class FilterEvidence(Operation):
     Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges became
     steeper by a tenth), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
     (noise_ratio above 1.1), `brightness_changed` (the mean of the residual is above a tenth of the noise and above
-    what chance explains), `contrast_lost` (contrast between the regions below 95 % of before). None of them: the
-    filter took noise alone.
+    what chance explains), `contrast_lost` (contrast between the regions below 95 % of before). None of them: no edge
+    that stands out of the noise was taken. Structures as faint as the noise can go without a word; only regions, such
+    as a faint lesion and its surroundings, show that.
 
     Inputs
     ------
