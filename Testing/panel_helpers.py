@@ -37,8 +37,9 @@ def add_segmentation(volume: Any, name: str = "Brain") -> tuple[Any, str]:
     image = bridge.value_of(volume, "image")
     array = np.zeros(tuple(reversed(image.GetSize())), np.uint8)
     array[tuple(slice(n // 4, n - n // 4) for n in array.shape)] = 1
-    node = bridge.add_node(Labels.from_masks([(name, image_like(array, image))]), f"{name} segmentation", kind="labels",
-                           like=volume)
+    node = bridge.add_node(
+        Labels.from_masks([(name, image_like(array, image))]), f"{name} segmentation", kind="labels", like=volume
+    )
     return node, node.GetSegmentation().GetNthSegmentID(0)
 
 

@@ -1,7 +1,7 @@
 """Make docs/operations.md from the catalog.
 
-    python docs/make_reference.py            # write the page
-    python docs/make_reference.py --check    # exit status 1 when it is not current
+python docs/make_reference.py            # write the page
+python docs/make_reference.py --check    # exit status 1 when it is not current
 """
 
 from __future__ import annotations
@@ -36,16 +36,24 @@ def section(operation: type[Operation]) -> str:
     """The chapter of one operation."""
     repeats = "Repeats give the same bits." if operation().exact else "Repeats may differ."
     if operation.tolerance:
-        repeats = (f"With the default parameters: {repeats.lower()} Otherwise, the relative difference that verifying "
-                   f"allows is {operation.tolerance:g}.")
-    lines = [f"## {operation.name}", f"*{operation.title}*, group {operation.group}, revision {operation.revision}.",
-             body(operation.__doc__), roles("Inputs", operation.inputs())]
+        repeats = (
+            f"With the default parameters: {repeats.lower()} Otherwise, the relative difference that verifying "
+            f"allows is {operation.tolerance:g}."
+        )
+    lines = [
+        f"## {operation.name}",
+        f"*{operation.title}*, group {operation.group}, revision {operation.revision}.",
+        body(operation.__doc__),
+        roles("Inputs", operation.inputs()),
+    ]
     if operation.parameters():
         lines.append(parameters(operation.parameters()))
     lines.append(roles("Outputs", operation.outputs()))
     if operation.presets:
-        presets = [f"* {name}: {', '.join(f'`{key}` = {shown(value)}' for key, value in values.items())}"
-                   for name, values in operation.presets.items()]
+        presets = [
+            f"* {name}: {', '.join(f'`{key}` = {shown(value)}' for key, value in values.items())}"
+            for name, values in operation.presets.items()
+        ]
         lines.append("**Presets**\n\n" + "\n".join(presets))
     lines.append(repeats)
     return "\n\n".join(lines)
@@ -53,8 +61,11 @@ def section(operation: type[Operation]) -> str:
 
 def roles(title: str, entries: tuple[Role, ...]) -> str:
     """A table of inputs or outputs."""
-    rows = [f"| `{r.name}` | {r.kind}{', several' if r.many else ''}{'' if r.required else ', optional'} "
-            f"| {cell(r.description)} |" for r in entries]
+    rows = [
+        f"| `{r.name}` | {r.kind}{', several' if r.many else ''}{'' if r.required else ', optional'} "
+        f"| {cell(r.description)} |"
+        for r in entries
+    ]
     return f"**{title}**\n\n| role | kind | |\n| --- | --- | --- |\n" + "\n".join(rows)
 
 

@@ -107,8 +107,12 @@ class MedImgAgreementTest(ScriptedLoadableModuleTest):
 
     def test_a_shift_is_measured_marked_and_drawn(self):
         result = MedImgAgreementLogic().run(
-            "compare_segmentations", reference=self.box("Reader 1"), test=self.box("Reader 2", 2), mark_errors=True,
-            color_surface=True)
+            "compare_segmentations",
+            reference=self.box("Reader 1"),
+            test=self.box("Reader 2", 2),
+            mark_errors=True,
+            color_surface=True,
+        )
         self.assertEqual(self.column(result.table, "tp"), [4 * 5 * 4])
         self.assertAlmostEqual(self.column(result.table, "surfel_hd")[0], 2.0)
         self.assertEqual(result.errors.GetSegmentation().GetNumberOfSegments(), 3)
@@ -120,7 +124,8 @@ class MedImgAgreementTest(ScriptedLoadableModuleTest):
         from MedImgAnalysisLib.scene import places
 
         result = MedImgAgreementLogic().run(
-            "compare_segmentations", reference=self.box("Reader 1"), test=self.box("Reader 2", 2))
+            "compare_segmentations", reference=self.box("Reader 1"), test=self.box("Reader 2", 2)
+        )
         view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceNode")
         view = view or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
         view.SetOrientation("Axial")
@@ -130,8 +135,12 @@ class MedImgAgreementTest(ScriptedLoadableModuleTest):
 
     def test_two_readers_have_a_consensus(self):
         result = MedImgAgreementLogic().run(
-            "consensus", raters=[self.box("Reader 1"), self.box("Reader 2", 2)], method="intersection")
-        table = MedImgAgreementLogic().run(
-            "compare_segmentations", reference=result.labels, test=self.box("Reader 1")).table
+            "consensus", raters=[self.box("Reader 1"), self.box("Reader 2", 2)], method="intersection"
+        )
+        table = (
+            MedImgAgreementLogic()
+            .run("compare_segmentations", reference=result.labels, test=self.box("Reader 1"))
+            .table
+        )
         self.assertEqual(self.column(table, "fn"), [0])
         self.assertEqual(self.column(table, "fp"), [4 * 5 * 2])

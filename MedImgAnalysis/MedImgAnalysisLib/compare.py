@@ -44,9 +44,7 @@ def differences(
     elif isinstance(recorded, Labels):
         yield from _labels(where, recorded, recomputed, tolerance)
     elif isinstance(recorded, Measurements):
-        yield from rows(
-            where, [dict(row) for row in recorded.rows], [dict(row) for row in recomputed.rows], tolerance
-        )
+        yield from rows(where, [dict(row) for row in recorded.rows], [dict(row) for row in recomputed.rows], tolerance)
     elif isinstance(recorded, Landmarks):
         yield from _text(where, "names", recorded.names, recomputed.names)
         if recorded.names == recomputed.names:

@@ -30,29 +30,73 @@ RECIPE: dict[str, Any] = {
     "name": "Demo: align, threshold, compare",
     "description": "Aligns T1 with FLAIR, finds tissue in T1 and lesions in FLAIR, and compares both with the truth.",
     "inputs": {
-        "flair": {"kind": "image"}, "t1": {"kind": "image"}, "white_matter": {"kind": "mask"},
-        "true_tissue": {"kind": "labels"}, "true_lesions": {"kind": "labels"},
+        "flair": {"kind": "image"},
+        "t1": {"kind": "image"},
+        "white_matter": {"kind": "mask"},
+        "true_tissue": {"kind": "labels"},
+        "true_lesions": {"kind": "labels"},
     },
     "steps": [
-        {"id": "denoise_t1", "operation": "median", "parameters": {"radius_voxels": MEDIAN_RADIUS},
-         "inputs": {"image": "t1"}, "outputs": {"image": "t1_denoised"}},
-        {"id": "smooth_flair", "operation": "gaussian", "parameters": {"sigma_mm": GAUSSIAN_SIGMA_MM},
-         "inputs": {"image": "flair"}, "outputs": {"image": "flair_smooth"}},
-        {"id": "align", "operation": "register", "parameters": {"model": "rigid"},
-         "inputs": {"fixed": "flair_smooth", "moving": "t1_denoised"},
-         "outputs": {"transform": "motion", "image": "t1_on_flair"}},
-        {"id": "find_tissue", "operation": "auto_threshold", "parameters": {"segment": "Tissue"},
-         "inputs": {"image": "t1_on_flair"}, "outputs": {"labels": "tissue", "table": "tissue_size"}},
-        {"id": "find_lesions", "operation": "auto_threshold", "parameters": {"segment": "Lesions"},
-         "inputs": {"image": "flair", "mask": "white_matter"},
-         "outputs": {"labels": "lesions", "table": "lesion_size"}},
-        {"id": "compare_tissue", "operation": "compare_segmentations",
-         "inputs": {"reference": "true_tissue", "test": "tissue"}, "outputs": {"table": "tissue_agreement"}},
-        {"id": "compare_lesions", "operation": "compare_segmentations",
-         "inputs": {"reference": "true_lesions", "test": "lesions"}, "outputs": {"table": "lesion_agreement"}},
+        {
+            "id": "denoise_t1",
+            "operation": "median",
+            "parameters": {"radius_voxels": MEDIAN_RADIUS},
+            "inputs": {"image": "t1"},
+            "outputs": {"image": "t1_denoised"},
+        },
+        {
+            "id": "smooth_flair",
+            "operation": "gaussian",
+            "parameters": {"sigma_mm": GAUSSIAN_SIGMA_MM},
+            "inputs": {"image": "flair"},
+            "outputs": {"image": "flair_smooth"},
+        },
+        {
+            "id": "align",
+            "operation": "register",
+            "parameters": {"model": "rigid"},
+            "inputs": {"fixed": "flair_smooth", "moving": "t1_denoised"},
+            "outputs": {"transform": "motion", "image": "t1_on_flair"},
+        },
+        {
+            "id": "find_tissue",
+            "operation": "auto_threshold",
+            "parameters": {"segment": "Tissue"},
+            "inputs": {"image": "t1_on_flair"},
+            "outputs": {"labels": "tissue", "table": "tissue_size"},
+        },
+        {
+            "id": "find_lesions",
+            "operation": "auto_threshold",
+            "parameters": {"segment": "Lesions"},
+            "inputs": {"image": "flair", "mask": "white_matter"},
+            "outputs": {"labels": "lesions", "table": "lesion_size"},
+        },
+        {
+            "id": "compare_tissue",
+            "operation": "compare_segmentations",
+            "inputs": {"reference": "true_tissue", "test": "tissue"},
+            "outputs": {"table": "tissue_agreement"},
+        },
+        {
+            "id": "compare_lesions",
+            "operation": "compare_segmentations",
+            "inputs": {"reference": "true_lesions", "test": "lesions"},
+            "outputs": {"table": "lesion_agreement"},
+        },
     ],
-    "outputs": ["t1_denoised", "flair_smooth", "motion", "t1_on_flair", "tissue", "lesions", "tissue_size",
-                "lesion_size", "tissue_agreement", "lesion_agreement"],
+    "outputs": [
+        "t1_denoised",
+        "flair_smooth",
+        "motion",
+        "t1_on_flair",
+        "tissue",
+        "lesions",
+        "tissue_size",
+        "lesion_size",
+        "tissue_agreement",
+        "lesion_agreement",
+    ],
 }
 
 
@@ -87,8 +131,9 @@ def run_demo(out: str | Path, progress: Progress = SILENT, quiet: bool = False) 
         say(f"  {step.operation:<22} {bound:<44} -> {', '.join(step.outputs.values())}")
     folder = out / "results" / CASE
     record = run_case(recipe, paths, folder, case=CASE, extras=_extras(progress), progress=progress.part(0.08, 0.95))
-    outputs = {name: files.read(folder / entry["file"], entry["kind"], progress)
-               for name, entry in record["outputs"].items()}
+    outputs = {
+        name: files.read(folder / entry["file"], entry["kind"], progress) for name, entry in record["outputs"].items()
+    }
     checks = checks_of(truth, outputs)
     files.write(as_table(checks), out / "results" / "truth.csv", "table")
     written = results.write(out / "results", recipe, [results.CaseResult(CASE, {}, "done", None, record)], ())

@@ -80,9 +80,19 @@ def checks_of(head: Phantom, outputs: Mapping[str, Any]) -> list[Check]:
 
 def as_table(checks: Sequence[Check]) -> Measurements:
     """The checks as a table, one row each."""
-    rows = [{"quantity": c.quantity, "found": c.found, "expected": c.expected, "low": c.low, "high": c.high,
-             "unit": c.unit, "within": int(c.within),
-             "status": "" if math.isfinite(c.expected) else "no_single_expected_value"} for c in checks]
+    rows = [
+        {
+            "quantity": c.quantity,
+            "found": c.found,
+            "expected": c.expected,
+            "low": c.low,
+            "high": c.high,
+            "unit": c.unit,
+            "within": int(c.within),
+            "status": "" if math.isfinite(c.expected) else "no_single_expected_value",
+        }
+        for c in checks
+    ]
     return Measurements(COLUMNS, tuple(rows))
 
 
@@ -98,8 +108,9 @@ def noise_kept(noisy: sitk.Image, filtered: sitk.Image, clean: sitk.Image, reach
     """
     radius = [int(r) for r in reach]
     array, after, without = (sitk.GetArrayFromImage(image).astype(np.float64) for image in (noisy, filtered, clean))
-    spread = sitk.GetArrayFromImage(sitk.GrayscaleDilate(clean, radius, sitk.sitkBox)
-                                    - sitk.GrayscaleErode(clean, radius, sitk.sitkBox))
+    spread = sitk.GetArrayFromImage(
+        sitk.GrayscaleDilate(clean, radius, sitk.sitkBox) - sitk.GrayscaleErode(clean, radius, sitk.sitkBox)
+    )
     uniform = (without > 500) & (spread < 0.03 * without)
     if np.count_nonzero(uniform) < 1000:
         return math.nan
@@ -115,8 +126,14 @@ def median_noise(n: int) -> float:
     x = np.linspace(-8, 8, 8001)
     below = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x])
     with np.errstate(divide="ignore"):
-        log_density = (math.lgamma(n + 1) - 2 * math.lgamma(m + 1) + m * np.log(below) + m * np.log1p(-below)
-                       - x * x / 2 - math.log(2 * math.pi) / 2)
+        log_density = (
+            math.lgamma(n + 1)
+            - 2 * math.lgamma(m + 1)
+            + m * np.log(below)
+            + m * np.log1p(-below)
+            - x * x / 2
+            - math.log(2 * math.pi) / 2
+        )
     return float(np.sqrt(np.sum(x * x * np.exp(log_density)) * (x[1] - x[0])))
 
 

@@ -148,7 +148,8 @@ class Phantom:
         return {
             "Head": by_name["Head"],
             "Tissue": by_name["Head"] - (by_name["Intracranial"] - by_name["Brain"]) - by_name["Fissure"] - ventricles,
-            "Brain": by_name["Brain"], "Ventricles": ventricles,
+            "Brain": by_name["Brain"],
+            "Ventricles": ventricles,
             "Lesions": sum(volume for name, volume in by_name.items() if name.startswith("Lesion")),
         }
 
@@ -204,14 +205,25 @@ def head(
     motion.SetRotation(*(radians(angle) for angle in rotation_deg))
     motion.SetTranslation(translation_mm)
     grids = {"flair": _grid(flair_spacing_mm, tilt_deg), "t1": _grid(t1_spacing_mm, 0.0)}
-    poses = {"flair": (np.eye(3), np.zeros(3)),
-             "t1": (np.reshape(motion.GetMatrix(), (3, 3)), np.asarray(motion.GetTranslation()))}
+    poses = {
+        "flair": (np.eye(3), np.zeros(3)),
+        "t1": (np.reshape(motion.GetMatrix(), (3, 3)), np.asarray(motion.GetTranslation())),
+    }
     sigma = noise * CONTRAST["t1"]["white"]
-    clean = {name: _paint(parts, grid, poses[name], CONTRAST[name]) * _bias(grid, bias, rng)
-             for name, grid in grids.items()}
+    clean = {
+        name: _paint(parts, grid, poses[name], CONTRAST[name]) * _bias(grid, bias, rng) for name, grid in grids.items()
+    }
     images = {name: image_like(_rician(array, sigma, rng), grids[name]) for name, array in clean.items()}
-    return Phantom(images["flair"], images["t1"], {name: image_like(a, grids[name]) for name, a in clean.items()},
-                   _truth(parts, grids["flair"]), motion, _points(), parts, sigma)
+    return Phantom(
+        images["flair"],
+        images["t1"],
+        {name: image_like(a, grids[name]) for name, a in clean.items()},
+        _truth(parts, grids["flair"]),
+        motion,
+        _points(),
+        parts,
+        sigma,
+    )
 
 
 def _grid(spacing: tuple[float, float, float], tilt_deg: float) -> Grid:
@@ -265,8 +277,10 @@ def _own_points(part: Ellipsoid, grid: Grid, pose: Pose, block: Block, offset: S
     """The voxel centres of a block, shifted by `offset` voxels (i, j, k), in the frame of the part."""
     steps, start = _own_affine(part, grid, pose)
     k, j, i = (np.arange(s.start, s.stop) + o for s, o in zip(block, reversed(offset)))
-    return [start[row] + steps[row, 0] * i + (steps[row, 1] * j)[:, None] + (steps[row, 2] * k)[:, None, None]
-            for row in range(3)]
+    return [
+        start[row] + steps[row, 0] * i + (steps[row, 1] * j)[:, None] + (steps[row, 2] * k)[:, None, None]
+        for row in range(3)
+    ]
 
 
 def _own_affine(part: Ellipsoid, grid: Grid, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
@@ -280,8 +294,10 @@ def _inside(part: Ellipsoid, grid: Grid, pose: Pose, block: Block) -> np.ndarray
     """Part of each voxel of a block that lies in the ellipsoid, from 0 to 1."""
     if min(part.radii) < SMALL_MM:
         at = (np.arange(SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5
-        hits = sum((part.level(_own_points(part, grid, pose, block, offset))[0] <= 0).astype(np.float32)
-                   for offset in product(at, repeat=3))
+        hits = sum(
+            (part.level(_own_points(part, grid, pose, block, offset))[0] <= 0).astype(np.float32)
+            for offset in product(at, repeat=3)
+        )
         return np.asarray(hits) / SUPERSAMPLING**3
     steps, _ = _own_affine(part, grid, pose)
     value, slope = part.level(_own_points(part, grid, pose, block, (0, 0, 0)))
@@ -290,8 +306,7 @@ def _inside(part: Ellipsoid, grid: Grid, pose: Pose, block: Block) -> np.ndarray
     return np.clip(0.5 - value / np.sqrt(np.maximum(across, 1e-20)), 0, 1)
 
 
-def _paint(parts: Sequence[Ellipsoid], grid: Grid, pose: Pose,
-           contrast: Mapping[str, float]) -> np.ndarray:
+def _paint(parts: Sequence[Ellipsoid], grid: Grid, pose: Pose, contrast: Mapping[str, float]) -> np.ndarray:
     """Intensities (k, j, i) float32 of all parts, each painted over the earlier ones."""
     out = np.zeros(tuple(reversed(grid.size)), np.float32)
     for part in parts:
@@ -314,11 +329,16 @@ def _truth(parts: Sequence[Ellipsoid], grid: Grid) -> Labels:
     def of(*names: str) -> sitk.Image:
         return image_like(np.isin(top, [tissues.index(name) for name in names]).view(np.uint8), grid)
 
-    return Labels.from_masks([
-        ("Head", of(*tissues[1:])), ("Tissue", of("scalp", "skull", "grey", "white", "lesion")),
-        ("Brain", of("grey", "white", "lesion", "ventricle", "fissure")), ("White matter", of("white", "lesion")),
-        ("Ventricles", of("ventricle")), ("Lesions", of("lesion")),
-    ])
+    return Labels.from_masks(
+        [
+            ("Head", of(*tissues[1:])),
+            ("Tissue", of("scalp", "skull", "grey", "white", "lesion")),
+            ("Brain", of("grey", "white", "lesion", "ventricle", "fissure")),
+            ("White matter", of("white", "lesion")),
+            ("Ventricles", of("ventricle")),
+            ("Lesions", of("lesion")),
+        ]
+    )
 
 
 def _bias(grid: Grid, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -326,8 +346,17 @@ def _bias(grid: Grid, strength: float, rng: np.random.Generator) -> np.ndarray:
     k, j, i = (np.linspace(-1, 1, n, dtype=np.float32) for n in reversed(grid.size))
     x, y, z = i[None, None, :], j[None, :, None], k[:, None, None]
     c = rng.uniform(-1, 1, 9).astype(np.float32)
-    field = (c[0] * x + c[1] * y + c[2] * z + c[3] * x * y + c[4] * y * z + c[5] * z * x
-             + c[6] * x * x + c[7] * y * y + c[8] * z * z)
+    field = (
+        c[0] * x
+        + c[1] * y
+        + c[2] * z
+        + c[3] * x * y
+        + c[4] * y * z
+        + c[5] * z * x
+        + c[6] * x * x
+        + c[7] * y * y
+        + c[8] * z * z
+    )
     field -= (field.max() + field.min()) / 2
     return 1 + np.float32(strength) * field / np.abs(field).max()
 

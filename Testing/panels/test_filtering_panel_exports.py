@@ -48,10 +48,11 @@ def test_the_line_is_readable(panel, press):
     panel.enter()
     panel.form.fields["sigma_mm"].widget.setValue(1.5)
     assert copied(panel, press) == (
-        "slicer.util.getModuleLogic('MedImgFiltering').run('gaussian', image=slicer.util.getNode('T1'), sigma_mm=1.5)")
+        "slicer.util.getModuleLogic('MedImgFiltering').run('gaussian', image=slicer.util.getNode('T1'), sigma_mm=1.5)"
+    )
 
 
-@pytest.mark.parametrize("name", ["T1", "it's \"T1\"", "T1 [axial] *", "n\u00f6rmal", "new\nline"])
+@pytest.mark.parametrize("name", ["T1", 'it\'s "T1"', "T1 [axial] *", "n\u00f6rmal", "new\nline"])
 def test_the_line_gives_equal_voxels_whatever_the_volume_is_called(panel, press, applied, name):
     add_volume(name)
     panel.enter()

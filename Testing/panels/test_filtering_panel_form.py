@@ -39,7 +39,7 @@ class EveryKind(Operation):
     tolerance: Annotated[float, Quantity("mm", low=1e-9, high=1.0)] = 1e-4
     free: float = -2.5
     metric: Annotated[str, Choice("mutual_information", "correlation")] = "correlation"
-    label: str = "a, \"b\" <c>"
+    label: str = 'a, "b" <c>'
     weights: Annotated[tuple[float, ...], Quantity("", low=0.0)] = (1.0, 0.1, 4.0)
     seed: int | None = None
     threshold: Annotated[float | None, Quantity("", low=-1.0, high=1.0)] = None

@@ -125,8 +125,9 @@ def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(panel, press
     assert "Next Gaussian smoothing" in log_text(panel)
 
 
-@pytest.mark.parametrize("text", ["no json", "[1]", '{"gaussian": {"sigma_mm": -4}}', '{"gaussian": {"sigma": 1}}',
-                                  '{"gaussian": 7}'])
+@pytest.mark.parametrize(
+    "text", ["no json", "[1]", '{"gaussian": {"sigma_mm": -4}}', '{"gaussian": {"sigma": 1}}', '{"gaussian": 7}']
+)
 def test_saved_parameters_that_cannot_be_used_become_the_defaults(filtering, panel, text):
     filtering.logic.getParameterNode().parameters = text
     assert panel.form.build().sigma_mm == 1.0

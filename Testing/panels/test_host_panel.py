@@ -68,8 +68,10 @@ def test_the_phantom_comes_with_a_button(host, press):
     import slicer
 
     press(host.ui.samplesButton)
-    names = [slicer.mrmlScene.GetNodesByClass(kind).GetItemAsObject(0).GetName()
-             for kind in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")]
+    names = [
+        slicer.mrmlScene.GetNodesByClass(kind).GetItemAsObject(0).GetName()
+        for kind in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+    ]
     assert names == ["Phantom FLAIR", "Phantom truth"]
     assert "Phantom T1" in host.ui.statusLabel.text
 

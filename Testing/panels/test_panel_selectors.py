@@ -13,11 +13,17 @@ from MedImgAnalysisLib.values import Curves, Image, Labels, Landmarks, Mask, Mea
 from panel_helpers import add_segmentation, add_volume
 
 NODES = {
-    "image": "vtkMRMLScalarVolumeNode", "colour": "vtkMRMLVectorVolumeNode", "labelmap": "vtkMRMLLabelMapVolumeNode",
-    "segmentation": "vtkMRMLSegmentationNode", "linear": "vtkMRMLLinearTransformNode",
-    "bspline": "vtkMRMLBSplineTransformNode", "grid": "vtkMRMLGridTransformNode",
-    "points": "vtkMRMLMarkupsFiducialNode", "line": "vtkMRMLMarkupsLineNode",
-    "numbers": "vtkMRMLTableNode", "plot": "vtkMRMLPlotChartNode",
+    "image": "vtkMRMLScalarVolumeNode",
+    "colour": "vtkMRMLVectorVolumeNode",
+    "labelmap": "vtkMRMLLabelMapVolumeNode",
+    "segmentation": "vtkMRMLSegmentationNode",
+    "linear": "vtkMRMLLinearTransformNode",
+    "bspline": "vtkMRMLBSplineTransformNode",
+    "grid": "vtkMRMLGridTransformNode",
+    "points": "vtkMRMLMarkupsFiducialNode",
+    "line": "vtkMRMLMarkupsLineNode",
+    "numbers": "vtkMRMLTableNode",
+    "plot": "vtkMRMLPlotChartNode",
 }
 
 
@@ -103,8 +109,14 @@ def test_several_nodes_are_chosen_by_check_boxes(inputs, scene):
 
 
 def test_every_required_role_is_asked_for_in_order(inputs, scene):
-    order = {"image": "image", "labels": "segmentation", "transform": "grid", "landmarks": "points", "table": "numbers",
-             "curves": "plot"}
+    order = {
+        "image": "image",
+        "labels": "segmentation",
+        "transform": "grid",
+        "landmarks": "points",
+        "table": "numbers",
+        "curves": "plot",
+    }
     for role, name in order.items():
         assert f"as {role}." in inputs.problem()
         inputs.selectors[role].show((scene[name],), "")
@@ -131,8 +143,9 @@ def test_a_role_of_several_nodes_and_a_mask_become_a_recipe(standin):
 
     first, second = add_volume("First"), add_volume("Second")
     node, segment = add_segmentation(first)
-    request = Request(EveryRole(), {"image": (first,), "more": (first, second), "mask": (node,)}, {"mask": segment},
-                      {"image": None})
+    request = Request(
+        EveryRole(), {"image": (first,), "more": (first, second), "mask": (node,)}, {"mask": segment}, {"image": None}
+    )
     recipe = request.recipe()
     assert recipe.inputs == {"image": "image", "more_1": "image", "more_2": "image", "mask": "mask"}
     assert recipe.steps[0].inputs["more"] == ["more_1", "more_2"]
@@ -140,4 +153,5 @@ def test_a_role_of_several_nodes_and_a_mask_become_a_recipe(standin):
     assert request.python_call("M") == (
         "slicer.util.getModuleLogic('M').run('every_role', image=slicer.util.getNode('First'), "
         "more=[slicer.util.getNode('First'), slicer.util.getNode('Second')], "
-        f"mask=(slicer.util.getNode('Brain segmentation'), '{segment}'))")
+        f"mask=(slicer.util.getNode('Brain segmentation'), '{segment}'))"
+    )

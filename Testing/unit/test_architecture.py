@@ -18,8 +18,19 @@ LIBRARY = MODULES / "MedImgAnalysisLib"
 PACKAGE = "MedImgAnalysisLib"
 
 OPERATIONS = {"filtering", "registration", "segmentation", "agreement", "quality"}
-LOWEST = {"__init__", "errors", "progress", "geometry", "values", "docstrings", "parameters", "resampling", "blockwise",
-          "kernels", "boxes"}
+LOWEST = {
+    "__init__",
+    "errors",
+    "progress",
+    "geometry",
+    "values",
+    "docstrings",
+    "parameters",
+    "resampling",
+    "blockwise",
+    "kernels",
+    "boxes",
+}
 """Plain building blocks; they import each other only."""
 CORE = LOWEST | {"operation", "provenance", "compare"}
 ENGINE = CORE | OPERATIONS | {"catalog", "execution", "recipe", "evidence"}

@@ -152,8 +152,5 @@ def test_an_accepted_id_is_one_folder_inside_its_parent(case: str) -> None:
     parent = Path("/parent")
     assert (parent / name).parent == parent and (parent / name).name == name
     assert (
-        (not name.startswith(".")
-        and "\\" not in name
-        and folded(name) == folded(name.upper().lower()))
-        or name.upper().lower() != name
-    )
+        not name.startswith(".") and "\\" not in name and folded(name) == folded(name.upper().lower())
+    ) or name.upper().lower() != name

@@ -228,9 +228,7 @@ def test_pictures_are_part_of_the_page_small_and_linked(tmp_path: Path) -> None:
     shown.record = {**(shown.record or {}), "snapshots": ["snapshots/seg-axial.png", "snapshots/gone.png"]}
     page = Page(as_html(tmp_path, RECIPE, [shown], ()))
     assert (
-        len(page.images) == 1
-        and page.images[0].startswith("data:image/jpeg;base64,")
-        and len(page.images[0]) < 20_000
+        len(page.images) == 1 and page.images[0].startswith("data:image/jpeg;base64,") and len(page.images[0]) < 20_000
     )
     assert "a%20b/snapshots/seg-axial.png" in page.addresses and "a%20b/snapshots/gone.png" in page.addresses
 

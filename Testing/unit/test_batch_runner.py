@@ -134,9 +134,7 @@ def test_a_failed_case_leaves_its_error_in_the_table_and_nothing_else(
     assert leftovers(tmp_path) == []
 
 
-def test_finished_cases_are_kept_and_changed_ones_run_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_finished_cases_are_kept_and_changed_ones_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, recipe, out = write_cohort(tmp_path, CASES), write_recipe(tmp_path / "recipe.json"), tmp_path / "out"
     command = ["batch", str(recipe), str(path), "--out", str(out), "--workers", "2", "--json"]
 

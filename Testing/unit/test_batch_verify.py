@@ -69,13 +69,9 @@ def test_a_changed_grid_segment_and_table_are_found(out: Path) -> None:
     files.write(type(seg).from_masks([(seg.names[0], mask)]), out / "seg.seg.nrrd", "labels")
     table = out / "size.csv"
     text = table.read_text(encoding="utf-8")
-    threshold = repr(
-        json.loads((out / "provenance.json").read_text())["measurements"]["size"]["rows"][0]["threshold"]
-    )
+    threshold = repr(json.loads((out / "provenance.json").read_text())["measurements"]["size"]["rows"][0]["threshold"])
     assert threshold in text
-    table.write_text(
-        text.replace(threshold, threshold[:-1] + ("1" if threshold[-1] != "1" else "2")), encoding="utf-8"
-    )
+    table.write_text(text.replace(threshold, threshold[:-1] + ("1" if threshold[-1] != "1" else "2")), encoding="utf-8")
     assert where(out) == ["smoothed grid", "seg segment Foreground", "size row 1 threshold"]
 
 

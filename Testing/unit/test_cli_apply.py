@@ -49,9 +49,7 @@ def test_the_file_holds_what_the_operation_gives(image_file: Path, tmp_path: Pat
     assert leftovers(tmp_path) == []
 
 
-def test_with_one_role_the_file_alone_is_enough_even_with_an_equal_sign_in_it(
-    image_file: Path, tmp_path: Path
-) -> None:
+def test_with_one_role_the_file_alone_is_enough_even_with_an_equal_sign_in_it(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "a=b.nii.gz"
     assert main(["apply", "gaussian", "--in", str(image_file), "--out", str(out), "--quiet"]) == 0
     assert pixels(out).shape == pixels(image_file).shape
@@ -291,9 +289,7 @@ def test_one_segment_of_a_file_is_named_behind_a_hash(tmp_path: Path, capsys: py
     labels[1, 1, 1] = 1
     labels[2:5, 2, 2] = 2
     sitk.WriteImage(labels, str(tmp_path / "two.nrrd"))
-    sitk.WriteImage(
-        sitk.GetImageFromArray(np.arange(512, dtype=np.float32).reshape(8, 8, 8)), str(tmp_path / "x.nrrd")
-    )
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(512, dtype=np.float32).reshape(8, 8, 8)), str(tmp_path / "x.nrrd"))
     assert (
         main(
             [

@@ -98,8 +98,6 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         "import sys, os; from MedImgAnalysisLib.__main__ import main; os.close(1); r, w = os.pipe(); os.close(r); "
         "os.dup2(w, 1); sys.exit(main(['operations', '--json']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr

@@ -24,8 +24,12 @@ from MedImgAnalysisLib.recipe import Recipe
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The demo as a user starts it, once for all tests."""
     out = tmp_path_factory.mktemp("demo") / "out"
-    done = subprocess.run([sys.executable, "-m", "MedImgAnalysisLib", "demo", "--out", str(out)],
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "MedImgAnalysisLib", "demo", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     return out, done
 
 
@@ -52,7 +56,12 @@ def test_the_demo_writes_everything_that_it_promises(run: tuple[Path, subprocess
         assert list(case.glob(f"{name}.*")), name
     record = json.loads((case / "provenance.json").read_text(encoding="utf-8"))
     assert {step["operation"] for step in record["steps"]} == {
-        "median", "gaussian", "register", "auto_threshold", "compare_segmentations"}
+        "median",
+        "gaussian",
+        "register",
+        "auto_threshold",
+        "compare_segmentations",
+    }
     assert Recipe.load(out / "recipe.json").as_data() == Recipe.from_data(demo.RECIPE).as_data()
     assert "</html>" in (out / "results" / "report.html").read_text(encoding="utf-8")
 

@@ -64,8 +64,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, image in (("t1", head.t1), ("flair", head.flair)):
         files.write(image, folder / f"{name}.nrrd", "image")
     files.write(head.truth, folder / "truth.seg.nrrd", "labels")
-    (folder / "cohort.csv").write_text("id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n",
-                                       encoding="utf-8")
+    (folder / "cohort.csv").write_text(
+        "id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n", encoding="utf-8"
+    )
     tutorial_data().write(folder)
     return folder
 
@@ -90,8 +91,9 @@ def folder(images: Path, tmp_path: Path) -> Path:
 
 def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "MedImgAnalysis")}
-    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=240,
-                          env=environment)
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=240, env=environment
+    )
 
 
 def commands(path: Path) -> list[str]:

@@ -58,8 +58,15 @@ def slice_dataset(position: np.ndarray, orientation: np.ndarray, series: str, nu
     return dataset
 
 
-def write_series(folder: Path, depths: list[float], orientation: np.ndarray = TURN, along: np.ndarray | None = None,
-                 series: str = "1.2.3", first: int = 0, **changes: Any) -> None:
+def write_series(
+    folder: Path,
+    depths: list[float],
+    orientation: np.ndarray = TURN,
+    along: np.ndarray | None = None,
+    series: str = "1.2.3",
+    first: int = 0,
+    **changes: Any,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     start, step = np.array([-20.0, 10.0, 50.0]), orientation[:, 2] if along is None else along
     names = np.random.default_rng(len(depths)).permutation(len(depths))
@@ -89,8 +96,10 @@ def test_slices_are_ordered_by_position(tmp_path: Path) -> None:
     assert not said
 
 
-@pytest.mark.parametrize(("depths", "count"), (
-    ([0, 2, 4, 8, 10], 6), ([0, 2, 6, 8, 10, 16], 9), ([0, 3, 6, 9, 10.5, 12, 15], 6), ([0, 2, 4, 6.5, 9, 11], 6)))
+@pytest.mark.parametrize(
+    ("depths", "count"),
+    (([0, 2, 4, 8, 10], 6), ([0, 2, 6, 8, 10, 16], 9), ([0, 3, 6, 9, 10.5, 12, 15], 6), ([0, 2, 4, 6.5, 9, 11], 6)),
+)
 def test_uneven_slices_are_interpolated_where_they_are_missing(depths: list[float], count: int, tmp_path: Path) -> None:
     write_series(tmp_path / "s", depths)
     image, said = read(tmp_path / "s")
@@ -137,8 +146,9 @@ def test_several_series_are_named_and_one_is_chosen(tmp_path: Path) -> None:
 
 def test_time_points_are_a_sequence(tmp_path: Path) -> None:
     for time in range(3):
-        write_series(tmp_path / "s", [0, 2, 4, 6], first=10 * time, AcquisitionNumber=time,
-                     RescaleIntercept=-1024 + time)
+        write_series(
+            tmp_path / "s", [0, 2, 4, 6], first=10 * time, AcquisitionNumber=time, RescaleIntercept=-1024 + time
+        )
     with pytest.raises(FileError, match=r"3 volumes of 4 slices.*s#0 to s#2"):
         read(tmp_path / "s")
     frames = files.read_sequence(tmp_path / "s", quiet())
@@ -152,13 +162,20 @@ def test_time_points_are_a_sequence(tmp_path: Path) -> None:
         read(f"{tmp_path}/s#3")
 
 
-@pytest.mark.parametrize(("changes", "word"), (
-    ({"ImagePositionPatient": None}, "does not say where"), ({"ImageOrientationPatient": None}, "does not say where"),
-    ({"PixelSpacing": [0.0, 1.0]}, "must be above 0"), ({"PixelSpacing": [1.0]}, "header is damaged"),
-    ({"BitsAllocated": 12}, "12 bits are not supported"), ({"HighBit": 20}, "do not fit"),
-    ({"PixelData": b"12"}, "cut short"), ({"PixelData": None}, "no pixel data"),
-    ({"Rows": None}, "no DICOM image in this folder"),
-))
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    (
+        ({"ImagePositionPatient": None}, "does not say where"),
+        ({"ImageOrientationPatient": None}, "does not say where"),
+        ({"PixelSpacing": [0.0, 1.0]}, "must be above 0"),
+        ({"PixelSpacing": [1.0]}, "header is damaged"),
+        ({"BitsAllocated": 12}, "12 bits are not supported"),
+        ({"HighBit": 20}, "do not fit"),
+        ({"PixelData": b"12"}, "cut short"),
+        ({"PixelData": None}, "no pixel data"),
+        ({"Rows": None}, "no DICOM image in this folder"),
+    ),
+)
 def test_what_is_missing_is_named(changes: dict[str, Any], word: str, tmp_path: Path) -> None:
     write_series(tmp_path / "s", [0, 1, 2], **changes)
     with pytest.raises(FileError, match=word):
@@ -180,15 +197,24 @@ def test_a_single_file_is_a_volume_of_one_slice(tmp_path: Path) -> None:
     assert "slice thickness is not known" in read(tmp_path / "t")[1][0]
 
 
-@pytest.mark.parametrize(("stored", "signed", "allocated"), (
-    (12, 1, 16), (12, 0, 16), (16, 1, 16), (8, 0, 8), (7, 1, 8)))
+@pytest.mark.parametrize(
+    ("stored", "signed", "allocated"), ((12, 1, 16), (12, 0, 16), (16, 1, 16), (8, 0, 8), (7, 1, 8))
+)
 def test_only_the_stored_bits_count(stored: int, signed: int, allocated: int, tmp_path: Path) -> None:
     low = -(1 << stored - 1) if signed else 0
     values = np.linspace(low, low + (1 << stored) - 1, ROWS * COLUMNS).astype(np.int64).reshape(ROWS, COLUMNS)
     dirt = np.random.default_rng(1).integers(0, 1 << (allocated - stored), values.shape) << stored
     raw = ((values & (1 << stored) - 1) | dirt).astype(f"<u{allocated // 8}")
-    write_series(tmp_path / "s", [0], BitsAllocated=allocated, BitsStored=stored, HighBit=stored - 1,
-                 PixelRepresentation=signed, RescaleIntercept=0, PixelData=raw.tobytes())
+    write_series(
+        tmp_path / "s",
+        [0],
+        BitsAllocated=allocated,
+        BitsStored=stored,
+        HighBit=stored - 1,
+        PixelRepresentation=signed,
+        RescaleIntercept=0,
+        PixelData=raw.tobytes(),
+    )
     assert np.array_equal(sitk.GetArrayFromImage(read(tmp_path / "s")[0])[0], values)
 
 
@@ -196,8 +222,18 @@ def enhanced(folder: Path, slopes: tuple[float, ...], compress: bool) -> np.ndar
     """A multi-frame CT with a place and a slope for each frame, in shuffled order; returns the values."""
     folder.mkdir()
     count = len(slopes)
-    dataset = slice_dataset(np.zeros(3), TURN, "1.2.9", 1, ImagePositionPatient=None, ImageOrientationPatient=None,
-                            PixelSpacing=None, RescaleSlope=None, RescaleIntercept=None, SliceThickness=None)
+    dataset = slice_dataset(
+        np.zeros(3),
+        TURN,
+        "1.2.9",
+        1,
+        ImagePositionPatient=None,
+        ImageOrientationPatient=None,
+        PixelSpacing=None,
+        RescaleSlope=None,
+        RescaleIntercept=None,
+        SliceThickness=None,
+    )
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
     dataset.NumberOfFrames = count
     stored = np.random.default_rng(2).integers(0, 4000, (count, ROWS, COLUMNS)).astype("<u2")
@@ -233,8 +269,18 @@ def test_frames_of_an_enhanced_file_are_slices(slopes: tuple[float, ...], compre
 
 def test_colours_are_components(tmp_path: Path) -> None:
     array = np.random.default_rng(1).integers(0, 255, (ROWS, COLUMNS, 3)).astype(np.uint8)
-    write_series(tmp_path / "s", [0], SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0,
-                 BitsAllocated=8, BitsStored=8, HighBit=7, RescaleIntercept=0, PixelData=array.tobytes())
+    write_series(
+        tmp_path / "s",
+        [0],
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        RescaleIntercept=0,
+        PixelData=array.tobytes(),
+    )
     image = read(tmp_path / "s")[0]
     assert image.GetPixelIDTypeAsString() == "vector of 8-bit unsigned integer"
     assert np.array_equal(sitk.GetArrayFromImage(image)[0], array)

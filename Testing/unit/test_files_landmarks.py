@@ -25,8 +25,10 @@ def write(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @settings(max_examples=40, deadline=None)
-@given(points=st.lists(st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3), min_size=1, max_size=5),
-       name=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs")), min_size=1, max_size=20))
+@given(
+    points=st.lists(st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3), min_size=1, max_size=5),
+    name=st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs")), min_size=1, max_size=20),
+)
 def test_every_digit_and_name_survives(
     ending: str, points: list[tuple[float, float, float]], name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -37,13 +39,17 @@ def test_every_digit_and_name_survives(
     assert np.array_equal(back.points, given_.points)
 
 
-@pytest.mark.parametrize(("system", "signs"), (
-    ("LPS", (1, 1, 1)), ("1", (1, 1, 1)), ("RAS", (-1, -1, 1)), ("0", (-1, -1, 1)), (None, (-1, -1, 1))))
+@pytest.mark.parametrize(
+    ("system", "signs"),
+    (("LPS", (1, 1, 1)), ("1", (1, 1, 1)), ("RAS", (-1, -1, 1)), ("0", (-1, -1, 1)), (None, (-1, -1, 1))),
+)
 def test_the_header_of_an_fcsv_names_the_system(system: str | None, signs: tuple[int, ...], tmp_path: Path) -> None:
     head = f"# CoordinateSystem = {system}\n" if system else ""
-    text = (f"# Markups fiducial file version = 4.10\n{head}"
-            "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
-            "vtkMRMLMarkupsFiducialNode_0,1.5,-2.25,3.125,0,0,0,1,1,1,0,\"F, 1\",,\n")
+    text = (
+        f"# Markups fiducial file version = 4.10\n{head}"
+        "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
+        'vtkMRMLMarkupsFiducialNode_0,1.5,-2.25,3.125,0,0,0,1,1,1,0,"F, 1",,\n'
+    )
     found = files.read(write(tmp_path / "a.fcsv", text), "landmarks")
     assert found.names == ("F, 1",)
     assert np.array_equal(found.points, POINTS[:1] * signs)
@@ -51,8 +57,10 @@ def test_the_header_of_an_fcsv_names_the_system(system: str | None, signs: tuple
 
 @pytest.mark.parametrize(("system", "signs"), (("LPS", (1, 1, 1)), ("RAS", (-1, -1, 1)), ("0", (-1, -1, 1))))
 def test_a_markups_file_names_its_system(system: str, signs: tuple[int, ...], tmp_path: Path) -> None:
-    points = [{"id": str(n), "label": f"F-{n}", "position": p, "positionStatus": s}
-              for n, (p, s) in enumerate(((POINTS[0].tolist(), "defined"), ([0, 0, 0], "undefined")))]
+    points = [
+        {"id": str(n), "label": f"F-{n}", "position": p, "positionStatus": s}
+        for n, (p, s) in enumerate(((POINTS[0].tolist(), "defined"), ([0, 0, 0], "undefined")))
+    ]
     content = {"markups": [{"type": "Fiducial", "coordinateSystem": system, "controlPoints": points}]}
     said: list[str] = []
     path = write(tmp_path / "a.mrk.json", json.dumps(content))
@@ -62,21 +70,27 @@ def test_a_markups_file_names_its_system(system: str, signs: tuple[int, ...], tm
 
 
 def test_one_of_several_lists_is_chosen_by_name(tmp_path: Path) -> None:
-    lists = [{"name": name, "coordinateSystem": "LPS", "controlPoints": [{"label": "a", "position": [n, n, n]}]}
-             for n, name in enumerate(("fixed", "moving"))]
+    lists = [
+        {"name": name, "coordinateSystem": "LPS", "controlPoints": [{"label": "a", "position": [n, n, n]}]}
+        for n, name in enumerate(("fixed", "moving"))
+    ]
     path = write(tmp_path / "a.mrk.json", json.dumps({"markups": lists}))
     with pytest.raises(FileError, match=r"2 lists of points; choose one as .*#NAME of fixed, moving"):
         files.read(path, "landmarks")
     assert files.read(f"{path}#moving", "landmarks").points.tolist() == [[1, 1, 1]]
 
 
-@pytest.mark.parametrize("text", (
-    "name,x,y,z\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n", "x;y;z;label\n1.5;-2.25;3.125;A\n0.1;0.2;0.3;B\n",
-    "label,x_lps_mm,y_lps_mm,z_lps_mm\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n",
-    "label,x_ras_mm,y_ras_mm,z_ras_mm\nA,-1.5,2.25,3.125\nB,-0.1,-0.2,0.3\n",
-    "label\tR\tA\tS\nA\t-1.5\t2.25\t3.125\nB\t-0.1\t-0.2\t0.3\n",
-    "\ufeff# LPS mm\nid,L,P,S\nA,1.5,-2.25,3.125\n\nB,0.1,0.2,0.3\n",
-))
+@pytest.mark.parametrize(
+    "text",
+    (
+        "name,x,y,z\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n",
+        "x;y;z;label\n1.5;-2.25;3.125;A\n0.1;0.2;0.3;B\n",
+        "label,x_lps_mm,y_lps_mm,z_lps_mm\nA,1.5,-2.25,3.125\nB,0.1,0.2,0.3\n",
+        "label,x_ras_mm,y_ras_mm,z_ras_mm\nA,-1.5,2.25,3.125\nB,-0.1,-0.2,0.3\n",
+        "label\tR\tA\tS\nA\t-1.5\t2.25\t3.125\nB\t-0.1\t-0.2\t0.3\n",
+        "\ufeff# LPS mm\nid,L,P,S\nA,1.5,-2.25,3.125\n\nB,0.1,0.2,0.3\n",
+    ),
+)
 def test_csv_columns_are_found_by_their_names(text: str, tmp_path: Path) -> None:
     found = files.read(write(tmp_path / "a.csv", text), "landmarks")
     assert (found.names, found.points.tolist()) == (("A", "B"), POINTS.tolist())
@@ -94,15 +108,24 @@ def test_a_prefix_chooses_columns(tmp_path: Path) -> None:
         files.read(path, "landmarks")
 
 
-@pytest.mark.parametrize(("name", "text", "word"), (
-    ("a.csv", "x,y,z\n1,2,3\nnan,5,6\n7,abc,9\n1,2\n", r"line 3 \(nan, 5, 6\); line 4 \(7, abc, 9\); line 5"),
-    ("a.csv", "a,b\n1,2\n", "no columns x, y and z"), ("a.csv", "", "is empty"), ("a.csv", "x,y,z\n", "no points"),
-    ("a.fcsv", "# CoordinateSystem = IJK\n1,1,2,3\n", "'IJK' is not supported"), ("a.fcsv", "1,1,2,inf\n", "line 1"),
-    ("a.mrk.json", "{", "no valid markups"), ("a.mrk.json", '{"markups": [{"controlPoints": [{}]}]}', "KeyError"),
-    ("a.mrk.json", '{"markups": [{"coordinateSystem": "IJK"}]}', "'IJK'"), ("a.mrk.json", '{"markups": []}', "0 lists"),
-    ("a.mrk.json", '{"markups": [{"controlPoints": [{"label": "Q", "position": [1, 2]}]}]}', "point 'Q'"),
-    ("a.txt", "index\n1\n1 2 3\n", "voxel indices"), ("a.txt", "point\n3\n1 2 3\n", "line 2 says 3"),
-))
+@pytest.mark.parametrize(
+    ("name", "text", "word"),
+    (
+        ("a.csv", "x,y,z\n1,2,3\nnan,5,6\n7,abc,9\n1,2\n", r"line 3 \(nan, 5, 6\); line 4 \(7, abc, 9\); line 5"),
+        ("a.csv", "a,b\n1,2\n", "no columns x, y and z"),
+        ("a.csv", "", "is empty"),
+        ("a.csv", "x,y,z\n", "no points"),
+        ("a.fcsv", "# CoordinateSystem = IJK\n1,1,2,3\n", "'IJK' is not supported"),
+        ("a.fcsv", "1,1,2,inf\n", "line 1"),
+        ("a.mrk.json", "{", "no valid markups"),
+        ("a.mrk.json", '{"markups": [{"controlPoints": [{}]}]}', "KeyError"),
+        ("a.mrk.json", '{"markups": [{"coordinateSystem": "IJK"}]}', "'IJK'"),
+        ("a.mrk.json", '{"markups": []}', "0 lists"),
+        ("a.mrk.json", '{"markups": [{"controlPoints": [{"label": "Q", "position": [1, 2]}]}]}', "point 'Q'"),
+        ("a.txt", "index\n1\n1 2 3\n", "voxel indices"),
+        ("a.txt", "point\n3\n1 2 3\n", "line 2 says 3"),
+    ),
+)
 def test_what_is_wrong_is_named(name: str, text: str, word: str, tmp_path: Path) -> None:
     with pytest.raises(FileError, match=word):
         files.read(write(tmp_path / name, text), "landmarks")
@@ -122,7 +145,7 @@ def test_real_points_are_read(data_dir: Path) -> None:
     table = np.genfromtxt(data_dir / "reg_ct_synth/landmarks.csv", delimiter=",", skip_header=2)
     for n, part in enumerate(("fixed", "moving")):
         found = files.read(f"{data_dir}/reg_ct_synth/landmarks.csv#{part}", "landmarks")
-        assert np.array_equal(found.points, table[:, 1 + 3 * n:4 + 3 * n])
+        assert np.array_equal(found.points, table[:, 1 + 3 * n : 4 + 3 * n])
     truth = files.read(data_dir / "reg_ct_synth/truth_transform.tfm", "transform")
     moved = np.array([truth.TransformPoint(point) for point in table[:, 1:4].tolist()])
     assert np.abs(moved - table[:, 4:]).max() < 0.01, "the transform maps points of the fixed image to the moving one"

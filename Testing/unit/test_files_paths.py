@@ -17,8 +17,19 @@ from MedImgAnalysisLib.files import paths
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.values import Column, Labels, Landmarks, Measurements
 
-NAMES = ("plain", "with space", "ünïcode ✓ 图像", "-rf", "two..dots..", "quote'\"$(ls);`id`&|", "new\nline", "#1",
-         "a#b", "%s%n", "x" * 200)
+NAMES = (
+    "plain",
+    "with space",
+    "ünïcode ✓ 图像",
+    "-rf",
+    "two..dots..",
+    "quote'\"$(ls);`id`&|",
+    "new\nline",
+    "#1",
+    "a#b",
+    "%s%n",
+    "x" * 200,
+)
 
 
 def quiet() -> Progress:
@@ -28,9 +39,13 @@ def quiet() -> Progress:
 def values() -> dict[str, object]:
     image = oblique_grid(sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(3, 4, 5)))
     table = Measurements((Column("dice", "Dice"),), ({"dice": 0.1 + 0.2},))
-    return {"image": image, "labels": Labels.from_labelmap(image > 7),
-            "transform": sitk.Euler3DTransform((1, 2, 3), 0.1),
-            "landmarks": Landmarks(("a",), np.array([[1.0, 2, 3]])), "table": table}
+    return {
+        "image": image,
+        "labels": Labels.from_labelmap(image > 7),
+        "transform": sitk.Euler3DTransform((1, 2, 3), 0.1),
+        "landmarks": Landmarks(("a",), np.array([[1.0, 2, 3]])),
+        "table": table,
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,8 +65,12 @@ def test_names_that_native_readers_refuse_are_staged(
     """As on Windows: SimpleITK must never see a name with other than ASCII characters."""
     monkeypatch.setattr(paths, "STAGE_NON_ASCII", True)
     seen: list[str] = []
-    for module, function, place in ((sitk, "WriteImage", 1), (sitk, "ReadImage", 0), (sitk, "ReadTransform", 0),
-                                    (sitk, "WriteTransform", 1)):
+    for module, function, place in (
+        (sitk, "WriteImage", 1),
+        (sitk, "ReadImage", 0),
+        (sitk, "ReadTransform", 0),
+        (sitk, "WriteTransform", 1),
+    ):
         monkeypatch.setattr(module, function, _spied(getattr(module, function), place, seen))
     path = tmp_path / name / (name + paths.DEFAULT_ENDINGS[kind])
     files.write(values()[kind], path)
@@ -155,7 +174,13 @@ def test_file_names_are_safe_on_every_system() -> None:
     assert files.file_name("CON", "table") == "_CON.csv"
     assert files.file_name(" ..", "labels") == "unnamed.seg.nrrd"
     assert {files.file_name("x", kind) for kind in paths.DEFAULT_ENDINGS} == {
-        "x.nrrd", "x.seg.nrrd", "x.h5", "x.mrk.json", "x.csv", "x.vtk"}
+        "x.nrrd",
+        "x.seg.nrrd",
+        "x.h5",
+        "x.mrk.json",
+        "x.csv",
+        "x.vtk",
+    }
 
 
 def test_a_compressed_format_is_compressed(tmp_path: Path) -> None:
@@ -168,8 +193,11 @@ def test_a_picture_is_read_with_a_word_about_its_spacing(tmp_path: Path) -> None
     for ending, mode in ((".png", np.uint8), (".tif", np.uint16)):
         array = np.arange(600).reshape(20, 30).astype(mode)
         said: list[str] = []
-        back = files.read(files.write(sitk.GetImageFromArray(array), tmp_path / f"ü{ending}"), "image",
-                          Progress(on_warning=said.append))
+        back = files.read(
+            files.write(sitk.GetImageFromArray(array), tmp_path / f"ü{ending}"),
+            "image",
+            Progress(on_warning=said.append),
+        )
         assert np.array_equal(sitk.GetArrayFromImage(back), array)
         assert "no reliable physical spacing" in said[0]
 
@@ -186,7 +214,9 @@ def test_reading_a_table_imports_neither_pydicom_nor_scipy() -> None:
     import subprocess
     import sys
 
-    code = ("import sys; from MedImgAnalysisLib import files; files.file_name('a', 'image');"
-            "print([m for m in ('pydicom', 'scipy', 'vtk', 'slicer') if m in sys.modules])")
+    code = (
+        "import sys; from MedImgAnalysisLib import files; files.file_name('a', 'image');"
+        "print([m for m in ('pydicom', 'scipy', 'vtk', 'slicer') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,8 +12,22 @@ from MedImgAnalysisLib.errors import FileError
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
 
-FOLDERS = ("atlas", "ct_abdomen", "ibsi", "metrics", "mr_brain_mni_p19", "mr_brain_ms_p01", "petctmr_sts003", "phantom",
-           "radiomics", "reg_2d", "reg_ct_synth", "reg_lung", "spinalcord", "two_raters_TCGA-CV-7236")
+FOLDERS = (
+    "atlas",
+    "ct_abdomen",
+    "ibsi",
+    "metrics",
+    "mr_brain_mni_p19",
+    "mr_brain_ms_p01",
+    "petctmr_sts003",
+    "phantom",
+    "radiomics",
+    "reg_2d",
+    "reg_ct_synth",
+    "reg_lung",
+    "spinalcord",
+    "two_raters_TCGA-CV-7236",
+)
 
 
 def quiet() -> Progress:
@@ -31,8 +45,9 @@ def test_real_images_agree_with_simpleitk(folder: str, data_dir: Path) -> None:
         assert np.abs(Grid.of(image).corners - Grid.of(other).corners).max() < 1e-4, path
 
 
-@pytest.mark.parametrize("name", (
-    "ct_abdomen/ct_sm.nii.gz", "petctmr_sts003/PET_image.nii.gz", "mr_brain_mni_p19/T1.nii.gz"))
+@pytest.mark.parametrize(
+    "name", ("ct_abdomen/ct_sm.nii.gz", "petctmr_sts003/PET_image.nii.gz", "mr_brain_mni_p19/T1.nii.gz")
+)
 @pytest.mark.parametrize("ending", (".nrrd", ".nii.gz", ".mha"))
 def test_real_images_survive_writing(name: str, ending: str, data_dir: Path, tmp_path: Path) -> None:
     image = files.read(data_dir / name, "image", quiet())

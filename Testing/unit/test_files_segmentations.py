@@ -25,10 +25,15 @@ def overlapping() -> Labels:
     first, second = np.zeros((2, 10, 12, 14), np.int16)
     first[2:5, 3:8, 2:9], first[6:9, 2:6, 3:7], second[3:8, 4:10, 5:12] = 1, 300, 2
     layers = tuple(oblique_grid(sitk.GetImageFromArray(array)) for array in (first, second))
-    return Labels(layers, (
-        Segment("Liver_1", "Leber ü\nzwei \\n", (0.1, 0.2, 0.3), 0, 1, {"TerminologyEntry": "a~b^c", "x": "1|2:3"}),
-        Segment("B", "Tumour", (1.0, 0.0, 0.0), 0, 300), Segment("C", "Vein", (0.0, 1.0, 0.5), 1, 2),
-        Segment("E", "Empty", (0.0, 0.0, 1.0), 1, 7)))
+    return Labels(
+        layers,
+        (
+            Segment("Liver_1", "Leber ü\nzwei \\n", (0.1, 0.2, 0.3), 0, 1, {"TerminologyEntry": "a~b^c", "x": "1|2:3"}),
+            Segment("B", "Tumour", (1.0, 0.0, 0.0), 0, 300),
+            Segment("C", "Vein", (0.0, 1.0, 0.5), 1, 2),
+            Segment("E", "Empty", (0.0, 0.0, 1.0), 1, 7),
+        ),
+    )
 
 
 def masks(labels: Labels) -> list[np.ndarray]:
@@ -49,12 +54,24 @@ def test_all_that_a_segmentation_has_survives(tmp_path: Path) -> None:
 
 def test_the_file_has_the_keys_that_slicer_reads(tmp_path: Path) -> None:
     header = header_of(files.write(overlapping(), tmp_path / "a.seg.nrrd")).splitlines()
-    for line in ("dimension: 4", "sizes: 2 14 12 10", "kinds: list domain domain domain", "encoding: gzip",
-                 "Segment0_ID:=Liver_1", "Segment0_Name:=Leber ü\\nzwei \\\\n", "Segment0_Color:=0.1 0.2 0.3",
-                 "Segment0_Layer:=0", "Segment1_LabelValue:=300", "Segment2_Layer:=1", "Segment2_LabelValue:=2",
-                 "Segment2_Extent:=0 13 0 11 0 9", "Segment0_Tags:=TerminologyEntry:a~b^c|x:1%7C2:3|",
-                 "Segmentation_MasterRepresentation:=Binary labelmap", "Segmentation_ReferenceImageExtentOffset:=0 0 0",
-                 "Segmentation_ContainedRepresentationNames:=Binary labelmap|"):
+    for line in (
+        "dimension: 4",
+        "sizes: 2 14 12 10",
+        "kinds: list domain domain domain",
+        "encoding: gzip",
+        "Segment0_ID:=Liver_1",
+        "Segment0_Name:=Leber ü\\nzwei \\\\n",
+        "Segment0_Color:=0.1 0.2 0.3",
+        "Segment0_Layer:=0",
+        "Segment1_LabelValue:=300",
+        "Segment2_Layer:=1",
+        "Segment2_LabelValue:=2",
+        "Segment2_Extent:=0 13 0 11 0 9",
+        "Segment0_Tags:=TerminologyEntry:a~b^c|x:1%7C2:3|",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+    ):
         assert line in header
     geometry = next(line for line in header if line.startswith("Segmentation_ConversionParameters"))
     assert geometry.startswith("Segmentation_ConversionParameters:=Reference image geometry|")
@@ -89,8 +106,10 @@ def test_a_cropped_file_is_put_back_on_its_reference_geometry(tmp_path: Path) ->
 def test_a_file_without_layers_has_one_segment_each(tmp_path: Path) -> None:
     """The form of older versions of 3D Slicer."""
     labels = overlapping()
-    single = Labels(tuple(labels.mask(s) for s in labels.segments[:3]),
-                    tuple(Segment(s.id, s.name, s.color, n, 1) for n, s in enumerate(labels.segments[:3])))
+    single = Labels(
+        tuple(labels.mask(s) for s in labels.segments[:3]),
+        tuple(Segment(s.id, s.name, s.color, n, 1) for n, s in enumerate(labels.segments[:3])),
+    )
     path = files.write(single, tmp_path / "a.seg.nrrd")
     lines = [line for line in header_of(path).splitlines() if "_Layer:" not in line and "_LabelValue:" not in line]
     path.write_bytes("\n".join(lines).encode() + b"\n\n" + path.read_bytes().split(b"\n\n", 1)[1])
@@ -130,8 +149,10 @@ def test_overlap_is_never_lost_in_a_label_image(tmp_path: Path) -> None:
 def test_segments_apart_in_two_layers_fit_in_one_label_image(tmp_path: Path) -> None:
     arrays = np.zeros((2, 4, 4, 4), np.uint8)
     arrays[0, 0], arrays[1, 2] = 1, 1
-    labels = Labels(tuple(sitk.GetImageFromArray(a) for a in arrays),
-                    (Segment("a", "a", (1, 0, 0), 0, 1), Segment("b", "b", (0, 1, 0), 1, 1)))
+    labels = Labels(
+        tuple(sitk.GetImageFromArray(a) for a in arrays),
+        (Segment("a", "a", (1, 0, 0), 0, 1), Segment("b", "b", (0, 1, 0), 1, 1)),
+    )
     back = files.read(files.write(labels, tmp_path / "a.nii.gz"), "labels", quiet())
     assert all(np.array_equal(a, b) for a, b in zip(masks(back), masks(labels), strict=True))
 
@@ -149,12 +170,15 @@ def test_a_segmentation_without_segments_survives(tmp_path: Path) -> None:
     assert (back.segments, back.grid.size) == ((), (4, 5, 6))
 
 
-@pytest.mark.parametrize(("old", "new", "word"), (
-    ("Segment2_Layer:=1", "Segment2_Layer:=5", "segment 2 is said to be in layer 5; there are 2 layers"),
-    ("Segment0_LabelValue:=1", "Segment0_LabelValue:=one", "segment 0 is damaged"),
-    ("Segment0_Color:=0.1 0.2 0.3", "Segment0_Color:=red", "segment 0 is damaged"),
-    ("Segment1_ID:=B", "Segment1_ID:=C", "must be unique"),
-))
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    (
+        ("Segment2_Layer:=1", "Segment2_Layer:=5", "segment 2 is said to be in layer 5; there are 2 layers"),
+        ("Segment0_LabelValue:=1", "Segment0_LabelValue:=one", "segment 0 is damaged"),
+        ("Segment0_Color:=0.1 0.2 0.3", "Segment0_Color:=red", "segment 0 is damaged"),
+        ("Segment1_ID:=B", "Segment1_ID:=C", "must be unique"),
+    ),
+)
 def test_a_damaged_description_is_refused(old: str, new: str, word: str, tmp_path: Path) -> None:
     path = files.write(overlapping(), tmp_path / "a.seg.nrrd")
     path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))

@@ -14,8 +14,12 @@ from MedImgAnalysisLib import files
 from MedImgAnalysisLib.errors import FileError
 from MedImgAnalysisLib.values import Column, Curve, Curves, Measurements
 
-COLUMNS = (Column("segment", "Segment", dtype=str), Column("dice", "Dice", "", "Overlap"),
-           Column("hd95", "HD95", "mm", "Distance"), Column("voxels", "Voxels", "", "Count", int))
+COLUMNS = (
+    Column("segment", "Segment", dtype=str),
+    Column("dice", "Dice", "", "Overlap"),
+    Column("hd95", "HD95", "mm", "Distance"),
+    Column("voxels", "Voxels", "", "Count", int),
+)
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\0"), max_size=12)
 
 
@@ -27,8 +31,14 @@ def equal(first: Measurements, second: Measurements, columns: bool = True) -> bo
 
 
 def tables() -> st.SearchStrategy[Measurements]:
-    row = st.fixed_dictionaries({"segment": TEXT, "dice": st.floats(), "hd95": st.floats(allow_nan=False),
-                                 "voxels": st.one_of(st.none(), st.integers())})
+    row = st.fixed_dictionaries(
+        {
+            "segment": TEXT,
+            "dice": st.floats(),
+            "hd95": st.floats(allow_nan=False),
+            "voxels": st.one_of(st.none(), st.integers()),
+        }
+    )
     return st.lists(row, max_size=4).map(lambda rows: Measurements(COLUMNS, tuple(rows)))
 
 
@@ -52,14 +62,23 @@ def test_csv_gives_back_every_digit_and_text(
 
 
 def test_csv_heads_say_the_unit_and_missing_values_are_empty(tmp_path: Path) -> None:
-    table = Measurements(COLUMNS, ({"segment": "liver", "dice": 0.1 + 0.2, "hd95": math.nan, "voxels": None},
-                                   {"segment": "x,\"y\"\nz", "dice": math.inf, "hd95": 3, "voxels": 7}))
+    table = Measurements(
+        COLUMNS,
+        (
+            {"segment": "liver", "dice": 0.1 + 0.2, "hd95": math.nan, "voxels": None},
+            {"segment": 'x,"y"\nz', "dice": math.inf, "hd95": 3, "voxels": 7},
+        ),
+    )
     path = files.write(table, tmp_path / "a.csv")
     assert path.read_text().splitlines()[:2] == ["segment,dice,hd95 [mm],voxels", "liver,0.30000000000000004,,"]
     back = files.read(path, "table")
     assert equal(back, table, columns=False)
     assert [(c.key, c.unit, c.dtype) for c in back.columns] == [
-        ("segment", "", str), ("dice", "", float), ("hd95", "mm", float), ("voxels", "", int)]
+        ("segment", "", str),
+        ("dice", "", float),
+        ("hd95", "mm", float),
+        ("voxels", "", int),
+    ]
 
 
 @pytest.mark.parametrize("text", ("=1+1", "+x", "-x", "@SUM(A1)", "\tx", "'=1", "''", "'tis", "=cmd|' /C calc'!A0"))
@@ -79,8 +98,10 @@ def test_numbers_that_are_names_stay_text(tmp_path: Path) -> None:
     assert table.rows[0]["id"] == "007"
 
 
-@pytest.mark.parametrize(("text", "word"), (
-    ("", "empty"), ("a,b\n1\n", "line 2 has 1 cells"), ("a,a\n1,2\n", "same name"), ("a\n\"1\n", "no csv file")))
+@pytest.mark.parametrize(
+    ("text", "word"),
+    (("", "empty"), ("a,b\n1\n", "line 2 has 1 cells"), ("a,a\n1,2\n", "same name"), ('a\n"1\n', "no csv file")),
+)
 def test_a_broken_csv_is_refused(text: str, word: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(text)

@@ -30,11 +30,18 @@ def field() -> sitk.Transform:
 def transforms() -> dict[str, sitk.Transform]:
     rigid, affine = sitk.Euler3DTransform((1, 2, 3), 0.1, 0.2, 0.3, (4, 5, 6)), sitk.AffineTransform(3)
     affine.SetMatrix((1.1, 0.1, 0, 0, 0.9, 0.2, 0, 0, 1.05))
-    return {"rigid": rigid, "affine": affine, "versor": sitk.VersorRigid3DTransform((0, 0, 1), 0.2),
-            "similarity": sitk.Similarity3DTransform(1.2, (0, 1, 0), 0.3),
-            "translation": sitk.TranslationTransform(3, (1, 2, 3)), "bspline": bspline(),
-            "identity": sitk.Transform(3, sitk.sitkIdentity), "quadratic": sitk.BSplineTransform(3, 2),
-            "field": field(), "composite": sitk.CompositeTransform([rigid, bspline()])}
+    return {
+        "rigid": rigid,
+        "affine": affine,
+        "versor": sitk.VersorRigid3DTransform((0, 0, 1), 0.2),
+        "similarity": sitk.Similarity3DTransform(1.2, (0, 1, 0), 0.3),
+        "translation": sitk.TranslationTransform(3, (1, 2, 3)),
+        "bspline": bspline(),
+        "identity": sitk.Transform(3, sitk.sitkIdentity),
+        "quadratic": sitk.BSplineTransform(3, 2),
+        "field": field(),
+        "composite": sitk.CompositeTransform([rigid, bspline()]),
+    }
 
 
 def mapped(transform: sitk.Transform) -> np.ndarray:
@@ -73,14 +80,18 @@ def test_an_image_is_no_displacement_field(tmp_path: Path) -> None:
         files.read(path, "transform")
 
 
-@pytest.mark.parametrize(("kind", "parameters", "fixed", "word"), (
-    ("AffineTransform", "1 0 0 0 1 0 0", "0 0 0", "needs 12 parameters, the file has 7"),
-    ("Euler3DTransform", "1 0 0 0 1", "0 0 0 0", "needs 6 parameters, the file has 5"),
-    ("TranslationTransform", "1 2 nan", "", "NaN"), ("TranslationTransform", "1 2 x", "", "'x'"),
-    ("BSplineTransform", "1 2 3", "1e5 1e5 1e5 0 0 0 1 1 1 1 0 0 0 1 0 0 0 1", "needs 3000000000000000 parameters"),
-    ("AffineTransform", "1 0 0 0 1 0 0 0 1 0 0 0", "0 0", "needs 3 fixed parameters"),
-    ("WarpTransform", "1 2", "0", "not supported"),
-))
+@pytest.mark.parametrize(
+    ("kind", "parameters", "fixed", "word"),
+    (
+        ("AffineTransform", "1 0 0 0 1 0 0", "0 0 0", "needs 12 parameters, the file has 7"),
+        ("Euler3DTransform", "1 0 0 0 1", "0 0 0 0", "needs 6 parameters, the file has 5"),
+        ("TranslationTransform", "1 2 nan", "", "NaN"),
+        ("TranslationTransform", "1 2 x", "", "'x'"),
+        ("BSplineTransform", "1 2 3", "1e5 1e5 1e5 0 0 0 1 1 1 1 0 0 0 1 0 0 0 1", "needs 3000000000000000 parameters"),
+        ("AffineTransform", "1 0 0 0 1 0 0 0 1 0 0 0", "0 0", "needs 3 fixed parameters"),
+        ("WarpTransform", "1 2", "0", "not supported"),
+    ),
+)
 def test_numbers_that_are_missing_are_noticed(
     kind: str, parameters: str, fixed: str, word: str, tmp_path: Path
 ) -> None:
@@ -93,16 +104,22 @@ def test_numbers_that_are_missing_are_noticed(
 def test_a_composite_cut_in_the_middle_is_refused(tmp_path: Path) -> None:
     path = files.write(sitk.CompositeTransform([transforms()["rigid"], bspline()]), tmp_path / "a.tfm")
     text = path.read_text()
-    path.write_text(text[:len(text) // 2])
+    path.write_text(text[: len(text) // 2])
     with pytest.raises(FileError, match=r"a\.tfm: "):
         files.read(path, "transform")
 
 
-@pytest.mark.parametrize(("name", "content", "word"), (
-    ("a.tfm", "(Transform \"AffineTransform\")\n", "elastix"), ("a.txt", "hello", "no ITK transform"),
-    ("a.h5", "no hdf5 at all", "not an HDF5 file"), ("a.mat", "1 0 0 0\n0 1 0 0", "cannot be read"),
-    ("a.tfm", "", "empty"), ("a.nrrd", "x", "no image"),
-))
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    (
+        ("a.tfm", '(Transform "AffineTransform")\n', "elastix"),
+        ("a.txt", "hello", "no ITK transform"),
+        ("a.h5", "no hdf5 at all", "not an HDF5 file"),
+        ("a.mat", "1 0 0 0\n0 1 0 0", "cannot be read"),
+        ("a.tfm", "", "empty"),
+        ("a.nrrd", "x", "no image"),
+    ),
+)
 def test_what_is_no_transform_is_refused(name: str, content: str, word: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(content)

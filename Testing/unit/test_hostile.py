@@ -21,8 +21,14 @@ from MedImgAnalysisLib.operation import Operation
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.values import Image, Landmarks, Mask
 
-KINDS = {"volume": "image", "dicom": "image", "dicomfile": "image", "mask": "mask", "transform": "transform",
-         "landmarks": "landmarks"}
+KINDS = {
+    "volume": "image",
+    "dicom": "image",
+    "dicomfile": "image",
+    "mask": "mask",
+    "transform": "transform",
+    "landmarks": "landmarks",
+}
 
 DEVIATIONS = {
     "H040": "accepted with a warning: the answer itself asks for one, the voxels reach 2^63",
@@ -103,13 +109,19 @@ def outcomes(folder: Path) -> dict[str, Outcome]:
 
 
 def test_every_case_ends_as_listed(outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = {case["id"]: f"{case['path']}: {case['expect']} became {outcomes[case['id']]}" for case in cases()
-             if outcomes[case["id"]].verdict != case["expect"]}
-    count = {verdict: sum(o.verdict == verdict for o in outcomes.values())
-             for verdict in ("accept", "accept+warn", "reject")}
+    wrong = {
+        case["id"]: f"{case['path']}: {case['expect']} became {outcomes[case['id']]}"
+        for case in cases()
+        if outcomes[case["id"]].verdict != case["expect"]
+    }
+    count = {
+        verdict: sum(o.verdict == verdict for o in outcomes.values()) for verdict in ("accept", "accept+warn", "reject")
+    }
     with capsys.disabled():
-        print(f"\nhostile files: {len(outcomes)} cases, {count['accept']} accepted, {count['accept+warn']} accepted "
-              f"with a warning, {count['reject']} rejected, {len(wrong)} deviations: {', '.join(sorted(wrong))}")
+        print(
+            f"\nhostile files: {len(outcomes)} cases, {count['accept']} accepted, {count['accept+warn']} accepted "
+            f"with a warning, {count['reject']} rejected, {len(wrong)} deviations: {', '.join(sorted(wrong))}"
+        )
     assert len(outcomes) == 85
     assert {key: text for key, text in wrong.items() if key not in DEVIATIONS} == {}
     assert sorted(wrong) == sorted(DEVIATIONS), "a deviation that is gone must leave the list"
@@ -140,10 +152,23 @@ def _array(found: Outcome) -> np.ndarray:
 
 
 def test_errors_say_what_is_wrong(outcomes: dict[str, Outcome]) -> None:
-    words = {"H022": "1536", "H023": "magic", "H021": "bitpix", "H047": "degrees", "H067": "complex",
-             "H074": "1.172 kB", "H097": "empty", "H103": "does not overlap", "H104": "threshold",
-             "H119": "007.dcm", "H122": "005.dcm", "H132": "1.2.840.113619.5.2", "H133": "12 parameters",
-             "H138": "line 3", "H137": "3 points against 2"}
+    words = {
+        "H022": "1536",
+        "H023": "magic",
+        "H021": "bitpix",
+        "H047": "degrees",
+        "H067": "complex",
+        "H074": "1.172 kB",
+        "H097": "empty",
+        "H103": "does not overlap",
+        "H104": "threshold",
+        "H119": "007.dcm",
+        "H122": "005.dcm",
+        "H132": "1.2.840.113619.5.2",
+        "H133": "12 parameters",
+        "H138": "line 3",
+        "H137": "3 points against 2",
+    }
     for key, word in words.items():
         assert word in outcomes[key].error, outcomes[key]
     assert "line 4" in outcomes["H138"].error
@@ -188,13 +213,20 @@ def test_masks_count_the_right_voxels(outcomes: dict[str, Outcome], folder: Path
     def stored(name: str) -> int:
         return int(np.count_nonzero(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "masks" / name)))))
 
-    for key, name in (("H098", "mask_one_voxel.nrrd"), ("H099", "mask_full.nrrd"), ("H101", "mask_spacing_1e-5.nrrd"),
-                      ("H105", "mask_255.nrrd"), ("H106", "mask_negative_and_1000.nrrd")):
+    for key, name in (
+        ("H098", "mask_one_voxel.nrrd"),
+        ("H099", "mask_full.nrrd"),
+        ("H101", "mask_spacing_1e-5.nrrd"),
+        ("H105", "mask_255.nrrd"),
+        ("H106", "mask_negative_and_1000.nrrd"),
+    ):
         array = _array(outcomes[key])
         assert (array.sum(), array.max()) == (stored(name), 1)
     assert not outcomes["H101"].warnings
-    shifted, shape = _array(outcomes["H102"]), sitk.GetArrayFromImage(sitk.ReadImage(
-        str(folder / "masks/mask_shifted_5mm.nrrd")))
+    shifted, shape = (
+        _array(outcomes["H102"]),
+        sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "masks/mask_shifted_5mm.nrrd"))),
+    )
     assert np.array_equal(shifted[:, :, 5:], shape[:, :, :-5]), "5 mm are 5 voxels of 1 mm"
 
 

@@ -68,9 +68,7 @@ def load(path: str | Path, recipe: Recipe) -> Cohort:
             )
         seen[folded(case)] = line
         values = {title: cell for number, (title, cell) in enumerate(zip(header, cells)) if number != key}
-        inputs = {
-            name: _absolute(path, values[name].strip()) for name in recipe.inputs if values.get(name, "").strip()
-        }
+        inputs = {name: _absolute(path, values[name].strip()) for name in recipe.inputs if values.get(name, "").strip()}
         cases.append(Case(case, inputs, {t: v for t, v in values.items() if t not in recipe.inputs}))
     if not cases:
         raise InputError(f"{path} has no cases: there is no row below the header.", path=path)

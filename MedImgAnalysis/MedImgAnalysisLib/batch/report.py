@@ -101,9 +101,7 @@ def _provenance(recipe: Recipe, cases: Iterable[CaseResult]) -> str:
     seconds = [float(record["seconds"]) for record in records]
     facts = [("Software", text) for text in software]
     if seconds:
-        facts.append(
-            ("Time per case", f"{statistics.median(seconds):.1f} s median, {max(seconds):.1f} s at the most")
-        )
+        facts.append(("Time per case", f"{statistics.median(seconds):.1f} s median, {max(seconds):.1f} s at the most"))
         facts.append(("Verify", "Each case folder holds provenance.json; medimg verify recomputes a case from it."))
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     return f'<h2>How the results came about</h2><div class="card"><dl>{"".join(steps)}{rows}</dl></div>'

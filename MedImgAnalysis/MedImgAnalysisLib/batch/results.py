@@ -99,8 +99,7 @@ def as_csv(cases: Sequence[CaseResult], carried: Sequence[str]) -> str:
     """
     columns = columns_of(cases)
     titles = [
-        f"cohort.{name}" if name.casefold() in OWN or name in {c.header for c in columns} else name
-        for name in carried
+        f"cohort.{name}" if name.casefold() in OWN or name in {c.header for c in columns} else name for name in carried
     ]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -170,8 +169,7 @@ def as_data(recipe: Recipe, cases: Sequence[CaseResult]) -> dict[str, Any]:
                 "seconds": (case.record or {}).get("seconds"),
                 "values": case.values(),
                 "outputs": {
-                    name: f"{case.id}/{entry['file']}"
-                    for name, entry in (case.record or {}).get("outputs", {}).items()
+                    name: f"{case.id}/{entry['file']}" for name, entry in (case.record or {}).get("outputs", {}).items()
                 },
             }
             for case in cases

@@ -92,9 +92,7 @@ def _verified(folder: Path, record: Mapping[str, Any], progress: Progress) -> Ve
         entry, value = record["outputs"].get(name), result.outputs.get(name)
         if entry is None or value is None:
             found.append(
-                Difference(
-                    name, "nothing" if entry is None else "a result", "nothing" if value is None else "a result"
-                )
+                Difference(name, "nothing" if entry is None else "a result", "nothing" if value is None else "a result")
             )
             continue
         found += _compare_file(folder / entry["file"], name, kinds[name], value, allowed[name], points)

@@ -103,9 +103,7 @@ def main(threads: int) -> int:
         except MedImgError as error:
             channel.answer(failed=error.as_json())
         except MemoryError:
-            channel.answer(
-                failed={"kind": "MemoryError", "message": "There is not enough memory; use fewer workers."}
-            )
+            channel.answer(failed={"kind": "MemoryError", "message": "There is not enough memory; use fewer workers."})
         except Exception as error:  # noqa: BLE001 - one failed case must not stop the others, whatever it is
             text = " ".join(str(error).split())
             channel.answer(failed={"kind": type(error).__name__, "message": text or type(error).__name__})

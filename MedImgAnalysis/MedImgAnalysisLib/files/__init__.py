@@ -35,8 +35,12 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "surface": (".vtk",),
 }
 """The endings that `write` knows, by kind; the first one is the default."""
-_SPOKEN = {"image": "an image", "labels": "a segmentation", "landmarks": "a list of landmarks",
-           "curves": "a set of curves"}
+_SPOKEN = {
+    "image": "an image",
+    "labels": "a segmentation",
+    "landmarks": "a list of landmarks",
+    "curves": "a set of curves",
+}
 
 
 def read(path: str | os.PathLike[str], kind: str, progress: Progress = SILENT) -> Any:
@@ -105,14 +109,24 @@ def write(value: Any, path: str | os.PathLike[str], kind: str | None = None) -> 
 def check_ending(path: Path, kind: str) -> None:
     """Raise `FileError` when a value of this kind is not written to files of that ending."""
     if ending(path) not in ENDINGS[kind]:
-        raise FileError(f"{path}: {_spoken(kind)} is written as {', '.join(ENDINGS[kind])}, not "
-                        f"{ending(path) or 'without an ending'}.", path=path)
+        raise FileError(
+            f"{path}: {_spoken(kind)} is written as {', '.join(ENDINGS[kind])}, not "
+            f"{ending(path) or 'without an ending'}.",
+            path=path,
+        )
 
 
 def kind_of(value: Any) -> str:
     """The kind of a value; a mask cannot be told from an image and counts as one."""
-    for cls, kind in ((sitk.Image, "image"), (Labels, "labels"), (sitk.Transform, "transform"),
-                      (Landmarks, "landmarks"), (Measurements, "table"), (Curves, "curves"), (Surface, "surface")):
+    for cls, kind in (
+        (sitk.Image, "image"),
+        (Labels, "labels"),
+        (sitk.Transform, "transform"),
+        (Landmarks, "landmarks"),
+        (Measurements, "table"),
+        (Curves, "curves"),
+        (Surface, "surface"),
+    ):
         if isinstance(value, cls):
             return kind
     raise FileError(f"A {type(value).__name__} cannot be written to a file.")

@@ -24,7 +24,10 @@ def read_image(place: Path, part: str | None = None, progress: Progress = SILENT
         raise FileError(
             f"{place}: the series holds {len(volumes)} volumes of {len(volumes[0])} slices (time points, echoes or "
             f"acquisitions). Choose one as {place.name}#0 to {place.name}#{len(volumes) - 1}, or read them all with "
-            "files.read_sequence.", path=place, frames=len(volumes))
+            "files.read_sequence.",
+            path=place,
+            frames=len(volumes),
+        )
     if not 0 <= (number or 0) < len(volumes):
         raise FileError(f"{place}: there is no volume {number}; there are 0 to {len(volumes) - 1}.", path=place)
     return build(place, volumes[number or 0], Pixels(), progress.part(0.3, 1.0))
@@ -33,10 +36,12 @@ def read_image(place: Path, part: str | None = None, progress: Progress = SILENT
 def read_sequence(place: Path, part: str | None = None, progress: Progress = SILENT) -> list[sitk.Image]:
     """All volumes of a DICOM series."""
     volumes, number = _volumes(place, part, progress)
-    chosen = volumes if number is None else volumes[number:number + 1]
+    chosen = volumes if number is None else volumes[number : number + 1]
     step, pixels = 0.7 / max(len(chosen), 1), Pixels()
-    return [build(place, slices, pixels, progress.part(0.3 + n * step, 0.3 + (n + 1) * step))
-            for n, slices in enumerate(chosen)]
+    return [
+        build(place, slices, pixels, progress.part(0.3 + n * step, 0.3 + (n + 1) * step))
+        for n, slices in enumerate(chosen)
+    ]
 
 
 def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:
@@ -47,8 +52,11 @@ def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[li
         more = f" and {len(found.bare) - 1} more" * (len(found.bare) > 1)
         progress.warn(f"{place.name}: no DICOM preamble in {found.bare[0]}{more}; read nevertheless.")
     series, number = _choose(place, found, part)
-    progress.report(0.3, f"{len(series.slices)} slices; ignored {found.foreign} files that are not DICOM and "
-                         f"{found.without_image} DICOM files without an image")
+    progress.report(
+        0.3,
+        f"{len(series.slices)} slices; ignored {found.foreign} files that are not DICOM and "
+        f"{found.without_image} DICOM files without an image",
+    )
     if not any(s.position for s in series.slices) and len({s.path for s in series.slices}) == 1:
         # Frames without a place, as of ultrasound: a sequence of single slices.
         return [[one] for one in series.slices], number
@@ -59,8 +67,10 @@ def _nothing(place: Path, found: Scan) -> str:
     if place.is_file():
         what = "a DICOM file without an image" if found.without_image else "not a DICOM file"
         return f"{place}: this is {what}."
-    return (f"{place}: there is no DICOM image in this folder ({found.foreign} files are not DICOM, "
-            f"{found.without_image} are DICOM files without an image).")
+    return (
+        f"{place}: there is no DICOM image in this folder ({found.foreign} files are not DICOM, "
+        f"{found.without_image} are DICOM files without an image)."
+    )
 
 
 def _choose(place: Path, found: Scan, part: str | None) -> tuple[Series, int | None]:
@@ -73,14 +83,20 @@ def _choose(place: Path, found: Scan, part: str | None) -> tuple[Series, int | N
     if not keys:
         if len(many) == 1:
             return many[0], number
-        raise FileError(f"{place}: the folder holds {len(many)} series; choose one as {place.name}#UID (its end, the "
-                        f"series number or the description will do). There are: {_listed(many)}.", path=place,
-                        series=[series.uid for series in many])
+        raise FileError(
+            f"{place}: the folder holds {len(many)} series; choose one as {place.name}#UID (its end, the "
+            f"series number or the description will do). There are: {_listed(many)}.",
+            path=place,
+            series=[series.uid for series in many],
+        )
     chosen = _matching(many, keys[0])
     if len(chosen) == 1:
         return chosen[0], number
-    raise FileError(f"{place}: {len(chosen) or 'no'} series match {keys[0]!r}. There are: {_listed(chosen or many)}.",
-                    path=place, series=[series.uid for series in many])
+    raise FileError(
+        f"{place}: {len(chosen) or 'no'} series match {keys[0]!r}. There are: {_listed(chosen or many)}.",
+        path=place,
+        series=[series.uid for series in many],
+    )
 
 
 def _listed(many: list[Series]) -> str:
@@ -91,9 +107,14 @@ def _listed(many: list[Series]) -> str:
 def _matching(many: list[Series], key: str) -> list[Series]:
     """Series by UID, end of the UID, number, description, modality, or a word of the description."""
     word = key.casefold()
-    for fits in (lambda s: s.uid == key, lambda s: s.uid.endswith("." + key.lstrip(".")), lambda s: s.number == key,
-                 lambda s: s.description.casefold() == word, lambda s: s.modality.casefold() == word,
-                 lambda s: bool(word) and word in s.description.casefold()):
+    for fits in (
+        lambda s: s.uid == key,
+        lambda s: s.uid.endswith("." + key.lstrip(".")),
+        lambda s: s.number == key,
+        lambda s: s.description.casefold() == word,
+        lambda s: s.modality.casefold() == word,
+        lambda s: bool(word) and word in s.description.casefold(),
+    ):
         chosen = [series for series in many if fits(series)]
         if chosen:
             return chosen

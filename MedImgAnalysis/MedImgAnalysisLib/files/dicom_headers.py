@@ -18,12 +18,37 @@ from ..progress import SILENT, Progress
 
 SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "Rows",
-    "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ImagerPixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber",
-    "AcquisitionNumber", "TemporalPositionIdentifier", "EchoNumbers", "TriggerTime", "AcquisitionTime",
-    "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "TriggerTime",
+    "AcquisitionTime",
+    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence",
 ]
 
 
@@ -69,9 +94,12 @@ class Series:
 
     def describe(self) -> str:
         """`1.2.3 (CT, series 4, 'Abdomen', 120 slices)`."""
-        words = [self.modality, f"series {self.number}" * bool(self.number),
-                 repr(self.description) * bool(self.description),
-                 f"{len(self.slices)} slice{'s' * (len(self.slices) > 1)}"]
+        words = [
+            self.modality,
+            f"series {self.number}" * bool(self.number),
+            repr(self.description) * bool(self.description),
+            f"{len(self.slices)} slice{'s' * (len(self.slices) > 1)}",
+        ]
         return f"{self.uid} ({', '.join(word for word in words if word)})"
 
 
@@ -127,8 +155,9 @@ def read_dataset(path: Path, pixels: bool = True) -> tuple[Any, bool]:
         # pydicom warns of every odd value by itself; those that matter here are checked below.
         warnings.simplefilter("ignore")
         try:
-            dataset = pydicom.dcmread(path, force=bare, stop_before_pixels=not pixels,
-                                      specific_tags=None if pixels else TAGS)
+            dataset = pydicom.dcmread(
+                path, force=bare, stop_before_pixels=not pixels, specific_tags=None if pixels else TAGS
+            )
         except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
             if bare:
                 return None, False
@@ -140,8 +169,10 @@ def read_dataset(path: Path, pixels: bool = True) -> tuple[Any, bool]:
 
 def _add(found: Scan, path: Path, dataset: Any) -> None:
     uid = str(dataset.get("SeriesInstanceUID", "")) or "without a SeriesInstanceUID"
-    series = found.series.setdefault(uid, Series(
-        uid, _text(dataset, "Modality"), _text(dataset, "SeriesNumber"), _text(dataset, "SeriesDescription")))
+    series = found.series.setdefault(
+        uid,
+        Series(uid, _text(dataset, "Modality"), _text(dataset, "SeriesNumber"), _text(dataset, "SeriesDescription")),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -169,8 +200,13 @@ def _slices(path: Path, dataset: Any) -> Iterator[Slice]:
 
 def _macros(groups: list[Any]) -> list[Any]:
     """The items of functional groups that describe a frame."""
-    names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence",
-             "PixelValueTransformationSequence", "FrameContentSequence")
+    names = (
+        "PlanePositionSequence",
+        "PlaneOrientationSequence",
+        "PixelMeasuresSequence",
+        "PixelValueTransformationSequence",
+        "FrameContentSequence",
+    )
     return [group[name][0] for group in groups for name in names if name in group and len(group[name].value)]
 
 
@@ -179,8 +215,14 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
         value = next((place[name].value for place in places if name in place), None)
         if value in (None, ""):
             return None
-        many = tuple(float(v) for v in ([value] if count == 1 and not isinstance(value, (list, tuple)) and
-                                        not hasattr(value, "__iter__") else value))
+        many = tuple(
+            float(v)
+            for v in (
+                [value]
+                if count == 1 and not isinstance(value, (list, tuple)) and not hasattr(value, "__iter__")
+                else value
+            )
+        )
         if len(many) != count:
             raise ValueError(f"{name} has {len(many)} numbers instead of {count}")
         return many
@@ -201,12 +243,30 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
     syntax = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "") or "")
     if not syntax:
         syntax = "1.2.840.10008.1.2" if dataset.is_implicit_VR else "1.2.840.10008.1.2.1"
-    order = (key("TemporalPositionIndex", "TemporalPositionIdentifier"), key("EchoNumbers"), key("TriggerTime"),
-             key("AcquisitionNumber"), key("AcquisitionTime"), key("InstanceNumber"), float(frame or 0))
+    order = (
+        key("TemporalPositionIndex", "TemporalPositionIdentifier"),
+        key("EchoNumbers"),
+        key("TriggerTime"),
+        key("AcquisitionNumber"),
+        key("AcquisitionTime"),
+        key("InstanceNumber"),
+        float(frame or 0),
+    )
     return Slice(
-        path, frame, _text(dataset, "SOPInstanceUID"), int(dataset.Rows), int(dataset.Columns),
-        int(dataset.get("SamplesPerPixel") or 1), syntax,
-        numbers("ImageOrientationPatient", 6), numbers("ImagePositionPatient", 3), numbers("PixelSpacing", 2),
-        numbers("ImagerPixelSpacing", 2), one("SpacingBetweenSlices") or one("SliceThickness"),
-        one("RescaleSlope", 1.0) or 0.0, one("RescaleIntercept", 0.0) or 0.0, order,
-        _text(dataset, "PhotometricInterpretation") == "MONOCHROME1")
+        path,
+        frame,
+        _text(dataset, "SOPInstanceUID"),
+        int(dataset.Rows),
+        int(dataset.Columns),
+        int(dataset.get("SamplesPerPixel") or 1),
+        syntax,
+        numbers("ImageOrientationPatient", 6),
+        numbers("ImagePositionPatient", 3),
+        numbers("PixelSpacing", 2),
+        numbers("ImagerPixelSpacing", 2),
+        one("SpacingBetweenSlices") or one("SliceThickness"),
+        one("RescaleSlope", 1.0) or 0.0,
+        one("RescaleIntercept", 0.0) or 0.0,
+        order,
+        _text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
+    )

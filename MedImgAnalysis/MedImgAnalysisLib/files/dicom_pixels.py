@@ -16,8 +16,12 @@ from .header import bytes_text
 from .images import native_read
 from .memory import check_memory
 
-NATIVE = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.1.99": "<",
-          "1.2.840.10008.1.2.2": ">"}
+NATIVE = {
+    "1.2.840.10008.1.2": "<",
+    "1.2.840.10008.1.2.1": "<",
+    "1.2.840.10008.1.2.1.99": "<",
+    "1.2.840.10008.1.2.2": ">",
+}
 RLE = "1.2.840.10008.1.2.5"
 COMPRESSED = {f"1.2.840.10008.1.2.{tail}" for tail in ("4.50", "4.51", "4.57", "4.70", "4.80", "4.81", "4.90", "4.91")}
 JPEG2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -50,18 +54,24 @@ class Pixels:
             from pydicom.uid import UID
 
             known = f" ({UID(one.syntax).name})" if UID(one.syntax).name != one.syntax else ""
-            raise FileError(f"{one.path}: the transfer syntax {one.syntax}{known} cannot be decoded; convert the file "
-                            "to an uncompressed one.", path=one.path)
+            raise FileError(
+                f"{one.path}: the transfer syntax {one.syntax}{known} cannot be decoded; convert the file "
+                "to an uncompressed one.",
+                path=one.path,
+            )
         if self._last is None or self._last[0] != one.path:
             self._last = one.path, (_by_gdcm if _by_gdcm_only(one) else _by_pydicom)(one.path)
         frames, at = self._last[1], one.frame or 0
         if at >= len(frames):
-            raise FileError(f"{one.path}: the header says {at + 1} or more frames, the pixels have {len(frames)}.",
-                            path=one.path)
+            raise FileError(
+                f"{one.path}: the header says {at + 1} or more frames, the pixels have {len(frames)}.", path=one.path
+            )
         size = frames[at].shape[:2]
         if size != (one.rows, one.columns):
-            raise FileError(f"{one.path}: the pixels are {size[0]} x {size[1]}, the header says {one.rows} x "
-                            f"{one.columns}.", path=one.path)
+            raise FileError(
+                f"{one.path}: the pixels are {size[0]} x {size[1]}, the header says {one.rows} x {one.columns}.",
+                path=one.path,
+            )
         return frames[at], _by_gdcm_only(one)
 
 
@@ -74,26 +84,35 @@ def _say(slices: Sequence[Slice], progress: Progress) -> None:
     odd = [one.name for one in slices if one.syntax in JPEG2000 and not one.frame and _sign_differs(one.path)]
     if odd:
         more = f" and {len(odd) - 1} more" * (len(odd) > 1)
-        progress.warn(f"{odd[0]}{more}: the header and the JPEG 2000 data disagree on whether values are signed; the "
-                      "values are those of the data as GDCM decodes them.")
+        progress.warn(
+            f"{odd[0]}{more}: the header and the JPEG 2000 data disagree on whether values are signed; the "
+            "values are those of the data as GDCM decodes them."
+        )
     if any(one.monochrome1 for one in slices):
-        progress.warn(f"{slices[0].path.name}: the image is stored for inverted display (MONOCHROME1); its values are "
-                      "kept as they are.")
+        progress.warn(
+            f"{slices[0].path.name}: the image is stored for inverted display (MONOCHROME1); its values are "
+            "kept as they are."
+        )
     frames: dict[Path, set[tuple[float, float]]] = {}
     for one in slices:
         if one.frame is not None and _by_gdcm_only(one):
             frames.setdefault(one.path, set()).add((one.slope, one.intercept))
     for path, scales in frames.items():
         if len(scales) > 1:
-            raise FileError(f"{path}: the frames have different slopes and are compressed, which cannot be read "
-                            "rightly; convert the file to an uncompressed one.", path=path)
+            raise FileError(
+                f"{path}: the frames have different slopes and are compressed, which cannot be read "
+                "rightly; convert the file to an uncompressed one.",
+                path=path,
+            )
 
 
 def _rescaled(slices: Sequence[Slice], stored: list[tuple[np.ndarray, bool]]) -> np.ndarray:
     """Slope and intercept applied slice by slice, in the smallest type that holds the result."""
     shape = (len(slices), *stored[0][0].shape)
-    whole = all(array.dtype.kind in "iu" and (done or (one.slope == 1.0 and one.intercept == int(one.intercept)))
-                for one, (array, done) in zip(slices, stored))
+    whole = all(
+        array.dtype.kind in "iu" and (done or (one.slope == 1.0 and one.intercept == int(one.intercept)))
+        for one, (array, done) in zip(slices, stored)
+    )
     if not whole:
         result = np.empty(shape, np.float32)
         for n, (one, (array, done)) in enumerate(zip(slices, stored)):
@@ -127,12 +146,13 @@ def _by_pydicom(path: Path) -> np.ndarray:
     else:
         data, needed = dataset[name].value or b"", int(np.prod(shape, dtype=np.int64)) * bits // 8
         if len(data) < needed:
-            raise FileError(f"{path}: the pixel data are cut short: {bytes_text(len(data))} of {bytes_text(needed)}.",
-                            path=path)
+            raise FileError(
+                f"{path}: the pixel data are cut short: {bytes_text(len(data))} of {bytes_text(needed)}.", path=path
+            )
         letter = "f" if name != "PixelData" else "i" if int(dataset.get("PixelRepresentation") or 0) == 1 else "u"
         order = NATIVE.get(syntax, "<")
         if bits == 8 and order == ">":
-            data = np.frombuffer(data[:len(data) // 2 * 2], "u2").byteswap().tobytes()
+            data = np.frombuffer(data[: len(data) // 2 * 2], "u2").byteswap().tobytes()
         array = np.frombuffer(data, f"{order}{letter}{bits // 8}", needed * 8 // bits).reshape(shape)
     return _used_bits(array.astype(array.dtype.newbyteorder("=")), dataset, bits) if name == "PixelData" else array
 
@@ -149,8 +169,10 @@ def _used_bits(array: np.ndarray, dataset: Any, bits: int) -> np.ndarray:
     used = int(dataset.get("BitsStored") or bits)
     high = int(dataset.get("HighBit") if dataset.get("HighBit") is not None else used - 1)
     if not 0 < used <= bits or not used - 1 <= high < bits:
-        raise FileError(f"{dataset.filename}: {used} bits stored with the highest at {high} do not fit {bits} bits "
-                        "allocated.", path=dataset.filename)
+        raise FileError(
+            f"{dataset.filename}: {used} bits stored with the highest at {high} do not fit {bits} bits allocated.",
+            path=dataset.filename,
+        )
     if used == bits:
         return array
     array <<= bits - 1 - high

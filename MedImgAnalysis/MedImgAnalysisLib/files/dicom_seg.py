@@ -29,15 +29,20 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
         raise FileError(f"{path}: this DICOM file holds no segmentation.", path=path)
     kind = str(dataset.get("SegmentationType", ""))
     if kind != "BINARY":
-        raise FileError(f"{path}: DICOM segmentations of type {kind or 'unknown'} are not supported, only BINARY; "
-                        "convert it with 3D Slicer or dcmqi.", path=path)
+        raise FileError(
+            f"{path}: DICOM segmentations of type {kind or 'unknown'} are not supported, only BINARY; "
+            "convert it with 3D Slicer or dcmqi.",
+            path=path,
+        )
     try:
         frames = _frames(path, dataset)
         grid, places = _grid(path, dataset, progress)
-        numbers = [_macro(dataset, n, "SegmentIdentificationSequence").ReferencedSegmentNumber
-                   for n in range(len(frames))]
-        described = [(int(s.SegmentNumber), str(s.SegmentLabel), _colour(s, n))
-                     for n, s in enumerate(dataset.SegmentSequence)]
+        numbers = [
+            _macro(dataset, n, "SegmentIdentificationSequence").ReferencedSegmentNumber for n in range(len(frames))
+        ]
+        described = [
+            (int(s.SegmentNumber), str(s.SegmentLabel), _colour(s, n)) for n, s in enumerate(dataset.SegmentSequence)
+        ]
     except (AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
         raise FileError(f"{path}: the DICOM segmentation is incomplete: {error}.", path=path) from error
     check_memory(path, 2 * int(np.prod(grid.size, dtype=np.int64)))
@@ -83,7 +88,8 @@ def _grid(path: Path, dataset: Any, progress: Progress) -> tuple[Grid, list[int]
     depth = places @ axes[:, 2]
     distances = np.diff(np.unique(np.round(depth, 3)))
     step = float(measures.get("SpacingBetweenSlices") or 0.0) or float(
-        distances.min() if distances.size else measures.get("SliceThickness") or 1.0)
+        distances.min() if distances.size else measures.get("SliceThickness") or 1.0
+    )
     index = (depth - depth.min()) / step
     if np.abs(index - np.rint(index)).max() > 0.05:
         raise FileError(f"{path}: the frames of the segmentation are not at equal distances.", path=path)
@@ -103,9 +109,12 @@ def _colour(segment: Any, number: int) -> Color:
         return PALETTE[number % len(PALETTE)]
     light, a, b = (float(v) / 65535 * span - low for v, span, low in zip(lab, (100, 255, 255), (0, 128, 128)))
     fy = (light + 16) / 116
-    xyz = [white * (t ** 3 if t > 6 / 29 else 3 * (6 / 29) ** 2 * (t - 4 / 29))
-           for t, white in ((fy + a / 500, 0.9505), (fy, 1.0), (fy - b / 200, 1.089))]
+    xyz = [
+        white * (t**3 if t > 6 / 29 else 3 * (6 / 29) ** 2 * (t - 4 / 29))
+        for t, white in ((fy + a / 500, 0.9505), (fy, 1.0), (fy - b / 200, 1.089))
+    ]
     linear = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]) @ xyz
-    red, green, blue = (float(min(max(12.92 * c if c <= 0.0031308 else 1.055 * max(c, 0) ** (1 / 2.4) - 0.055, 0), 1))
-                        for c in linear)
+    red, green, blue = (
+        float(min(max(12.92 * c if c <= 0.0031308 else 1.055 * max(c, 0) ** (1 / 2.4) - 0.055, 0), 1)) for c in linear
+    )
     return red, green, blue

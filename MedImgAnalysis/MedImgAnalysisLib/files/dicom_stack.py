@@ -41,8 +41,11 @@ def one_orientation(place: Path, slices: Sequence[Slice], progress: Progress = S
     groups: list[list[Slice]] = []
     for one in kept:
         if one.orientation is None or one.position is None:
-            raise FileError(f"{place}: {one.name} does not say where it lies (ImagePositionPatient, "
-                            "ImageOrientationPatient), so the slices cannot be ordered.", path=place)
+            raise FileError(
+                f"{place}: {one.name} does not say where it lies (ImagePositionPatient, "
+                "ImageOrientationPatient), so the slices cannot be ordered.",
+                path=place,
+            )
         for group in groups:
             if np.abs(np.subtract(group[0].orientation or (), one.orientation)).max() <= SAME_ANGLE:
                 group.append(one)
@@ -51,8 +54,11 @@ def one_orientation(place: Path, slices: Sequence[Slice], progress: Progress = S
             groups.append([one])
     groups.sort(key=len, reverse=True)
     if len(groups) > 1 and len(groups[0]) == len(groups[1]):
-        raise FileError(f"{place}: the series holds {len(groups)} stacks of different orientation with "
-                        f"{len(groups[0])} slices each; put the one you need into its own folder.", path=place)
+        raise FileError(
+            f"{place}: the series holds {len(groups)} stacks of different orientation with "
+            f"{len(groups[0])} slices each; put the one you need into its own folder.",
+            path=place,
+        )
     if len(groups) > 1:
         names = sorted(s.name for group in groups[1:] for s in group)
         progress.warn(f"{place.name}: images of another orientation (such as localisers) are left out: {_some(names)}.")
@@ -62,14 +68,20 @@ def one_orientation(place: Path, slices: Sequence[Slice], progress: Progress = S
 
 def _check_equal(place: Path, slices: Sequence[Slice]) -> None:
     """`FileError` that names the slices whose size or pixel spacing differs from the others'."""
-    for what, of in (("rows x columns", lambda s: (s.rows, s.columns)), ("values per pixel", lambda s: s.samples),
-                     ("pixel spacing", lambda s: s.spacing and tuple(round(v, 4) for v in s.spacing))):
+    for what, of in (
+        ("rows x columns", lambda s: (s.rows, s.columns)),
+        ("values per pixel", lambda s: s.samples),
+        ("pixel spacing", lambda s: s.spacing and tuple(round(v, 4) for v in s.spacing)),
+    ):
         counts = Counter(of(s) for s in slices)
         if len(counts) > 1:
             usual = counts.most_common(1)[0][0]
             odd = [s for s in slices if of(s) != usual]
-            raise FileError(f"{place}: {_some([s.name for s in odd])} has {what} {of(odd[0])}, the other slices have "
-                            f"{usual}; remove it or complete the series.", path=place)
+            raise FileError(
+                f"{place}: {_some([s.name for s in odd])} has {what} {of(odd[0])}, the other slices have "
+                f"{usual}; remove it or complete the series.",
+                path=place,
+            )
 
 
 def split_volumes(place: Path, slices: Sequence[Slice], progress: Progress = SILENT) -> list[list[Slice]]:
@@ -95,8 +107,10 @@ def split_volumes(place: Path, slices: Sequence[Slice], progress: Progress = SIL
     if len(counts) == 1:
         return [[here[n] for here in places] for n in range(counts.pop())]
     extra = [s.name for here in places for s in here[1:]]
-    progress.warn(f"{place.name}: several different images lie at one position (two acquisitions?); the first of each "
-                  f"was taken, left out: {_some(sorted(extra))}.")
+    progress.warn(
+        f"{place.name}: several different images lie at one position (two acquisitions?); the first of each "
+        f"was taken, left out: {_some(sorted(extra))}."
+    )
     return [[here[0] for here in places]]
 
 
@@ -109,8 +123,9 @@ def _axes(one: Slice) -> np.ndarray:
     """Unit vectors along a row, along a column and the normal, as the columns of a matrix."""
     x, y = np.reshape(one.orientation or (1, 0, 0, 0, 1, 0), (2, 3)).astype(float)
     if not (np.linalg.norm(x) > 0.5 and np.linalg.norm(y) > 0.5):
-        raise FileError(f"{one.path}: ImageOrientationPatient {one.orientation} holds no two directions.",
-                        path=one.path)
+        raise FileError(
+            f"{one.path}: ImageOrientationPatient {one.orientation} holds no two directions.", path=one.path
+        )
     x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
     return np.column_stack([x, y, np.cross(x, y)])
 
@@ -122,14 +137,16 @@ def build(place: Path, slices: Sequence[Slice], pixels: Pixels, progress: Progre
     axes = _axes(first)
     start = np.array(first.position or (0.0, 0.0, 0.0))
     if first.orientation is None or first.position is None:
-        progress.warn(f"{place.name}: the image does not say how it lies in the patient; left and right cannot be "
-                      "trusted.")
+        progress.warn(
+            f"{place.name}: the image does not say how it lies in the patient; left and right cannot be trusted."
+        )
     values = pixels.values(slices, progress)
     if len(slices) == 1:
         step = first.thickness or 0.0
         if step <= 0:
-            progress.warn(f"{place.name}: the slice thickness is not known; 1 mm is assumed, so volumes cannot be "
-                          "trusted.")
+            progress.warn(
+                f"{place.name}: the slice thickness is not known; 1 mm is assumed, so volumes cannot be trusted."
+            )
             step = 1.0
     else:
         shift = (np.array([s.position for s in slices], float) - start) @ axes
@@ -149,8 +166,10 @@ def _pixel_spacing(place: Path, one: Slice, progress: Progress) -> np.ndarray:
     """(along a row, along a column) in mm."""
     spacing = one.spacing or one.detector_spacing
     if spacing is None:
-        progress.warn(f"{place.name}: no pixel spacing is given; 1 mm is assumed, so lengths, areas and volumes cannot "
-                      "be trusted.")
+        progress.warn(
+            f"{place.name}: no pixel spacing is given; 1 mm is assumed, so lengths, areas and volumes cannot "
+            "be trusted."
+        )
         return np.ones(2)
     if one.spacing is None:
         progress.warn(f"{place.name}: only the spacing at the detector is given; lengths in the patient are smaller.")
@@ -160,8 +179,14 @@ def _pixel_spacing(place: Path, one: Slice, progress: Progress) -> np.ndarray:
 
 
 def _straighten(
-    place: Path, values: np.ndarray, shift: np.ndarray, start: np.ndarray, axes: np.ndarray, spacing: np.ndarray,
-    depth: float, progress: Progress,
+    place: Path,
+    values: np.ndarray,
+    shift: np.ndarray,
+    start: np.ndarray,
+    axes: np.ndarray,
+    spacing: np.ndarray,
+    depth: float,
+    progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move each slice in its plane to where it was measured, when the stack does not follow its normal.
 
@@ -170,8 +195,10 @@ def _straighten(
     if np.abs(shift).max() <= 0.1:
         return values, start
     angle = math.degrees(math.atan2(float(np.linalg.norm(shift[-1] * spacing)), abs(depth)))
-    progress.warn(f"{place.name}: the slices are not stacked along their normal (gantry tilt of {angle:.1f} degrees); "
-                  "they were moved in their planes by interpolation, so that every voxel is where it was measured.")
+    progress.warn(
+        f"{place.name}: the slices are not stacked along their normal (gantry tilt of {angle:.1f} degrees); "
+        "they were moved in their planes by interpolation, so that every voxel is where it was measured."
+    )
     low = np.floor(shift.min(axis=0) + 1e-6)
     more = np.ceil(shift.max(axis=0) - low - 1e-6).astype(int)
     outside = values.min()
@@ -179,7 +206,7 @@ def _straighten(
     wide = np.full(shape, outside, values.dtype)
     for n, (x, y) in enumerate(shift - low):
         plane = np.full(shape[1:], float(outside))
-        plane[:values.shape[1], :values.shape[2]] = values[n]
+        plane[: values.shape[1], : values.shape[2]] = values[n]
         moved = _moved(_moved(plane, float(y), 0, float(outside)), float(x), 1, float(outside))
         wide[n] = np.rint(moved) if values.dtype.kind in "iu" else moved
     return wide, start + axes[:, :2] @ (low * spacing)
@@ -211,14 +238,18 @@ def _even(
     odd = np.abs(steps - usual) > max(EVEN * usual, SAME_POSITION_MM)
     if not odd.any():
         return values, float(depth[-1] / len(steps))
-    gaps = [f"between {slices[n].name} and {slices[n + 1].name} ({steps[n]:.4g} mm instead of {usual:.4g} mm)"
-            for n in np.flatnonzero(odd)[:3]]
+    gaps = [
+        f"between {slices[n].name} and {slices[n + 1].name} ({steps[n]:.4g} mm instead of {usual:.4g} mm)"
+        for n in np.flatnonzero(odd)[:3]
+    ]
     count = math.floor(depth[-1] / usual + EVEN) + 1
     if count > 2 * len(slices) or count < 2:
         raise FileError(f"{place}: more slices are missing than there are: gaps {', '.join(gaps)}.", path=place)
     more = f" and {int(odd.sum()) - 3} more" * (int(odd.sum()) > 3)
-    progress.warn(f"{place.name}: uneven slice distances: {', '.join(gaps)}{more}; interpolated to {count} slices at "
-                  f"equal distances of {usual:.4g} mm.")
+    progress.warn(
+        f"{place.name}: uneven slice distances: {', '.join(gaps)}{more}; interpolated to {count} slices at "
+        f"equal distances of {usual:.4g} mm."
+    )
     made = np.empty((count, *values.shape[1:]), values.dtype)
     for n in range(count):
         at = n * usual

@@ -102,8 +102,9 @@ def lps_grid(
     if not (np.isfinite(axes).all() and np.isfinite(start).all()):
         raise FileError(f"{path}: the header has axes or an origin that are not finite numbers.", path=path)
     if any(n < 1 for n in size):
-        raise FileError(f"{path}: the header says {' x '.join(map(str, size))} voxels; every size must be 1 or more.",
-                        path=path)
+        raise FileError(
+            f"{path}: the header says {' x '.join(map(str, size))} voxels; every size must be 1 or more.", path=path
+        )
     lengths = np.linalg.norm(axes, axis=0)
     if (lengths < 1e-12).any():
         raise FileError(f"{path}: the voxel spacing is {_numbers(lengths)} mm; a spacing of 0 is not valid.", path=path)
@@ -113,10 +114,13 @@ def lps_grid(
     lengths = lengths if spacing is None else np.asarray(spacing, float)
     direction = _straight(path, direction, lengths, size, warnings)
     if np.abs(start).max() > FAR_MM:
-        warnings.append(f"{path.name}: the image is {np.abs(start).max():.3g} mm from the origin of the coordinate "
-                        "system; displays and meshes that use 32-bit coordinates are not exact there.")
-    return Grid(tuple(map(int, size)), tuple(lengths.tolist()), tuple(start.tolist()),
-                tuple(direction.ravel().tolist())).canonical()
+        warnings.append(
+            f"{path.name}: the image is {np.abs(start).max():.3g} mm from the origin of the coordinate "
+            "system; displays and meshes that use 32-bit coordinates are not exact there."
+        )
+    return Grid(
+        tuple(map(int, size)), tuple(lengths.tolist()), tuple(start.tolist()), tuple(direction.ravel().tolist())
+    ).canonical()
 
 
 def _straight(
@@ -132,11 +136,17 @@ def _straight(
     shift = float(np.linalg.norm(corners @ (direction - nearest).T, axis=1).max())
     angle = math.degrees(math.asin(min(1.0, float(np.abs(skew).max()))))
     if shift > 0.5 * float(spacing.min()):
-        raise FileError(f"{path}: the image axes are {angle:.3g} degrees off right angles (sheared); straightening "
-                        f"them would move voxels by up to {shift:.3g} mm. Resample the image to an orthogonal grid, or "
-                        "correct the header, first.", path=path, shear_degrees=angle)
-    warnings.append(f"{path.name}: the image axes are {angle:.2g} degrees off right angles; they were straightened, "
-                    f"which moves voxels by at most {shift:.2g} mm.")
+        raise FileError(
+            f"{path}: the image axes are {angle:.3g} degrees off right angles (sheared); straightening "
+            f"them would move voxels by up to {shift:.3g} mm. Resample the image to an orthogonal grid, or "
+            "correct the header, first.",
+            path=path,
+            shear_degrees=angle,
+        )
+    warnings.append(
+        f"{path.name}: the image axes are {angle:.2g} degrees off right angles; they were straightened, "
+        f"which moves voxels by at most {shift:.2g} mm."
+    )
     return nearest
 
 

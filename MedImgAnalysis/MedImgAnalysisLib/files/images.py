@@ -20,13 +20,30 @@ from .paths import appearing, ending, readable
 from .voxels import read_frames
 
 HEADERS: dict[str, Callable[[Path], ImageHeader]] = {
-    "NRRD": read_nrrd_header, "NIfTI": read_nifti_header, "MetaImage": read_metaimage_header,
+    "NRRD": read_nrrd_header,
+    "NIfTI": read_nifti_header,
+    "MetaImage": read_metaimage_header,
 }
 FORMAT_OF = {
-    ".nrrd": "NRRD", ".nhdr": "NRRD", ".seg.nrrd": "NRRD", ".seg.nhdr": "NRRD",
-    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".hdr": "NIfTI", ".hdr.gz": "NIfTI",
-    ".mha": "MetaImage", ".mhd": "MetaImage", ".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM",
-    ".png": "picture", ".tif": "picture", ".tiff": "picture", ".jpg": "picture", ".jpeg": "picture", ".bmp": "picture",
+    ".nrrd": "NRRD",
+    ".nhdr": "NRRD",
+    ".seg.nrrd": "NRRD",
+    ".seg.nhdr": "NRRD",
+    ".nii": "NIfTI",
+    ".nii.gz": "NIfTI",
+    ".hdr": "NIfTI",
+    ".hdr.gz": "NIfTI",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".dcm": "DICOM",
+    ".dicom": "DICOM",
+    ".ima": "DICOM",
+    ".png": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".bmp": "picture",
 }
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
 WRITTEN = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".png", ".tif", ".tiff")
@@ -41,13 +58,28 @@ def format_of(path: Path) -> str:
     with open(path, "rb") as file:
         plain = file.read(400)
     claimed = FORMAT_OF.get(ending(path))
-    found = next((name for name, test in (
-        ("NRRD", is_nrrd(plain)), ("DICOM", plain[128:132] == b"DICM"), ("picture", plain.startswith(PICTURES)),
-        ("MetaImage", is_metaimage(plain)), ("NIfTI", is_nifti(start)), ("DICOM", bare_dicom(plain))) if test), None)
+    found = next(
+        (
+            name
+            for name, test in (
+                ("NRRD", is_nrrd(plain)),
+                ("DICOM", plain[128:132] == b"DICM"),
+                ("picture", plain.startswith(PICTURES)),
+                ("MetaImage", is_metaimage(plain)),
+                ("NIfTI", is_nifti(start)),
+                ("DICOM", bare_dicom(plain)),
+            )
+            if test
+        ),
+        None,
+    )
     if found is None:
         advice = f", although its name ends in {ending(path)}" if claimed else ""
-        raise FileError(f"{path}: this is no image that can be read (not NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF or "
-                        f"JPEG){advice}.", path=path)
+        raise FileError(
+            f"{path}: this is no image that can be read (not NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF or "
+            f"JPEG){advice}.",
+            path=path,
+        )
     return found
 
 
@@ -61,8 +93,11 @@ def say_format(path: Path, found: str, progress: Progress) -> None:
 
 def bare_dicom(start: bytes) -> bool:
     """Whether these bytes look like DICOM without preamble: a first element of group 2 or 8."""
-    return len(start) >= 8 and start[:2] in (b"\x02\x00", b"\x08\x00") and (
-        start[4:6] in (b"UL", b"UI", b"CS", b"SH", b"DA", b"LO", b"OB") or start[6:8] == b"\0\0")
+    return (
+        len(start) >= 8
+        and start[:2] in (b"\x02\x00", b"\x08\x00")
+        and (start[4:6] in (b"UL", b"UI", b"CS", b"SH", b"DA", b"LO", b"OB") or start[6:8] == b"\0\0")
+    )
 
 
 def read_image(path: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image:
@@ -74,7 +109,9 @@ def read_image(path: Path, part: str | None = None, progress: Progress = SILENT)
         raise FileError(
             f"{path}: the file holds {header.frames} frames (4-D). Choose one as {path.name}#0 to "
             f"{path.name}#{header.frames - 1}, or read them all with files.read_sequence.",
-            path=path, frames=header.frames)
+            path=path,
+            frames=header.frames,
+        )
     return _frames(header, _number(header, part) if header.frames > 1 else None, progress)[0]
 
 
@@ -100,8 +137,9 @@ def read_header(path: Path, progress: Progress = SILENT) -> ImageHeader:
 def _number(header: ImageHeader, part: str | None) -> int:
     number = int(part) if part and part.isascii() and part.isdigit() else -1
     if not 0 <= number < header.frames:
-        raise FileError(f"{header.path}: there is no frame {part!r}; there are 0 to {header.frames - 1}.",
-                        path=header.path)
+        raise FileError(
+            f"{header.path}: there is no frame {part!r}; there are 0 to {header.frames - 1}.", path=header.path
+        )
     return number
 
 
@@ -161,8 +199,10 @@ def read_picture(path: Path, progress: Progress = SILENT) -> sitk.Image:
     spacing = " x ".join(f"{value:.4g}" for value in image.GetSpacing())
     colours = image.GetNumberOfComponentsPerPixel()
     more = f" It has {colours} colour components per pixel." if colours > 1 else ""
-    progress.warn(f"{path.name}: pictures have no reliable physical spacing; {spacing} mm is assumed, so lengths, "
-                  f"areas and volumes cannot be trusted.{more}")
+    progress.warn(
+        f"{path.name}: pictures have no reliable physical spacing; {spacing} mm is assumed, so lengths, "
+        f"areas and volumes cannot be trusted.{more}"
+    )
     return image
 
 
@@ -172,26 +212,34 @@ def check_values(path: Path, image: sitk.Image, progress: Progress = SILENT) -> 
     if array.dtype.kind == "f":
         wrong = sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in array)
         if wrong:
-            progress.warn(f"{path.name}: {wrong} of {array.size} values are NaN or infinite; most operations refuse "
-                          "them until they are replaced.")
+            progress.warn(
+                f"{path.name}: {wrong} of {array.size} values are NaN or infinite; most operations refuse "
+                "them until they are replaced."
+            )
     elif array.dtype.itemsize == 8 and array.size:
         largest = max(abs(int(array.min())), abs(int(array.max())))
         if largest > EXACT_INTEGERS:
-            progress.warn(f"{path.name}: the voxels reach {largest}, beyond 2^53; computing with them in floating "
-                          "point loses their last digits.")
+            progress.warn(
+                f"{path.name}: the voxels reach {largest}, beyond 2^53; computing with them in floating "
+                "point loses their last digits."
+            )
 
 
 def write_image(image: sitk.Image, path: Path) -> Path:
     """Write an image compressed, in the format of the ending; it appears under `path` when it is complete."""
     kind = ending(path)
     if kind not in WRITTEN:
-        raise FileError(f"{path}: images are written as {', '.join(WRITTEN)}, not {kind or 'without an ending'}.",
-                        path=path)
+        raise FileError(
+            f"{path}: images are written as {', '.join(WRITTEN)}, not {kind or 'without an ending'}.", path=path
+        )
     if "complex" in image.GetPixelIDTypeAsString():
         raise FileError(f"{path}: complex voxels are not supported; take the magnitude first.", path=path)
     if kind.startswith(".nii") and np.abs(image.GetOrigin()).max() > FAR_MM:
-        raise FileError(f"{path}: NIfTI keeps positions in 32 bits, too few for an origin {max(image.GetOrigin()):.3g} "
-                        "mm away; write .nrrd or .mha.", path=path)
+        raise FileError(
+            f"{path}: NIfTI keeps positions in 32 bits, too few for an origin {max(image.GetOrigin()):.3g} "
+            "mm away; write .nrrd or .mha.",
+            path=path,
+        )
     if kind == ".nhdr" and not path.name.isprintable():
         raise FileError(f"{path}: the name of a .nhdr file must be printable, it is written into the file.", path=path)
     with appearing(path) as place:
@@ -199,6 +247,9 @@ def write_image(image: sitk.Image, path: Path) -> Path:
             sitk.WriteImage(image, str(place), kind not in (".nii",))
         except RuntimeError as error:
             size = bytes_text(image.GetNumberOfPixels() * image.GetSizeOfPixelComponent())
-            raise FileError(f"{path}: the image ({Grid.of(image).describe()}, {image.GetPixelIDTypeAsString()}, "
-                            f"{size}) cannot be written: {reason(error)}", path=path) from error
+            raise FileError(
+                f"{path}: the image ({Grid.of(image).describe()}, {image.GetPixelIDTypeAsString()}, "
+                f"{size}) cannot be written: {reason(error)}",
+                path=path,
+            ) from error
     return path

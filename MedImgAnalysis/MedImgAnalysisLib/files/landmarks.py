@@ -20,8 +20,10 @@ from ..values import Landmarks
 from .paths import appearing, ending
 
 SYSTEMS = {"lps": (1.0, 1.0, 1.0), "1": (1.0, 1.0, 1.0), "ras": (-1.0, -1.0, 1.0), "0": (-1.0, -1.0, 1.0)}
-SCHEMA = ("https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
-          "markups-schema-v1.0.3.json#")
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
 NAME_COLUMNS = ("name", "label", "id", "landmark", "point")
 AXES = {
     ("x", "y", "z"): (1.0, 1.0, 1.0),
@@ -38,8 +40,9 @@ def read_landmarks(path: Path, part: str | None = None, progress: Progress = SIL
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileError(f"{path}: this is no text file in UTF-8 ({error.reason} at byte {error.start}).",
-                        path=path) from error
+        raise FileError(
+            f"{path}: this is no text file in UTF-8 ({error.reason} at byte {error.start}).", path=path
+        ) from error
     if not text.strip():
         raise FileError(f"{path}: the file is empty.", path=path)
     if ending(path) in (".mrk.json", ".json"):
@@ -65,10 +68,14 @@ def write_landmarks(landmarks: Landmarks, path: Path) -> Path:
             out = csv.writer(file, lineterminator="\n")
             points = [[repr(float(x)) for x in point] for point in landmarks.points]
             if ending(path) == ".fcsv":
-                file.write("# Markups fiducial file version = 4.11\n# CoordinateSystem = LPS\n"
-                           "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n")
-                out.writerows([n, *point, 0, 0, 0, 1, 1, 1, 0, name, "", ""]
-                              for n, (name, point) in enumerate(zip(landmarks.names, points), start=1))
+                file.write(
+                    "# Markups fiducial file version = 4.11\n# CoordinateSystem = LPS\n"
+                    "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
+                )
+                out.writerows(
+                    [n, *point, 0, 0, 0, 1, 1, 1, 0, name, "", ""]
+                    for n, (name, point) in enumerate(zip(landmarks.names, points), start=1)
+                )
             else:
                 out.writerow(["name", "x", "y", "z"])
                 out.writerows([name, *point] for name, point in zip(landmarks.names, points))
@@ -77,13 +84,24 @@ def write_landmarks(landmarks: Landmarks, path: Path) -> Path:
 
 def _as_markups(landmarks: Landmarks) -> dict[str, Any]:
     points = [
-        {"id": str(n), "label": name, "description": "", "associatedNodeID": "", "position": point.tolist(),
-         "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], "selected": True, "locked": False,
-         "visibility": True, "positionStatus": "defined"}
+        {
+            "id": str(n),
+            "label": name,
+            "description": "",
+            "associatedNodeID": "",
+            "position": point.tolist(),
+            "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            "selected": True,
+            "locked": False,
+            "visibility": True,
+            "positionStatus": "defined",
+        }
         for n, (name, point) in enumerate(zip(landmarks.names, landmarks.points), start=1)
     ]
-    return {"@schema": SCHEMA, "markups": [
-        {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}]}
+    return {
+        "@schema": SCHEMA,
+        "markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}],
+    }
 
 
 def _markups(path: Path, text: str, part: str | None, progress: Progress) -> Landmarks:
@@ -104,8 +122,9 @@ def _markups(path: Path, text: str, part: str | None, progress: Progress) -> Lan
         raise FileError(f"{path}: this is no valid markups file: {type(error).__name__} {error}.", path=path) from error
     for name, position in zip(names, positions):
         if len(position) != 3 or not all(map(math.isfinite, position)):
-            raise FileError(f"{path}: point {name!r} has the position {position}; three finite numbers are needed.",
-                            path=path)
+            raise FileError(
+                f"{path}: point {name!r} has the position {position}; three finite numbers are needed.", path=path
+            )
     if left_out:
         progress.warn(f"{path.name}: {left_out} points without a defined position are left out.")
     return Landmarks(tuple(names), np.reshape(positions, (-1, 3)) * signs)
@@ -116,8 +135,11 @@ def _choose(path: Path, lists: list[dict[str, Any]], part: str | None) -> dict[s
     if part is not None and part in named:
         return named[part]
     if part is not None or len(lists) != 1:
-        raise FileError(f"{path}: the file holds {len(lists)} lists of points; choose one as {path.name}#NAME of "
-                        f"{', '.join(named) or 'none'}.", path=path)
+        raise FileError(
+            f"{path}: the file holds {len(lists)} lists of points; choose one as {path.name}#NAME of "
+            f"{', '.join(named) or 'none'}.",
+            path=path,
+        )
     return lists[0]
 
 
@@ -151,8 +173,11 @@ def _elastix(path: Path, text: str) -> Landmarks:
         raise FileError(f"{path}: the points are voxel indices; physical points (`point`) are needed.", path=path)
     rows = [(n, line.split()) for n, line in enumerate(lines[2:], start=3) if line.strip()]
     if len(lines) < 2 or not lines[1].strip().isdigit() or int(lines[1]) != len(rows):
-        raise FileError(f"{path}: line 2 says {lines[1].strip() if len(lines) > 1 else 'nothing'}, but there are "
-                        f"{len(rows)} points.", path=path)
+        raise FileError(
+            f"{path}: line 2 says {lines[1].strip() if len(lines) > 1 else 'nothing'}, but there are "
+            f"{len(rows)} points.",
+            path=path,
+        )
     return _points(path, rows, [0, 1, 2], None, np.ones(3))
 
 
@@ -173,8 +198,10 @@ def _table(path: Path, text: str, part: str | None) -> Landmarks:
             return _points(path, rows[1:], [head.index(prefix + axis) for axis in axes], name, np.array(signs))
     groups = sorted({word[:-2] for word in head if word.endswith("_x")})
     advice = f"; choose one of {', '.join(f'{path.name}#{g}' for g in groups)}" if groups else ""
-    raise FileError(f"{path}: the header {','.join(head)[:80]!r} has no columns {prefix}x, {prefix}y and {prefix}z"
-                    f"{advice}.", path=path)
+    raise FileError(
+        f"{path}: the header {','.join(head)[:80]!r} has no columns {prefix}x, {prefix}y and {prefix}z{advice}.",
+        path=path,
+    )
 
 
 def _points(
@@ -190,8 +217,11 @@ def _points(
         else:
             wrong.append(f"line {number} ({', '.join(words)})")
     if wrong:
-        raise FileError(f"{path}: coordinates must be finite numbers; they are not in {'; '.join(wrong[:5])}"
-                        f"{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''}.", path=path)
+        raise FileError(
+            f"{path}: coordinates must be finite numbers; they are not in {'; '.join(wrong[:5])}"
+            f"{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''}.",
+            path=path,
+        )
     return Landmarks(tuple(names), np.reshape(points, (-1, 3)) * signs)
 
 

@@ -28,8 +28,12 @@ def check_memory(path: Path, needed: int) -> None:
     """`FileError` with both numbers when `needed` bytes are more than what is free."""
     free = available_memory()
     if free is not None and needed > free:
-        raise FileError(f"{path}: the image needs {bytes_text(needed)} of memory, {bytes_text(free)} are available.",
-                        path=path, needed=needed, available=free)
+        raise FileError(
+            f"{path}: the image needs {bytes_text(needed)} of memory, {bytes_text(free)} are available.",
+            path=path,
+            needed=needed,
+            available=free,
+        )
 
 
 def _meminfo() -> int | None:
@@ -59,7 +63,8 @@ def _windows() -> int | None:
     class Status(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong)
-            for name in ("total", "free", "total_page", "free_page", "total_virtual", "free_virtual", "extended")]
+            for name in ("total", "free", "total_page", "free_page", "total_virtual", "free_virtual", "extended")
+        ]
 
     status = Status(length=ctypes.sizeof(Status))
     library = getattr(ctypes, "windll", None)

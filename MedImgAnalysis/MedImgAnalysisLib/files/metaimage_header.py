@@ -9,8 +9,18 @@ import numpy as np
 from ..errors import FileError
 from .header import ImageHeader, lps_grid
 
-TYPES = {"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
-         "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
+TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
 LONGEST_HEADER = 1 << 20
 
 
@@ -40,8 +50,12 @@ def read_metaimage_header(path: Path) -> ImageHeader:
     components = int(_numbers(path, fields, "ElementNumberOfChannels", 1, [1])[0])
     spacing = _numbers(path, fields, "ElementSpacing", count, [1.0] * count)
     origin = _numbers(path, fields, "Offset", count, [0.0] * count, "Position", "Origin")
-    matrix = np.reshape(_numbers(path, fields, "TransformMatrix", count * count, np.eye(count).ravel().tolist(),
-                                 "Rotation", "Orientation"), (count, count))
+    matrix = np.reshape(
+        _numbers(
+            path, fields, "TransformMatrix", count * count, np.eye(count).ravel().tolist(), "Rotation", "Orientation"
+        ),
+        (count, count),
+    )
     space = min(count, 3)
     # Each row of the matrix is the direction of one image axis.
     columns = matrix.T[:space, :space] * np.asarray(spacing[:space])
@@ -51,8 +65,19 @@ def read_metaimage_header(path: Path) -> ImageHeader:
     data, offset, encoding = _data(path, fields, length)
     axes = ("component",) * (components > 1) + ("space",) + ("frame",) * (count > 3)
     return ImageHeader(
-        path, "MetaImage", np.dtype((">" if big else "<") + TYPES[kind]), grid, axes, data, components,
-        sizes[3] if count > 3 else 1, offset, 0, encoding, warnings=tuple(warnings))
+        path,
+        "MetaImage",
+        np.dtype((">" if big else "<") + TYPES[kind]),
+        grid,
+        axes,
+        data,
+        components,
+        sizes[3] if count > 3 else 1,
+        offset,
+        0,
+        encoding,
+        warnings=tuple(warnings),
+    )
 
 
 def _parse(path: Path) -> tuple[dict[str, str], int]:

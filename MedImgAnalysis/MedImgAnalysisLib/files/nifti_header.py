@@ -77,19 +77,29 @@ def read_nifti_header(path: Path) -> ImageHeader:
     if extra > 1 and components > 1:
         raise FileError(f"{path}: vectors of colours are not supported.", path=path)
     if extra > 1 and fields.intent not in VECTORS:
-        warnings.append(f"{path.name}: a 5-D file without a vector intent; its {extra} values per voxel are taken "
-                        "as components.")
+        warnings.append(
+            f"{path.name}: a 5-D file without a vector intent; its {extra} values per voxel are taken as components."
+        )
     axes: tuple[str, ...] = ("component", "space") if components > 1 else ("space",)
     axes += ("frame",) * (frames > 1) + ("component",) * (extra > 1)
     data, offset = _data(path, fields)
     scaled = np.isfinite([fields.slope, fields.intercept]).all() and fields.slope != 0 and components == 1
     return ImageHeader(
-        path=path, format=f"NIfTI-{fields.version}", dtype=dtype, grid=_grid(path, size, fields, warnings),
-        axes=axes, data=data, components=max(components, extra), frames=frames,
-        file_offset=0 if compressed else offset, stream_offset=offset if compressed else 0,
+        path=path,
+        format=f"NIfTI-{fields.version}",
+        dtype=dtype,
+        grid=_grid(path, size, fields, warnings),
+        axes=axes,
+        data=data,
+        components=max(components, extra),
+        frames=frames,
+        file_offset=0 if compressed else offset,
+        stream_offset=offset if compressed else 0,
         encoding="gzip" if compressed else "raw",
-        slope=fields.slope if scaled else 1.0, intercept=fields.intercept if scaled else 0.0,
-        flip_vectors=fields.intent == DISPLACEMENT and extra == 3, warnings=tuple(warnings),
+        slope=fields.slope if scaled else 1.0,
+        intercept=fields.intercept if scaled else 0.0,
+        flip_vectors=fields.intent == DISPLACEMENT and extra == 3,
+        warnings=tuple(warnings),
     )
 
 
@@ -107,23 +117,50 @@ def _parse(path: Path, start: bytes) -> _Fields:
 
     if length == 348:
         fields = _Fields(
-            version=1, order=order, magic=start[344:348], dim=get("8h", 40), pixdim=get("8f", 76),
-            datatype=get("h", 70)[0], bitpix=get("h", 72)[0], intent=get("h", 68)[0],
-            offset=_whole(path, get("f", 108)[0]), slope=get("f", 112)[0], intercept=get("f", 116)[0],
-            qform_code=get("h", 252)[0], sform_code=get("h", 254)[0], quaternion=get("6f", 256),
-            sform=np.reshape(get("12f", 280), (3, 4)), units=start[123])
+            version=1,
+            order=order,
+            magic=start[344:348],
+            dim=get("8h", 40),
+            pixdim=get("8f", 76),
+            datatype=get("h", 70)[0],
+            bitpix=get("h", 72)[0],
+            intent=get("h", 68)[0],
+            offset=_whole(path, get("f", 108)[0]),
+            slope=get("f", 112)[0],
+            intercept=get("f", 116)[0],
+            qform_code=get("h", 252)[0],
+            sform_code=get("h", 254)[0],
+            quaternion=get("6f", 256),
+            sform=np.reshape(get("12f", 280), (3, 4)),
+            units=start[123],
+        )
         expected: tuple[bytes, ...] = (b"n+1\0", b"ni1\0")
     else:
         fields = _Fields(
-            version=2, order=order, magic=start[4:12], dim=get("8q", 16), pixdim=get("8d", 104),
-            datatype=get("h", 12)[0], bitpix=get("h", 14)[0], intent=get("i", 504)[0],
-            offset=get("q", 168)[0], slope=get("d", 176)[0], intercept=get("d", 184)[0],
-            qform_code=get("i", 344)[0], sform_code=get("i", 348)[0], quaternion=get("6d", 352),
-            sform=np.reshape(get("12d", 400), (3, 4)), units=get("i", 500)[0] & 0xFF)
+            version=2,
+            order=order,
+            magic=start[4:12],
+            dim=get("8q", 16),
+            pixdim=get("8d", 104),
+            datatype=get("h", 12)[0],
+            bitpix=get("h", 14)[0],
+            intent=get("i", 504)[0],
+            offset=get("q", 168)[0],
+            slope=get("d", 176)[0],
+            intercept=get("d", 184)[0],
+            qform_code=get("i", 344)[0],
+            sform_code=get("i", 348)[0],
+            quaternion=get("6d", 352),
+            sform=np.reshape(get("12d", 400), (3, 4)),
+            units=get("i", 500)[0] & 0xFF,
+        )
         expected = (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
     if fields.magic not in expected:
-        raise FileError(f"{path}: the header has the magic {fields.magic!r} instead of {expected[0]!r}; it is damaged "
-                        "or an Analyze file, whose orientation is unknown. Convert it to NIfTI.", path=path)
+        raise FileError(
+            f"{path}: the header has the magic {fields.magic!r} instead of {expected[0]!r}; it is damaged "
+            "or an Analyze file, whose orientation is unknown. Convert it to NIfTI.",
+            path=path,
+        )
     return fields
 
 
@@ -138,15 +175,19 @@ def _type(path: Path, fields: _Fields) -> tuple[np.dtype, int]:
     code = fields.datatype
     if code in REFUSED:
         advice = "; take the magnitude first" if "complex" in REFUSED[code] else ""
-        raise FileError(f"{path}: voxels of type {REFUSED[code]} (datatype {code}) are not supported{advice}.",
-                        path=path)
+        raise FileError(
+            f"{path}: voxels of type {REFUSED[code]} (datatype {code}) are not supported{advice}.", path=path
+        )
     if code not in TYPES and code not in COLOURS:
         raise FileError(f"{path}: the header has the unknown datatype {code}.", path=path)
     dtype = np.dtype(fields.order + TYPES.get(code, "u1"))
     components = COLOURS.get(code, 1)
     if fields.bitpix != 8 * dtype.itemsize * components:
-        raise FileError(f"{path}: the header contradicts itself: datatype {code} has {8 * dtype.itemsize * components} "
-                        f"bits per voxel, but bitpix is {fields.bitpix}.", path=path)
+        raise FileError(
+            f"{path}: the header contradicts itself: datatype {code} has {8 * dtype.itemsize * components} "
+            f"bits per voxel, but bitpix is {fields.bitpix}.",
+            path=path,
+        )
     return dtype, components
 
 
@@ -155,10 +196,11 @@ def _sizes(path: Path, fields: _Fields) -> tuple[tuple[int, ...], int, int]:
     count = fields.dim[0]
     if not 2 <= count <= 7:
         raise FileError(f"{path}: the header says {count} dimensions; 2 to 7 are possible.", path=path)
-    sizes = fields.dim[1:count + 1]
+    sizes = fields.dim[1 : count + 1]
     if min(sizes) < 1:
-        raise FileError(f"{path}: the header says {' x '.join(map(str, sizes))} voxels; every size must be 1 or more.",
-                        path=path)
+        raise FileError(
+            f"{path}: the header says {' x '.join(map(str, sizes))} voxels; every size must be 1 or more.", path=path
+        )
     padded = (*sizes, 1, 1, 1, 1, 1)
     if count > 5 and max(padded[5:]) > 1:
         raise FileError(f"{path}: {count}-dimensional images are not supported.", path=path)
@@ -171,8 +213,11 @@ def _data(path: Path, fields: _Fields) -> tuple[Path, int]:
         least = 352 if fields.version == 1 else 544
         return path, max(fields.offset, least)
     for ending in (".img", ".img.gz", ".IMG"):
-        candidate = path.with_name(path.name.removesuffix(".gz").removesuffix(path.suffix) + ending) \
-            if path.suffix != ".gz" else path.with_name(path.name.removesuffix(".hdr.gz") + ending)
+        candidate = (
+            path.with_name(path.name.removesuffix(".gz").removesuffix(path.suffix) + ending)
+            if path.suffix != ".gz"
+            else path.with_name(path.name.removesuffix(".hdr.gz") + ending)
+        )
         if candidate.is_file():
             return candidate, fields.offset
     raise FileError(f"{path}: the file with the voxels (.img) is missing beside the header.", path=path)
@@ -182,7 +227,7 @@ def _grid(path: Path, size: tuple[int, ...], fields: _Fields, warnings: list[str
     unit, name = UNITS.get(fields.units & 7, (1.0, ""))
     if name:
         warnings.append(f"{path.name}: the header is in {name}; it was converted to millimetres.")
-    pixdim = np.array([*fields.pixdim[1:len(size) + 1], 1.0][:3] if len(size) == 2 else fields.pixdim[1:4], float)
+    pixdim = np.array([*fields.pixdim[1 : len(size) + 1], 1.0][:3] if len(size) == 2 else fields.pixdim[1:4], float)
     affine, spacing = _affine(path, size, pixdim, fields, warnings)
     matrix, origin = TO_LPS @ affine[:, :3] * unit, TO_LPS @ affine[:, 3] * unit
     spacing = spacing * unit
@@ -203,15 +248,19 @@ def _affine(
     if fields.sform_code > 0 and _use_sform(path, size, qform, fields, warnings):
         lengths = np.linalg.norm(sform[:, :3], axis=0)
         agree = np.abs(lengths - pixdim) <= 1e-3 * lengths
-        if not agree[:len(size)].all() and (lengths > 0).all():
-            warnings.append(f"{path.name}: the voxel spacing of the orientation matrix ({_mm(lengths)}) is not that of "
-                            f"the field pixdim ({_mm(pixdim)}); the matrix is used.")
+        if not agree[: len(size)].all() and (lengths > 0).all():
+            warnings.append(
+                f"{path.name}: the voxel spacing of the orientation matrix ({_mm(lengths)}) is not that of "
+                f"the field pixdim ({_mm(pixdim)}); the matrix is used."
+            )
         return sform, np.where(agree, pixdim, lengths)
-    if not (np.isfinite(pixdim).all() and (pixdim[:len(size)] > 0).all()):
+    if not (np.isfinite(pixdim).all() and (pixdim[: len(size)] > 0).all()):
         raise FileError(f"{path}: the voxel spacing is {_mm(pixdim)}; every spacing must be above 0.", path=path)
     if fields.qform_code <= 0:
-        warnings.append(f"{path.name}: the file does not say how the image lies in the patient (no qform and no "
-                        "sform); left and right cannot be trusted.")
+        warnings.append(
+            f"{path.name}: the file does not say how the image lies in the patient (no qform and no "
+            "sform); left and right cannot be trusted."
+        )
     return qform, pixdim
 
 
@@ -229,8 +278,10 @@ def _use_sform(path: Path, size: tuple[int, ...], qform: np.ndarray, fields: _Fi
     straight = np.isfinite(sform).all() and np.abs(axes.T @ axes - np.eye(3)).max() <= 1e-4
     use = straight and (same or fields.sform_code == 1)
     if not same:
-        warnings.append(f"{path.name}: the two coordinate systems of the file (sform and qform) differ by up to "
-                        f"{apart:.3g} mm; the {'sform' if use else 'qform'} is used, as in ITK and 3D Slicer.")
+        warnings.append(
+            f"{path.name}: the two coordinate systems of the file (sform and qform) differ by up to "
+            f"{apart:.3g} mm; the {'sform' if use else 'qform'} is used, as in ITK and 3D Slicer."
+        )
     return bool(use)
 
 
@@ -242,12 +293,14 @@ def _qform(spacing: np.ndarray, fields: _Fields) -> np.ndarray:
         norm = (b * b + c * c + d * d) ** 0.5
         a, b, c, d = 0.0, b / norm, c / norm, d / norm
     else:
-        a = rest ** 0.5
-    rotation = np.array([
-        [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-        [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-        [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
-    ])
+        a = rest**0.5
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
+        ]
+    )
     steps = spacing * np.array([1.0, 1.0, -1.0 if fields.pixdim[0] < 0 else 1.0])
     return np.column_stack([rotation * steps, offset])
 

@@ -23,19 +23,53 @@ TYPES = {
     "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
     "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
     "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
-    "f4": ("float",), "f8": ("double",),
+    "f4": ("float",),
+    "f8": ("double",),
 }
 TYPE_OF = {name: code for code, names in TYPES.items() for name in names}
-ENCODINGS = {"raw": "raw", "gz": "gzip", "gzip": "gzip", "bz2": "bzip2", "bzip2": "bzip2",
-             "txt": "text", "text": "text", "ascii": "text", "hex": "other"}
-TO_LPS = {
-    "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
-    "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
+ENCODINGS = {
+    "raw": "raw",
+    "gz": "gzip",
+    "gzip": "gzip",
+    "bz2": "bzip2",
+    "bzip2": "bzip2",
+    "txt": "text",
+    "text": "text",
+    "ascii": "text",
+    "hex": "other",
 }
-COMPONENT_KINDS = {"vector", "covariant-vector", "normal", "stub", "scalar", "complex", "2-vector", "3-color",
-                   "rgb-color", "hsv-color", "xyz-color", "4-color", "rgba-color", "3-vector", "3-gradient", "3-normal",
-                   "4-vector", "quaternion", "2d-symmetric-matrix", "2d-matrix", "3d-symmetric-matrix", "3d-matrix"}
+TO_LPS = {
+    "left-posterior-superior": (1, 1, 1),
+    "lps": (1, 1, 1),
+    "right-anterior-superior": (-1, -1, 1),
+    "ras": (-1, -1, 1),
+    "left-anterior-superior": (1, -1, 1),
+    "las": (1, -1, 1),
+}
+COMPONENT_KINDS = {
+    "vector",
+    "covariant-vector",
+    "normal",
+    "stub",
+    "scalar",
+    "complex",
+    "2-vector",
+    "3-color",
+    "rgb-color",
+    "hsv-color",
+    "xyz-color",
+    "4-color",
+    "rgba-color",
+    "3-vector",
+    "3-gradient",
+    "3-normal",
+    "4-vector",
+    "quaternion",
+    "2d-symmetric-matrix",
+    "2d-matrix",
+    "3d-symmetric-matrix",
+    "3d-matrix",
+}
 
 
 def is_nrrd(start: bytes) -> bool:
@@ -69,20 +103,56 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     if int(fields.get("line skip", "0")):
         encoding = "other"
     elif encoding == "raw":
-        return _header(path, dtype, grid, axes, data, components, frames, None if skip == -1 else file_offset + skip,
-                       0, encoding, metadata, warnings)
+        return _header(
+            path,
+            dtype,
+            grid,
+            axes,
+            data,
+            components,
+            frames,
+            None if skip == -1 else file_offset + skip,
+            0,
+            encoding,
+            metadata,
+            warnings,
+        )
     else:
         stream_offset = max(skip, 0)
-    return _header(path, dtype, grid, axes, data, components, frames, file_offset, stream_offset, encoding, metadata,
-                   warnings)
+    return _header(
+        path, dtype, grid, axes, data, components, frames, file_offset, stream_offset, encoding, metadata, warnings
+    )
 
 
 def _header(
-    path: Path, dtype: np.dtype, grid: Grid, axes: tuple[str, ...], data: Path, components: int, frames: int,
-    file_offset: int | None, stream_offset: int, encoding: str, metadata: dict[str, str], warnings: list[str],
+    path: Path,
+    dtype: np.dtype,
+    grid: Grid,
+    axes: tuple[str, ...],
+    data: Path,
+    components: int,
+    frames: int,
+    file_offset: int | None,
+    stream_offset: int,
+    encoding: str,
+    metadata: dict[str, str],
+    warnings: list[str],
 ) -> ImageHeader:
-    return ImageHeader(path, "NRRD", dtype, grid, axes, data, components, frames, file_offset, stream_offset, encoding,
-                       metadata=metadata, warnings=tuple(warnings))
+    return ImageHeader(
+        path,
+        "NRRD",
+        dtype,
+        grid,
+        axes,
+        data,
+        components,
+        frames,
+        file_offset,
+        stream_offset,
+        encoding,
+        metadata=metadata,
+        warnings=tuple(warnings),
+    )
 
 
 def _parse(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
@@ -101,11 +171,13 @@ def _parse(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
             if text.startswith("#"):
                 continue
             mark = text.find(":")
-            if mark > 0 and text[mark:mark + 2] == ":=":
-                metadata[_unescape(text[:mark])] = _unescape(text[mark + 2:])
+            if mark > 0 and text[mark : mark + 2] == ":=":
+                metadata[_unescape(text[:mark])] = _unescape(text[mark + 2 :])
             elif mark > 0:
                 name = text[:mark].strip().lower().replace("datafile", "data file").replace("centerings", "centers")
-                fields[name.replace("byteskip", "byte skip").replace("lineskip", "line skip")] = text[mark + 1:].strip()
+                fields[name.replace("byteskip", "byte skip").replace("lineskip", "line skip")] = text[
+                    mark + 1 :
+                ].strip()
             else:
                 raise FileError(f"{path}: the NRRD header has the line {text[:60]!r}, which is no field.", path=path)
     raise FileError(f"{path}: the NRRD header does not end.", path=path)
@@ -124,8 +196,9 @@ def _sizes(path: Path, fields: dict[str, str]) -> tuple[int, ...]:
     if len(sizes) != count:
         raise FileError(f"{path}: the header says {count} dimensions but has {len(sizes)} sizes.", path=path)
     if not sizes or min(sizes) < 1:
-        raise FileError(f"{path}: the header says {' x '.join(map(str, sizes))} voxels; every size must be 1 or more.",
-                        path=path)
+        raise FileError(
+            f"{path}: the header says {' x '.join(map(str, sizes))} voxels; every size must be 1 or more.", path=path
+        )
     return sizes
 
 
@@ -154,13 +227,15 @@ def _layout(
     if not space and all(vector is None for vector in vectors):
         space = [n for n, kind in enumerate(kinds) if kind in ("domain", "space", "???", "none")][:3]
         vectors = _from_spacings(path, fields, sizes, space)
-        warnings.append(f"{path.name}: the file does not say how the image lies in the patient; left and right cannot "
-                        "be trusted.")
+        warnings.append(
+            f"{path.name}: the file does not say how the image lies in the patient; left and right cannot be trusted."
+        )
     if len(space) == 4:
         space = space[:3]
     if len(space) not in (2, 3) or space != list(range(space[0], space[0] + len(space))):
-        raise FileError(f"{path}: an image needs 2 or 3 spatial axes beside each other, this one has {len(space)}.",
-                        path=path)
+        raise FileError(
+            f"{path}: an image needs 2 or 3 spatial axes beside each other, this one has {len(space)}.", path=path
+        )
     rest = {n: size for n, size in enumerate(sizes) if n not in space}
     component = [n for n in rest if kinds[n] in COMPONENT_KINDS]
     frame = [n for n in rest if n not in component]
@@ -212,14 +287,19 @@ def _grid(
     rows = np.array(vectors, float)
     origin = np.array(_vector(path, fields["space origin"]) if "space origin" in fields else [0.0] * longest)
     if len(origin) != longest or np.abs(rows[:, count:]).max(initial=0.0) > 1e-9:
-        raise FileError(f"{path}: the space directions and the space origin do not fit each other; an image of {count} "
-                        f"axes in a space of {longest} is not supported.", path=path)
+        raise FileError(
+            f"{path}: the space directions and the space origin do not fit each other; an image of {count} "
+            f"axes in a space of {longest} is not supported.",
+            path=path,
+        )
     space = fields.get("space", "").lower().removesuffix("-time")
     space = space[:3] if space in ("lpst", "rast", "last") else space
     signs = np.ones(count)
     if space in TO_LPS:
         signs = np.array(TO_LPS[space], float)[:count]
     elif count == 3 and "space directions" in fields and longest == 3:
-        warnings.append(f"{path.name}: the space {space or 'of the file'!r} is not tied to the patient; it was taken "
-                        "as left-posterior-superior.")
+        warnings.append(
+            f"{path.name}: the space {space or 'of the file'!r} is not tied to the patient; it was taken "
+            "as left-posterior-superior."
+        )
     return lps_grid(path, size, (rows[:, :count] * signs).T, (origin[:count] * signs).tolist(), warnings)

@@ -15,8 +15,16 @@ from ..errors import FileError
 
 DOUBLE_ENDINGS = (".nii.gz", ".seg.nrrd", ".seg.nhdr", ".mrk.json", ".img.gz", ".hdr.gz")
 
-DEFAULT_ENDINGS = {"image": ".nrrd", "mask": ".nrrd", "labels": ".seg.nrrd", "transform": ".h5",
-                   "landmarks": ".mrk.json", "table": ".csv", "curves": ".csv", "surface": ".vtk"}
+DEFAULT_ENDINGS = {
+    "image": ".nrrd",
+    "mask": ".nrrd",
+    "labels": ".seg.nrrd",
+    "transform": ".h5",
+    "landmarks": ".mrk.json",
+    "table": ".csv",
+    "curves": ".csv",
+    "surface": ".vtk",
+}
 
 STAGE_NON_ASCII = os.name == "nt"
 """Whether native readers and writers get a copy under an ASCII name: on Windows they fail on others."""
@@ -36,7 +44,7 @@ def ending(path: Path | str) -> str:
 def stem(path: Path | str) -> str:
     """The file name without its ending."""
     name = Path(path).name
-    return name[:len(name) - len(ending(path))]
+    return name[: len(name) - len(ending(path))]
 
 
 def file_name(name: str, kind: str) -> str:
@@ -61,7 +69,7 @@ def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
         return Path(text), None
     for mark in (match.start() for match in re.finditer("#", text)):
         if mark and os.path.exists(text[:mark]):
-            return Path(text[:mark]), text[mark + 1:]
+            return Path(text[:mark]), text[mark + 1 :]
     head = text.split("#")[0] if "#" in text else text
     raise FileError(f"{head}: there is no such file or folder.", path=head)
 

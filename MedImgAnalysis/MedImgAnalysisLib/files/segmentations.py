@@ -27,8 +27,16 @@ from .voxels import read_frames
 REFERENCE = "Reference image geometry"
 FLAT = "MedImgAnalysis_Dimension"
 """Key of a file that holds 2-D segments as one slice, since Slicer's segmentations are 3-D."""
-NRRD_TYPES = {"i1": "signed char", "u1": "unsigned char", "i2": "short", "u2": "unsigned short", "i4": "int",
-              "u4": "unsigned int", "i8": "longlong", "u8": "ulonglong"}
+NRRD_TYPES = {
+    "i1": "signed char",
+    "u1": "unsigned char",
+    "i2": "short",
+    "u2": "unsigned short",
+    "i4": "int",
+    "u4": "unsigned int",
+    "i8": "longlong",
+    "u8": "ulonglong",
+}
 COMPRESSION = 4
 """zlib level: label images shrink nearly as much as at 9, several times faster."""
 
@@ -73,8 +81,9 @@ def read_mask(path: Path, part: str | None, progress: Progress = SILENT) -> sitk
     values = present_values(sitk.GetArrayViewFromImage(image))
     if part is not None:
         if not part.lstrip("-").isdigit() or int(part) not in values:
-            raise FileError(f"{path}: there is no label value {part!r}; there are {', '.join(map(str, values[:20]))}.",
-                            path=path)
+            raise FileError(
+                f"{path}: there is no label value {part!r}; there are {', '.join(map(str, values[:20]))}.", path=path
+            )
         image, values = sitk.Equal(image, int(part)), [1]
     _say_small(path, image, values, progress)
     return image
@@ -82,8 +91,11 @@ def read_mask(path: Path, part: str | None, progress: Progress = SILENT) -> sitk
 
 def _one_segment(path: Path, labels: Labels, part: str | None, progress: Progress) -> sitk.Image:
     if part is None and len(labels.segments) != 1:
-        raise FileError(f"{path}: the file holds {len(labels.segments)} segments; choose one as {path.name}#NAME of "
-                        f"{', '.join(labels.names) or 'none'}.", path=path)
+        raise FileError(
+            f"{path}: the file holds {len(labels.segments)} segments; choose one as {path.name}#NAME of "
+            f"{', '.join(labels.names) or 'none'}.",
+            path=path,
+        )
     try:
         mask = labels.mask(labels.segments[0] if part is None else part)
     except InputError as error:
@@ -95,15 +107,18 @@ def _one_segment(path: Path, labels: Labels, part: str | None, progress: Progres
 def _say_small(path: Path, mask: sitk.Image, values: list[int], progress: Progress) -> None:
     if len(values) == 1 and int(np.count_nonzero(sitk.GetArrayViewFromImage(mask))) == 1:
         volume = Grid.of(mask).voxel_volume_mm3
-        progress.warn(f"{path.name}: the mask is a single voxel ({volume:.4g} mm3); spread, shape and texture are not "
-                      "defined for it.")
+        progress.warn(
+            f"{path.name}: the mask is a single voxel ({volume:.4g} mm3); spread, shape and texture are not "
+            "defined for it."
+        )
 
 
 def _from_layers(header: ImageHeader, progress: Progress) -> Labels:
     """The segments that the key/value pairs of a NRRD describe."""
     if header.dtype.kind == "f":
-        raise FileError(f"{header.path}: a segmentation needs whole numbers, this file has {header.dtype}.",
-                        path=header.path)
+        raise FileError(
+            f"{header.path}: a segmentation needs whole numbers, this file has {header.dtype}.", path=header.path
+        )
     warnings: list[str] = []
     layers = read_frames(_layered(header), warnings, None, progress)
     for sentence in warnings:
@@ -115,8 +130,10 @@ def _from_layers(header: ImageHeader, progress: Progress) -> Labels:
         named = {segment.value for segment in segments if segment.layer == number}
         nameless = [v for v in present_values(sitk.GetArrayViewFromImage(layer)) if v not in named]
         if nameless:
-            progress.warn(f"{header.path.name}: layer {number} has the values {nameless[:5]}, which belong to no "
-                          "segment; they are left out.")
+            progress.warn(
+                f"{header.path.name}: layer {number} has the values {nameless[:5]}, which belong to no "
+                "segment; they are left out."
+            )
     layers = _whole_grid(header, layers)
     if header.metadata.get(FLAT) == "2" and layers[0].GetDepth() == 1:
         layers = [layer[:, :, 0] for layer in layers]
@@ -140,15 +157,19 @@ def _segment(header: ImageHeader, number: int, layers: int) -> Segment:
         layer, value = int(get("Layer", str(number))), int(get("LabelValue", "1"))
         red, green, blue = (float(word) for word in (get("Color") or get("DefaultColor") or "0.5 0.5 0.5").split())
     except ValueError as error:
-        raise FileError(f"{header.path}: the description of segment {number} is damaged: {error}.",
-                        path=header.path) from error
+        raise FileError(
+            f"{header.path}: the description of segment {number} is damaged: {error}.", path=header.path
+        ) from error
     if not 0 <= layer < layers:
-        raise FileError(f"{header.path}: segment {number} is said to be in layer {layer}; there are {layers} layers.",
-                        path=header.path)
+        raise FileError(
+            f"{header.path}: segment {number} is said to be in layer {layer}; there are {layers} layers.",
+            path=header.path,
+        )
     tags = dict(pair.split(":", 1) for pair in get("Tags").split("|") if ":" in pair)
     name = get("Name") or get("ID")
-    return Segment(get("ID"), name, (red, green, blue), layer, value,
-                   {key: text.replace("%7C", "|") for key, text in tags.items()})
+    return Segment(
+        get("ID"), name, (red, green, blue), layer, value, {key: text.replace("%7C", "|") for key, text in tags.items()}
+    )
 
 
 def _whole_grid(header: ImageHeader, layers: list[sitk.Image]) -> list[sitk.Image]:
@@ -189,8 +210,12 @@ def _reference(parameters: str) -> Grid | None:
         if (spacing < 1e-12).any() or (size < 1).any():
             return None
         origin = flip @ (matrix[:3, :3] @ extent[::2] + matrix[:3, 3])
-        return Grid(tuple(size.tolist()), tuple(spacing.tolist()), tuple(origin.tolist()),
-                    tuple((axes / spacing).ravel().tolist()))
+        return Grid(
+            tuple(size.tolist()),
+            tuple(spacing.tolist()),
+            tuple(origin.tolist()),
+            tuple((axes / spacing).ravel().tolist()),
+        )
     return None
 
 
@@ -221,8 +246,11 @@ def _one_layer(labels: Labels, path: Path) -> sitk.Image:
         image = labels.layers[segment.layer]
         inside = sitk.GetArrayViewFromImage(image) == segment.value
         if merged[inside].any():
-            raise FileError(f"{path}: segment {segment.name!r} overlaps another one, which a label image cannot hold; "
-                            "write .seg.nrrd.", path=path)
+            raise FileError(
+                f"{path}: segment {segment.name!r} overlaps another one, which a label image cannot hold; "
+                "write .seg.nrrd.",
+                path=path,
+            )
         merged[inside] = value
     return image_like(merged, labels.grid)
 
@@ -255,24 +283,37 @@ def _header(labels: Labels, dtype: np.dtype, path: Path, flat: bool) -> str:
     sizes = ([len(labels.layers)] if many else []) + list(grid.size)
     vectors = ["none"] * many + [_vector(column) for column in grid.axes.T]
     lines = [
-        "NRRD0004", f"type: {NRRD_TYPES[dtype.str[1:]]}", f"dimension: {len(sizes)}",
-        "space: left-posterior-superior", f"sizes: {' '.join(map(str, sizes))}",
-        f"space directions: {' '.join(vectors)}", f"kinds: {'list ' * many}domain domain domain", "endian: little",
-        "encoding: gzip", f"space origin: {_vector(grid.origin)}",
+        "NRRD0004",
+        f"type: {NRRD_TYPES[dtype.str[1:]]}",
+        f"dimension: {len(sizes)}",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(map(str, sizes))}",
+        f"space directions: {' '.join(vectors)}",
+        f"kinds: {'list ' * many}domain domain domain",
+        "endian: little",
+        "encoding: gzip",
+        f"space origin: {_vector(grid.origin)}",
     ]
     extent = " ".join(f"0 {n - 1}" for n in grid.size)
     for number, segment in enumerate(labels.segments):
         pairs = {
             # Slicer clips a whole layer to the extent of its first segment, so all of them say the full one.
-            "Color": " ".join(f"{c:.6g}" for c in segment.color), "ColorAutoGenerated": "0", "Extent": extent,
-            "ID": segment.id, "LabelValue": str(segment.value), "Layer": str(segment.layer), "Name": segment.name,
-            "NameAutoGenerated": "0", "Tags": _tags(segment, path),
+            "Color": " ".join(f"{c:.6g}" for c in segment.color),
+            "ColorAutoGenerated": "0",
+            "Extent": extent,
+            "ID": segment.id,
+            "LabelValue": str(segment.value),
+            "Layer": str(segment.layer),
+            "Name": segment.name,
+            "NameAutoGenerated": "0",
+            "Tags": _tags(segment, path),
         }
         lines += [f"Segment{number}_{key}:={_escape(value)}" for key, value in pairs.items()]
     lines += [
         "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
         f"Segmentation_ConversionParameters:={REFERENCE}|{_geometry(grid)}|&",
-        "Segmentation_MasterRepresentation:=Binary labelmap", "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
         *([f"{FLAT}:=2"] if flat else []),
     ]
     return "\n".join(lines) + "\n\n"
@@ -291,8 +332,9 @@ def _tags(segment: Segment, path: Path) -> str:
     """`key:value|` pairs; a | inside a value, which Slicer cannot store, becomes %7C."""
     for key in segment.tags:
         if ":" in key or "|" in key:
-            raise FileError(f"{path}: the tag name {key!r} of segment {segment.name!r} must not contain : or |.",
-                            path=path)
+            raise FileError(
+                f"{path}: the tag name {key!r} of segment {segment.name!r} must not contain : or |.", path=path
+            )
     return "".join(f"{key}:{value.replace('|', '%7C')}|" for key, value in segment.tags.items())
 
 

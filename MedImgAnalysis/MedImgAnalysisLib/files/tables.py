@@ -45,8 +45,9 @@ def read_table(path: Path) -> Measurements:
             raise FileError(f"{path}: line {number} has {len(row)} cells, the header has {len(heads)}.", path=path)
     kinds = [_kind([row[n] for _, row in rows[1:]]) for n in range(len(heads))]
     columns = tuple(Column(key, key, unit, dtype=kind) for (key, unit), kind in zip(heads, kinds))
-    return Measurements(columns, tuple(
-        {c.key: _value(cell, c.dtype) for c, cell in zip(columns, row)} for _, row in rows[1:]))
+    return Measurements(
+        columns, tuple({c.key: _value(cell, c.dtype) for c, cell in zip(columns, row)} for _, row in rows[1:])
+    )
 
 
 def write_curves(curves: Curves, path: Path) -> Path:
@@ -56,8 +57,11 @@ def write_curves(curves: Curves, path: Path) -> Path:
     text = Column("series", "series", dtype=str)
     rows = [["series", _heading(curves.x_title, curves.x_unit), _heading(curves.y_title, curves.y_unit)]]
     number = Column("", "")
-    rows += [[_cell(curve.name, text), _cell(x, number), _cell(y, number)]
-             for curve in curves.series for x, y in zip(curve.x.tolist(), curve.y.tolist())]
+    rows += [
+        [_cell(curve.name, text), _cell(x, number), _cell(y, number)]
+        for curve in curves.series
+        for x, y in zip(curve.x.tolist(), curve.y.tolist())
+    ]
     return _write_rows(rows, path)
 
 
@@ -177,36 +181,73 @@ def _number_json(value: Any) -> Any:
 
 
 def _table_json(table: Measurements) -> dict[str, Any]:
-    columns = [{"key": c.key, "title": c.title, "unit": c.unit, "description": c.description, "dtype": c.dtype.__name__,
-                **({"position": c.position} if c.position else {})} for c in table.columns]
+    columns = [
+        {
+            "key": c.key,
+            "title": c.title,
+            "unit": c.unit,
+            "description": c.description,
+            "dtype": c.dtype.__name__,
+            **({"position": c.position} if c.position else {}),
+        }
+        for c in table.columns
+    ]
     kinds = {column.key: column.dtype for column in table.columns}
-    rows = [{key: value if kinds[key] is str or value is None else _number_json(kinds[key](value))
-             for key, value in row.items()} for row in table.rows]
+    rows = [
+        {
+            key: value if kinds[key] is str or value is None else _number_json(kinds[key](value))
+            for key, value in row.items()
+        }
+        for row in table.rows
+    ]
     return {"kind": "table", "format": 1, "columns": columns, "rows": rows}
 
 
 def _table_from_json(content: dict[str, Any]) -> Measurements:
-    columns = tuple(Column(c["key"], c["title"], c["unit"], c["description"], TYPES[c["dtype"]], c.get("position", ""))
-                    for c in content["columns"])
+    columns = tuple(
+        Column(c["key"], c["title"], c["unit"], c["description"], TYPES[c["dtype"]], c.get("position", ""))
+        for c in content["columns"]
+    )
     kinds = {column.key: column.dtype for column in columns}
-    rows = tuple({key: math.nan if value is None and kinds[key] is float else
-                  value if value is None else kinds[key](value) for key, value in row.items()}
-                 for row in content["rows"])
+    rows = tuple(
+        {
+            key: math.nan if value is None and kinds[key] is float else value if value is None else kinds[key](value)
+            for key, value in row.items()
+        }
+        for row in content["rows"]
+    )
     return Measurements(columns, rows)
 
 
 def _curves_json(curves: Curves) -> dict[str, Any]:
-    series = [{"name": c.name, "style": c.style, "x": [_number_json(v) for v in np.asarray(c.x, float).tolist()],
-               "y": [_number_json(v) for v in np.asarray(c.y, float).tolist()]} for c in curves.series]
-    return {"kind": "curves", "format": 1, "title": curves.title, "x_title": curves.x_title, "x_unit": curves.x_unit,
-            "y_title": curves.y_title, "y_unit": curves.y_unit, "series": series}
+    series = [
+        {
+            "name": c.name,
+            "style": c.style,
+            "x": [_number_json(v) for v in np.asarray(c.x, float).tolist()],
+            "y": [_number_json(v) for v in np.asarray(c.y, float).tolist()],
+        }
+        for c in curves.series
+    ]
+    return {
+        "kind": "curves",
+        "format": 1,
+        "title": curves.title,
+        "x_title": curves.x_title,
+        "x_unit": curves.x_unit,
+        "y_title": curves.y_title,
+        "y_unit": curves.y_unit,
+        "series": series,
+    }
 
 
 def _curves_from_json(content: dict[str, Any]) -> Curves:
     def numbers(values: list[Any]) -> np.ndarray:
         return np.array([math.nan if value is None else float(value) for value in values])
 
-    series = tuple(Curve(c["name"], numbers(c["x"]), numbers(c["y"]), c.get("style", "line"))
-                   for c in content["series"])
-    return Curves(content["title"], content["x_title"], content["y_title"], series,
-                  content["x_unit"], content["y_unit"])
+    series = tuple(
+        Curve(c["name"], numbers(c["x"]), numbers(c["y"]), c.get("style", "line")) for c in content["series"]
+    )
+    return Curves(
+        content["title"], content["x_title"], content["y_title"], series, content["x_unit"], content["y_unit"]
+    )

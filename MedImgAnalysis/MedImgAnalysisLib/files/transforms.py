@@ -22,11 +22,27 @@ FIELD_TYPE = "displacement field type"
 TEXT = b"#Insight Transform File"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 DEEPEST = 20
-NAMED = ("Euler2DTransform", "Similarity2DTransform", "Euler3DTransform", "Similarity3DTransform", "VersorTransform",
-         "VersorRigid3DTransform", "ScaleVersor3DTransform", "ScaleSkewVersor3DTransform",
-         "ComposeScaleSkewVersor3DTransform")
-SIZED = {name: name for name in ("AffineTransform", "TranslationTransform", "ScaleTransform", "BSplineTransform",
-                                 "DisplacementFieldTransform")} | {"MatrixOffsetTransformBase": "AffineTransform"}
+NAMED = (
+    "Euler2DTransform",
+    "Similarity2DTransform",
+    "Euler3DTransform",
+    "Similarity3DTransform",
+    "VersorTransform",
+    "VersorRigid3DTransform",
+    "ScaleVersor3DTransform",
+    "ScaleSkewVersor3DTransform",
+    "ComposeScaleSkewVersor3DTransform",
+)
+SIZED = {
+    name: name
+    for name in (
+        "AffineTransform",
+        "TranslationTransform",
+        "ScaleTransform",
+        "BSplineTransform",
+        "DisplacementFieldTransform",
+    )
+} | {"MatrixOffsetTransformBase": "AffineTransform"}
 """What text files may hold: classes of one dimension, and those that are made for 2-D or 3-D."""
 GRIDS = ("BSplineTransform", "DisplacementFieldTransform")
 SINGULAR = 1e-9
@@ -134,8 +150,9 @@ def _built(path: Path, words: list[str], numbers: dict[str, list[float]]) -> sit
 
 def _check_count(path: Path, kind: str, what: str, found: int, needed: float) -> None:
     if found != needed:
-        raise FileError(f"{path}: {kind} needs {needed:.0f} {what}, the file has {found}; it is cut short or damaged.",
-                        path=path)
+        raise FileError(
+            f"{path}: {kind} needs {needed:.0f} {what}, the file has {found}; it is cut short or damaged.", path=path
+        )
 
 
 def _parts(transform: sitk.Transform) -> list[sitk.Transform]:
@@ -156,8 +173,10 @@ def _check_numbers(path: Path, transform: sitk.Transform, progress: Progress) ->
             matrix = np.reshape(part.GetMatrix(), (size, size))
             scale = max(float(np.abs(matrix).max()), 1e-300)
             if abs(float(np.linalg.det(matrix / scale))) < SINGULAR:
-                progress.warn(f"{path.name}: the matrix of {part.GetName()} is singular; the transform has no inverse "
-                              "and maps the volume onto a plane, a line or a point.")
+                progress.warn(
+                    f"{path.name}: the matrix of {part.GetName()} is singular; the transform has no inverse "
+                    "and maps the volume onto a plane, a line or a point."
+                )
 
 
 def _read_field(path: Path, progress: Progress) -> sitk.Transform:
@@ -165,11 +184,16 @@ def _read_field(path: Path, progress: Progress) -> sitk.Transform:
     header = read_header(path, progress)
     size = header.grid.dimension
     if header.components != size:
-        raise FileError(f"{path}: a displacement field needs {size} components per voxel, this image has "
-                        f"{header.components}.", path=path)
+        raise FileError(
+            f"{path}: a displacement field needs {size} components per voxel, this image has {header.components}.",
+            path=path,
+        )
     if header.metadata.get(FIELD_TYPE, "resampling") != "resampling":
-        raise FileError(f"{path}: the field is of type {header.metadata[FIELD_TYPE]!r}, the inverse of what resampling "
-                        "needs; invert the transform before saving it.", path=path)
+        raise FileError(
+            f"{path}: the field is of type {header.metadata[FIELD_TYPE]!r}, the inverse of what resampling "
+            "needs; invert the transform before saving it.",
+            path=path,
+        )
     warnings: list[str] = []
     image = sitk.Cast(read_frames(header, warnings, None, progress)[0], sitk.sitkVectorFloat64)
     for sentence in warnings:

@@ -30,12 +30,23 @@ PIECE = 256 << 10
 DEFLATE_LIMIT = 1032
 """Deflate cannot make more than this many bytes of one: a larger claim is a lie."""
 
-PIXELS = {"i1": "Int8", "u1": "UInt8", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32",
-          "i8": "Int64", "u8": "UInt64", "f4": "Float32", "f8": "Float64"}
+PIXELS = {
+    "i1": "Int8",
+    "u1": "UInt8",
+    "i2": "Int16",
+    "u2": "UInt16",
+    "i4": "Int32",
+    "u4": "UInt32",
+    "i8": "Int64",
+    "u8": "UInt64",
+    "f4": "Float32",
+    "f8": "Float64",
+}
 
 
-def read_frames(header: ImageHeader, warnings: list[str], frame: int | None = None,
-                progress: Progress = SILENT) -> list[sitk.Image]:
+def read_frames(
+    header: ImageHeader, warnings: list[str], frame: int | None = None, progress: Progress = SILENT
+) -> list[sitk.Image]:
     """All frames of an image file, or the one numbered `frame` (from 0).
 
     `warnings` gets a sentence when the file has more bytes than the header declares. `FileError`
@@ -50,8 +61,10 @@ def read_frames(header: ImageHeader, warnings: list[str], frame: int | None = No
             else:
                 images = _rearranged(header, source, wanted, progress)
             if wanted.stop == header.frames and source.read(1):
-                warnings.append(f"{header.path.name}: the file has more bytes than its header declares "
-                                f"({bytes_text(header.bytes)}); the declared part was read. Check the sizes.")
+                warnings.append(
+                    f"{header.path.name}: the file has more bytes than its header declares "
+                    f"({bytes_text(header.bytes)}); the declared part was read. Check the sizes."
+                )
     except (zlib.error, EOFError, OSError) as error:
         raise FileError(f"{header.path}: the voxels cannot be read: {error}.", path=header.path) from error
     return [_valued(header, image) for image in images]
@@ -65,14 +78,21 @@ def _check_size(header: ImageHeader, frames: int) -> None:
         if start + header.bytes > stored:
             raise FileError(
                 f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels from byte {start} on, but "
-                f"the file has {bytes_text(stored)} in all; it is cut short or its sizes are wrong.", path=header.path)
+                f"the file has {bytes_text(stored)} in all; it is cut short or its sizes are wrong.",
+                path=header.path,
+            )
     elif header.encoding == "text" and 2 * (header.bytes // header.dtype.itemsize) - 1 > stored:
-        raise FileError(f"{header.path}: {bytes_text(stored)} of text are too few for the voxels that the header "
-                        "declares; the file is cut short.", path=header.path)
+        raise FileError(
+            f"{header.path}: {bytes_text(stored)} of text are too few for the voxels that the header "
+            "declares; the file is cut short.",
+            path=header.path,
+        )
     elif header.encoding == "gzip" and header.bytes > DEFLATE_LIMIT * stored:
         raise FileError(
             f"{header.path}: the header declares {bytes_text(header.bytes)} of voxels; {bytes_text(stored)} of "
-            "compressed data cannot hold that much.", path=header.path)
+            "compressed data cannot hold that much.",
+            path=header.path,
+        )
     together = header.axes[-1] == "component" or header.axes[0] == "frame"
     check_memory(header.path, header.bytes * 2 if together else header.frame_bytes * frames)
 
@@ -130,11 +150,13 @@ def _fill(header: ImageHeader, source: BinaryIO, target: np.ndarray, progress: P
     memory, done = memoryview(target), 0
     while done < len(memory):
         progress.report(done / len(memory), "Reading")
-        got = source.readinto(memory[done:done + CHUNK])  # type: ignore[attr-defined]
+        got = source.readinto(memory[done : done + CHUNK])  # type: ignore[attr-defined]
         if not got:
             raise FileError(
                 f"{header.path}: the voxels stop after {bytes_text(done)} of {bytes_text(len(memory))}; the file is "
-                "cut short.", path=header.path)
+                "cut short.",
+                path=header.path,
+            )
         done += got
     if not header.dtype.isnative:
         target.view(header.dtype.newbyteorder("=")).byteswap(inplace=True)
@@ -198,7 +220,7 @@ class _Inflating(io.RawIOBase):
             # Output can be pending inside zlib although all input was consumed: ask before giving up.
             made = self._inflate.decompress(rest, min(len(buffer), PIECE))
             if made:
-                buffer[:len(made)] = made
+                buffer[: len(made)] = made
                 return len(made)
             if not rest and not self._inflate.eof:
                 raise EOFError("the compressed data end too early; the file is cut short")
@@ -209,8 +231,9 @@ def _valued(header: ImageHeader, image: sitk.Image) -> sitk.Image:
     if header.flip_vectors:
         array = sitk.GetArrayFromImage(image)
         if array.dtype.kind != "f":
-            raise FileError(f"{header.path}: displacement vectors of whole numbers are not supported.",
-                            path=header.path)
+            raise FileError(
+                f"{header.path}: displacement vectors of whole numbers are not supported.", path=header.path
+            )
         array[..., :2] *= -1
         return image_like(array, header.grid)
     if header.slope == 1.0 and header.intercept == 0.0:

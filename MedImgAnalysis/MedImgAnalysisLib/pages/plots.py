@@ -52,8 +52,7 @@ def svg(curves: Curves, width: int = WIDTH, height: int = HEIGHT) -> str:
         dashes = ' stroke-dasharray="6 4"' if curve.style == "dashed" else ""
         for stroke in _strokes(curve):
             points = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in stroke)
-            parts.append(
-                f'<polyline points="{points}" fill="none" stroke="{color(n)}" stroke-width="1.8"{dashes}/>')
+            parts.append(f'<polyline points="{points}" fill="none" stroke="{color(n)}" stroke-width="1.8"{dashes}/>')
     parts.append(_legend([curve for curve, _, _ in series], right))
     middle = (LEFT + right) / 2
     x_axis, y_axis = escape(_axis(curves.x_title, curves.x_unit)), escape(_axis(curves.y_title, curves.y_unit))

@@ -54,8 +54,12 @@ def tool_tip(parameter: Parameter) -> str:
 def field_for(parameter: Parameter, operation: str, on_change: Callable[[], None], shown_with: list[Any]) -> Field:
     """The field of a parameter. `shown_with` are values it is likely to show (they set the decimals)."""
     kinds: dict[str, type[Field]] = {
-        "bool": BoolField, "int": NumberField, "float": NumberField, "choice": ChoiceField,
-        "text": TextField, "floats": NumbersField,
+        "bool": BoolField,
+        "int": NumberField,
+        "float": NumberField,
+        "choice": ChoiceField,
+        "text": TextField,
+        "floats": NumbersField,
     }
     field = kinds[parameter.kind](parameter, operation, on_change, shown_with)
     return OptionalField(field) if parameter.optional else field

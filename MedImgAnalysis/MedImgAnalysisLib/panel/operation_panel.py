@@ -58,8 +58,10 @@ class OperationPanel(VTKObservationMixin):
         self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
         self._build(next(iter(self.operations)))
         for event, handler in (
-            (SCENE.StartCloseEvent, self._scene_closes), (SCENE.EndCloseEvent, self._scene_replaced),
-            (SCENE.EndImportEvent, self._scene_replaced), (SCENE.NodeRemovedEvent, self._node_removed),
+            (SCENE.StartCloseEvent, self._scene_closes),
+            (SCENE.EndCloseEvent, self._scene_replaced),
+            (SCENE.EndImportEvent, self._scene_replaced),
+            (SCENE.NodeRemovedEvent, self._node_removed),
         ):
             self.addObserver(slicer.mrmlScene, event, handler)
         self.enter()
@@ -126,7 +128,8 @@ class OperationPanel(VTKObservationMixin):
             name = self.state.operation
             if name and name not in self.operations:
                 self.run.log.warn(
-                    _("The scene names the operation {name}, which this module does not have.").format(name=name))
+                    _("The scene names the operation {name}, which this module does not have.").format(name=name)
+                )
                 name = ""
             if not name:
                 name = self._shown
@@ -153,7 +156,8 @@ class OperationPanel(VTKObservationMixin):
             self.form.show(wanted)
         except ParameterError as error:
             self.run.log.warn(
-                _("The saved parameters cannot be used ({reason}); the defaults are shown.").format(reason=error))
+                _("The saved parameters cannot be used ({reason}); the defaults are shown.").format(reason=error)
+            )
             self.form.show(defaults)
             state.keep_parameters(self._shown, defaults)
 
@@ -169,8 +173,11 @@ class OperationPanel(VTKObservationMixin):
         self.inputs = InputSelectors(operation, self._inputs_changed)
         self.form = ParameterForm(operation, self._form_changed)
         self.outputs = OutputSelectors(operation, self._outputs_changed)
-        for section, part in ((self.ui.inputsSection, self.inputs), (self.ui.parametersSection, self.form),
-                              (self.ui.outputsSection, self.outputs)):
+        for section, part in (
+            (self.ui.inputsSection, self.inputs),
+            (self.ui.parametersSection, self.form),
+            (self.ui.outputsSection, self.outputs),
+        ):
             section.layout().addWidget(part.widget)
 
     # Page to parameter node

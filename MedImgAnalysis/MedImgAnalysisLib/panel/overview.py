@@ -16,8 +16,11 @@ from .. import catalog
 from ..provenance import software
 
 MODULES = {
-    "filtering": "MedImgFiltering", "registration": "MedImgRegistration", "segmentation": "MedImgSegmentation",
-    "agreement": "MedImgAgreement", "quality": "MedImgQuality",
+    "filtering": "MedImgFiltering",
+    "registration": "MedImgRegistration",
+    "segmentation": "MedImgSegmentation",
+    "agreement": "MedImgAgreement",
+    "quality": "MedImgQuality",
 }
 """Module that shows the operations of a package."""
 
@@ -126,8 +129,10 @@ class OverviewPage:
         picture.setPixmap(module.icon.pixmap(ICON_SIZE, ICON_SIZE))
         row.addWidget(picture)
         names = ", ".join(contents(package))
-        text = qt.QLabel(f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}"
-                         f"<br/><i>{html.escape(names)}</i>")
+        text = qt.QLabel(
+            f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}"
+            f"<br/><i>{html.escape(names)}</i>"
+        )
         text.wordWrap = True
         # A ctkCollapsibleButton does not ask its contents how high they are at its width, and cuts them off.
         text.minimumWidth = TEXT_WIDTH

@@ -30,7 +30,8 @@ class RegionPicker:
             self.widget.noneEnabled = True
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect(
-            "checkedNodesChanged()" if many else "currentNodeChanged(vtkMRMLNode*)", lambda *node: on_change())
+            "checkedNodesChanged()" if many else "currentNodeChanged(vtkMRMLNode*)", lambda *node: on_change()
+        )
         self.widget.connect("nodeAdded(vtkMRMLNode*)", lambda node: self.show_row())
         self.widget.connect("nodeAboutToBeRemoved(vtkMRMLNode*)", lambda node: self.show_row(leaving=1))
         self.show_row()

@@ -68,8 +68,7 @@ class Request:
         inputs: dict[str, Any] = {}
         for role, nodes in self.inputs.items():
             inputs[role] = [f"{role}_{number}" for number in range(1, len(nodes) + 1)] if roles[role].many else role
-        return Recipe.single(self.operation, inputs,
-                             {role: f"{self.operation.name}_{role}" for role in self.outputs})
+        return Recipe.single(self.operation, inputs, {role: f"{self.operation.name}_{role}" for role in self.outputs})
 
     def scene_run(self) -> SceneRun:
         """The run in the scene; raises `InputError` when a node does not fit."""
@@ -107,8 +106,7 @@ class Request:
         many = {role.name for role in self.operation.inputs() if role.many}
         for role, nodes in self.inputs.items():
             calls = [self._input_call(role, node) for node in nodes]
-            parts.append(f"{role}=[{', '.join(calls)}]" if role in many or len(calls) > 1 else
-                         f"{role}={calls[0]}")
+            parts.append(f"{role}=[{', '.join(calls)}]" if role in many or len(calls) > 1 else f"{role}={calls[0]}")
         defaults = type(self.operation)().values()
         parts += [f"{name}={value!r}" for name, value in self.operation.values().items() if value != defaults[name]]
         written = {role: node_call(node) for role, node in self.outputs.items() if node is not None}
@@ -123,8 +121,10 @@ class Request:
     def described_inputs(self) -> list[tuple[str, str]]:
         """(title of the role, name of the node) for messages."""
         titles = {role.name: role.title for role in self.operation.inputs()}
-        return [(titles[role], ", ".join(self._described(role, node) for node in nodes))
-                for role, nodes in self.inputs.items()]
+        return [
+            (titles[role], ", ".join(self._described(role, node) for node in nodes))
+            for role, nodes in self.inputs.items()
+        ]
 
     def _described(self, role: str, node: Any) -> str:
         segment = self.segments.get(role)

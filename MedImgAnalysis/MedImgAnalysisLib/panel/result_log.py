@@ -50,9 +50,15 @@ class ResultLog:
         for column in columns:
             cells = (f"<td>{html.escape(_cell(row.get(column.key), column))}</td>" for row in table.rows[:MOST_ROWS])
             lines += f"<tr><td>{html.escape(column.title)}</td>{''.join(cells)}</tr>"
-        self._write(_("{title}, {shown} of {all} columns, {rows} of {all_rows} rows:").format(
-            title=html.escape(title), shown=len(columns), all=len(table.columns),
-            rows=min(len(table.rows), MOST_ROWS), all_rows=len(table.rows)))
+        self._write(
+            _("{title}, {shown} of {all} columns, {rows} of {all_rows} rows:").format(
+                title=html.escape(title),
+                shown=len(columns),
+                all=len(table.columns),
+                rows=min(len(table.rows), MOST_ROWS),
+                all_rows=len(table.rows),
+            )
+        )
         self._write(f"<table cellpadding='2'>{lines}</table>")
 
     def clear(self) -> None:

@@ -68,8 +68,11 @@ class ResultTable:
     def show_results(self, titles: Mapping[str, str], nodes: Mapping[str, Any]) -> None:
         """Show the tables among the nodes of a run (by role), and offer its charts."""
         self._tables = [(titles[role], node) for role, node in nodes.items() if node.IsA("vtkMRMLTableNode")]
-        self._charts = [(titles[role], node) for role, node in nodes.items()
-                        if node.IsA("vtkMRMLPlotChartNode") and node.GetNumberOfPlotSeriesNodes()]
+        self._charts = [
+            (titles[role], node)
+            for role, node in nodes.items()
+            if node.IsA("vtkMRMLPlotChartNode") and node.GetNumberOfPlotSeriesNodes()
+        ]
         blocked = self.choice.blockSignals(True)
         self.choice.clear()
         for title, node in self._tables:
@@ -95,7 +98,8 @@ class ResultTable:
             button = qt.QPushButton(_("Show plot: {title}").format(title=title))
             button.objectName = f"show_{chart.GetID()}"
             button.toolTip = _("Show {name} in a plot view; the layout of the views changes.").format(
-                name=chart.GetName())
+                name=chart.GetName()
+            )
             button.connect("clicked()", lambda chart=chart: show_chart(chart))
             self._plot_row.addWidget(button)
             self._buttons.append(button)

@@ -82,15 +82,27 @@ class RunSection:
         self.results = ResultTable()
         column.addWidget(self.results.widget)
         column.addWidget(browser)
-        self.page_button = _button("savePageButton", _("Save page..."), self.save_page,
-                                   _("Write inputs, picture, plots and tables of the last run as one HTML file."))
+        self.page_button = _button(
+            "savePageButton",
+            _("Save page..."),
+            self.save_page,
+            _("Write inputs, picture, plots and tables of the last run as one HTML file."),
+        )
         self.page_button.setVisible(False)
         column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
-        self.copy_button = _button("copyCallButton", _("Copy Python call"), self.copy_call,
-                                   _("Copy the line that does the same in the Python console."))
-        self.export_button = _button("exportRecipeButton", _("Export recipe..."), self.export_recipe,
-                                     _("Write a recipe file that does the same on many images."))
+        self.copy_button = _button(
+            "copyCallButton",
+            _("Copy Python call"),
+            self.copy_call,
+            _("Copy the line that does the same in the Python console."),
+        )
+        self.export_button = _button(
+            "exportRecipeButton",
+            _("Export recipe..."),
+            self.export_recipe,
+            _("Write a recipe file that does the same on many images."),
+        )
         self.clear_button = _button("clearLogButton", _("Clear"), self.log.clear, _("Empty the list of results."))
         for button, stretch in ((self.copy_button, 1), (self.export_button, 1), (self.clear_button, 0)):
             row.addWidget(button, stretch)
@@ -216,7 +228,8 @@ class RunSection:
             logger.error(text)
             self._say(_("An unexpected error came up, nothing was changed: {error}").format(error=error))
             slicer.util.errorDisplay(
-                _("An unexpected error came up, nothing was changed: {error}").format(error=error), detailedText=text)
+                _("An unexpected error came up, nothing was changed: {error}").format(error=error), detailedText=text
+            )
         self._idle()
 
     def _offer_package(self, error: MissingPackageError) -> None:
@@ -263,7 +276,8 @@ class RunSection:
         """Ask for a file and write the recipe of this run."""
         request = self._request()
         path = qt.QFileDialog.getSaveFileName(
-            self.ui.runSection, _("Export recipe"), f"{request.operation.name}.recipe.json", _("Recipe (*.json)"))
+            self.ui.runSection, _("Export recipe"), f"{request.operation.name}.recipe.json", _("Recipe (*.json)")
+        )
         if not path:
             return
         try:

@@ -60,8 +60,10 @@ class Runner:
         if self._thread is not None:
             raise RuntimeError("a run is going on")
         messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        progress = Progress(lambda fraction, message: messages.put(("progress", (fraction, message))),
-                            lambda sentence: messages.put(("warning", sentence)))
+        progress = Progress(
+            lambda fraction, message: messages.put(("progress", (fraction, message))),
+            lambda sentence: messages.put(("warning", sentence)),
+        )
 
         def work() -> None:
             try:

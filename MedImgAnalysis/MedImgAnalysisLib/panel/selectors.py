@@ -18,8 +18,12 @@ NODE_CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
     "mask": ("vtkMRMLSegmentationNode",),
     "labels": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode"),
-    "transform": ("vtkMRMLLinearTransformNode", "vtkMRMLBSplineTransformNode", "vtkMRMLGridTransformNode",
-                  "vtkMRMLTransformNode"),
+    "transform": (
+        "vtkMRMLLinearTransformNode",
+        "vtkMRMLBSplineTransformNode",
+        "vtkMRMLGridTransformNode",
+        "vtkMRMLTransformNode",
+    ),
     "landmarks": ("vtkMRMLMarkupsFiducialNode",),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
@@ -35,8 +39,14 @@ WRITTEN_CLASSES = {**NODE_CLASSES, "labels": ("vtkMRMLSegmentationNode",)}
 def kind_title(kind: str) -> str:
     """What people call the node of a kind."""
     return {
-        "image": _("volume"), "mask": _("segment"), "labels": _("segmentation"), "transform": _("transform"),
-        "landmarks": _("point list"), "table": _("table"), "curves": _("chart"), "surface": _("model"),
+        "image": _("volume"),
+        "mask": _("segment"),
+        "labels": _("segmentation"),
+        "transform": _("transform"),
+        "landmarks": _("point list"),
+        "table": _("table"),
+        "curves": _("chart"),
+        "surface": _("model"),
     }[kind]
 
 
@@ -117,9 +127,9 @@ class NodeSelector(InputSelector):
     def _build(self) -> None:
         self.widget = node_combo(NODE_CLASSES[self.role.kind], f"input_{self.role.name}")
         self.widget.noneEnabled = True
-        self.widget.noneDisplay = (
-            _("Select a {kind}") if self.role.required else _("None (optional)")
-        ).format(kind=kind_title(self.role.kind))
+        self.widget.noneDisplay = (_("Select a {kind}") if self.role.required else _("None (optional)")).format(
+            kind=kind_title(self.role.kind)
+        )
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
 
@@ -172,7 +182,8 @@ class SegmentSelector(InputSelector):
         node = self.widget.currentNode()
         if node is not None and not self.segment():
             return _("Choose a segment of {name} as {role}, or no segmentation.").format(
-                name=node.GetName(), role=self.role.title.lower())
+                name=node.GetName(), role=self.role.title.lower()
+            )
         return super().problem()
 
     def _choose(self, nodes: tuple[Any, ...], segment: str) -> None:
@@ -215,8 +226,11 @@ class OutputSelectors:
             combo = node_combo(WRITTEN_CLASSES[role.kind], f"output_{role.name}")
             combo.noneEnabled = True
             combo.setMRMLScene(slicer.mrmlScene)
-            tip = _("{what} A new {kind} unless you choose one to write over.").format(
-                what=role.description, kind=kind_title(role.kind)).strip()
+            tip = (
+                _("{what} A new {kind} unless you choose one to write over.")
+                .format(what=role.description, kind=kind_title(role.kind))
+                .strip()
+            )
             self._tool_tips[role.name] = combo.toolTip = tip
             combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: on_change())
             self.combos[role.name] = combo

@@ -20,8 +20,12 @@ def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
     used = [node for role in operation.inputs() for node in state.inputs(role.name)]
     changed = False
     for role in operation.inputs():
-        if not role.required or role.many or role.kind == "mask" or any(
-                node.GetClassName() in NODE_CLASSES[role.kind] for node in state.inputs(role.name)):
+        if (
+            not role.required
+            or role.many
+            or role.kind == "mask"
+            or any(node.GetClassName() in NODE_CLASSES[role.kind] for node in state.inputs(role.name))
+        ):
             continue
         node = next((node for node in candidates(role.kind) if node not in used), None)
         if node is not None:
@@ -33,8 +37,12 @@ def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
 
 def candidates(kind: str) -> list[Any]:
     """Nodes that can play a role of this kind, the one shown in the slice views first."""
-    found = [node for name in NODE_CLASSES[kind] for node in slicer.util.getNodesByClass(name)
-             if node.GetClassName() == name and not node.GetHideFromEditors()]
+    found = [
+        node
+        for name in NODE_CLASSES[kind]
+        for node in slicer.util.getNodesByClass(name)
+        if node.GetClassName() == name and not node.GetHideFromEditors()
+    ]
     shown = shown_volume()
     return sorted(found, key=lambda node: node is not shown)
 

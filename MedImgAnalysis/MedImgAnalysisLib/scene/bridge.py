@@ -21,8 +21,12 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLLabelMapVolumeNode"),
     "mask": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode", "vtkMRMLScalarVolumeNode", rois.CLASS),
     "labels": ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode", rois.CLASS),
-    "transform": ("vtkMRMLTransformNode", "vtkMRMLLinearTransformNode", "vtkMRMLBSplineTransformNode",
-                  "vtkMRMLGridTransformNode"),
+    "transform": (
+        "vtkMRMLTransformNode",
+        "vtkMRMLLinearTransformNode",
+        "vtkMRMLBSplineTransformNode",
+        "vtkMRMLGridTransformNode",
+    ),
     "landmarks": ("vtkMRMLMarkupsFiducialNode",),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
@@ -31,16 +35,25 @@ CLASSES: dict[str, tuple[str, ...]] = {
 """Node classes that can be read as a kind, the usual one first. Subclasses do not count: a label map is
 a scalar volume for MRML, but no image of intensities."""
 
-OUTPUT_CLASSES = {**CLASSES, "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
-                  "mask": ("vtkMRMLSegmentationNode",), "labels": ("vtkMRMLSegmentationNode",)}
+OUTPUT_CLASSES = {
+    **CLASSES,
+    "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
+    "mask": ("vtkMRMLSegmentationNode",),
+    "labels": ("vtkMRMLSegmentationNode",),
+}
 """Node classes that a result of a kind can be written to."""
 
 NO_SEGMENT_ID = "Segment_1"
 
 
 def value_of(
-    node: Any, kind: str, segment: str | None = None, *, world: bool = True, progress: Progress = SILENT,
-    grid: Grid | None = None
+    node: Any,
+    kind: str,
+    segment: str | None = None,
+    *,
+    world: bool = True,
+    progress: Progress = SILENT,
+    grid: Grid | None = None,
 ) -> Any:
     """The value of a node.
 
@@ -69,8 +82,11 @@ def value_of(
     check_class(node, kind)
     if rois.is_roi(node):
         if grid is None:
-            raise InputError(f"The region {frames.identifier(node)} is no segmentation; it can be used together with "
-                             "an image or a segmentation, whose voxels it chooses.", node=node.GetID())
+            raise InputError(
+                f"The region {frames.identifier(node)} is no segmentation; it can be used together with "
+                "an image or a segmentation, whose voxels it chooses.",
+                node=node.GetID(),
+            )
         if kind == "mask":
             return rois.roi_mask(node, grid, world=world)
         return rois.roi_labels([node], grid, world=world)
@@ -98,8 +114,10 @@ def check_class(node: Any, kind: str, output: bool = False) -> None:
         raise InputError(f"A node is needed for {kind}, not {node!r:.80}.")
     if node.GetClassName() not in classes:
         words = ", ".join(name.removeprefix("vtkMRML").removesuffix("Node") for name in classes)
-        raise InputError(f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; {kind} needs one of: {words}.",
-                         node=node.GetID())
+        raise InputError(
+            f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; {kind} needs one of: {words}.",
+            node=node.GetID(),
+        )
 
 
 def node_class(value: Any, kind: str) -> str:
@@ -154,8 +172,10 @@ def put_value(
         _set_parent(node, parent)
     if kind == "image":
         if node.GetClassName() != volumes.node_class(value):
-            raise InputError(f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; this result has "
-                             f"{value.GetNumberOfComponentsPerPixel()} numbers per voxel. Choose another output.")
+            raise InputError(
+                f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; this result has "
+                f"{value.GetNumberOfComponentsPerPixel()} numbers per voxel. Choose another output."
+            )
         volumes.put_image(value, node)
         volumes.new_display(node)
         if keeps_display and like is not None:
@@ -169,8 +189,11 @@ def put_value(
             node.CreateDefaultDisplayNodes()
     else:
         writers: dict[str, Callable[[Any, Any], None]] = {
-            "transform": transforms.put_transform, "landmarks": landmarks.put_landmarks,
-            "table": tables.put_measurements, "curves": curves.put_curves, "surface": surfaces.put_surface,
+            "transform": transforms.put_transform,
+            "landmarks": landmarks.put_landmarks,
+            "table": tables.put_measurements,
+            "curves": curves.put_curves,
+            "surface": surfaces.put_surface,
         }
         writers[kind](value, node)
         if kind == "landmarks" and node.GetDisplayNode() is None:

@@ -33,8 +33,14 @@ def curves_of(node: Any) -> Curves:
         found.append(Curve(series.GetName(), x[:length], y[:length], _style_of(series)))
     x_title, y_title = (node.GetAttribute(key) for key in TITLES)
     x_unit, y_unit = (node.GetAttribute(key) or "" for key in UNITS)
-    return Curves(node.GetTitle() or "", x_title if x_title is not None else node.GetXAxisTitle() or "",
-                  y_title if y_title is not None else node.GetYAxisTitle() or "", tuple(found), x_unit, y_unit)
+    return Curves(
+        node.GetTitle() or "",
+        x_title if x_title is not None else node.GetXAxisTitle() or "",
+        y_title if y_title is not None else node.GetYAxisTitle() or "",
+        tuple(found),
+        x_unit,
+        y_unit,
+    )
 
 
 def _numbers(table: Any, name: str) -> np.ndarray:
@@ -99,7 +105,7 @@ def _table(value: Curves) -> Any:
     for number, curve in enumerate(value.series):
         for letter, numbers in (("x", curve.x), ("y", curve.y)):
             padded = np.full(rows, np.nan)
-            padded[:len(numbers)] = numbers
+            padded[: len(numbers)] = numbers
             array = numpy_to_vtk(padded, deep=1)
             array.SetName(f"{number + 1} {curve.name} {letter}")
             table.AddColumn(array)

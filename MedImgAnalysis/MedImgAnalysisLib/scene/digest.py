@@ -58,8 +58,10 @@ def _properties(scene: Any) -> dict[str, str]:
 def _common(node: Any) -> list[Any]:
     attributes = [(name, node.GetAttribute(name)) for name in sorted(node.GetAttributeNames())]
     roles = sorted(node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles()))
-    references = [(role, [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))])
-                  for role in roles]
+    references = [
+        (role, [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))])
+        for role in roles
+    ]
     return [attributes, [entry for entry in references if entry[1]]]
 
 
@@ -75,8 +77,14 @@ def _content(node: Any) -> list[Any]:
         transform = node.GetTransformFromParent()
         return [transform.GetClassName(), frames.map_points(transform, points).tobytes()] if transform else []
     if node.IsA("vtkMRMLMarkupsNode"):
-        return [(node.GetNthControlPointLabel(n), node.GetNthControlPointPositionStatus(n),
-                 tuple(node.GetNthControlPointPosition(n))) for n in range(node.GetNumberOfControlPoints())]
+        return [
+            (
+                node.GetNthControlPointLabel(n),
+                node.GetNthControlPointPositionStatus(n),
+                tuple(node.GetNthControlPointPosition(n)),
+            )
+            for n in range(node.GetNumberOfControlPoints())
+        ]
     if node.IsA("vtkMRMLTableNode"):
         return _cells(node)
     if node.IsA("vtkMRMLModelNode"):
@@ -88,9 +96,11 @@ def _mesh(data: Any) -> list[Any]:
     if data is None or data.GetPoints() is None:
         return [None]
     arrays = [data.GetPointData().GetArray(number) for number in range(data.GetPointData().GetNumberOfArrays())]
-    return [vtk_to_numpy(data.GetPoints().GetData()).tobytes(),
-            vtk_to_numpy(data.GetPolys().GetConnectivityArray()).tobytes(),
-            *[(array.GetName(), vtk_to_numpy(array).tobytes()) for array in arrays if array is not None]]
+    return [
+        vtk_to_numpy(data.GetPoints().GetData()).tobytes(),
+        vtk_to_numpy(data.GetPolys().GetConnectivityArray()).tobytes(),
+        *[(array.GetName(), vtk_to_numpy(array).tobytes()) for array in arrays if array is not None],
+    ]
 
 
 def _pixels(data: Any) -> list[Any]:
@@ -105,8 +115,14 @@ def _segments(segmentation: Any) -> list[Any]:
     for number in range(segmentation.GetNumberOfSegments()):
         identity = segmentation.GetNthSegmentID(number)
         segment = segmentation.GetSegment(identity)
-        found += [identity, segment.GetName(), segment.GetColor(), segment.GetLabelValue(),
-                  segmentations.all_tags_of(segment), segmentation.GetLayerIndex(identity)]
+        found += [
+            identity,
+            segment.GetName(),
+            segment.GetColor(),
+            segment.GetLabelValue(),
+            segmentations.all_tags_of(segment),
+            segmentation.GetLayerIndex(identity),
+        ]
         image = segment.GetRepresentation(segmentations.BINARY)
         if image is not None:
             matrix = vtk.vtkMatrix4x4()
@@ -122,6 +138,12 @@ def _cells(node: Any) -> list[Any]:
         array = table.GetColumn(number)
         key = array.GetName()
         cells = [str(array.GetVariantValue(row)) for row in range(table.GetNumberOfRows())]
-        found += [key, array.GetClassName(), node.GetColumnTitle(key), node.GetColumnUnitLabel(key),
-                  node.GetColumnDescription(key), cells]
+        found += [
+            key,
+            array.GetClassName(),
+            node.GetColumnTitle(key),
+            node.GetColumnUnitLabel(key),
+            node.GetColumnDescription(key),
+            cells,
+        ]
     return found

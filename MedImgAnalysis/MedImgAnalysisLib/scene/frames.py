@@ -52,8 +52,10 @@ def matrix_grid(matrix: np.ndarray, size: tuple[int, ...], what: str) -> Grid:
         raise GeometryError(f"{what} has a spacing of zero or coordinates that are not numbers.")
     direction = lps[:3, :3] / spacing
     if not orthogonal(matrix):
-        raise GeometryError(f"{what} has axes that are not at right angles (sheared); resample it to an orthogonal "
-                            "grid first, for example with the module Resample Scalar/Vector/DWI Volume.")
+        raise GeometryError(
+            f"{what} has axes that are not at right angles (sheared); resample it to an orthogonal "
+            "grid first, for example with the module Resample Scalar/Vector/DWI Volume."
+        )
     origin, axes = tuple(lps[:3, 3].tolist()), tuple(direction.ravel().tolist())
     return Grid(tuple(size), tuple(spacing.tolist()), origin, axes).canonical()
 

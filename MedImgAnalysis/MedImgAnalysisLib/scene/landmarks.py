@@ -34,8 +34,10 @@ def landmarks_of(node: Any, *, world: bool = True) -> Landmarks:
 def put_landmarks(value: Landmarks, node: Any) -> None:
     """Replace the points of `node` (in its own coordinates)."""
     if node.GetFixedNumberOfControlPoints() or node.GetLocked():
-        raise InputError(f"The point list {frames.identifier(node)} is locked; unlock it or choose another output.",
-                         node=node.GetID())
+        raise InputError(
+            f"The point list {frames.identifier(node)} is locked; unlock it or choose another output.",
+            node=node.GetID(),
+        )
     before = node.StartModify()
     node.RemoveAllControlPoints()
     for name, point in zip(value.names, value.points * (-1, -1, 1)):

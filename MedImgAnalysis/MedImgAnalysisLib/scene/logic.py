@@ -1,7 +1,7 @@
 """What every module logic can do: run operations by name on nodes, from a script or the console.
 
-    logic = MedImgFilteringLogic()
-    smooth = logic.run("gaussian", image=volume, sigma_mm=1.5)
+logic = MedImgFilteringLogic()
+smooth = logic.run("gaussian", image=volume, sigma_mm=1.5)
 """
 
 from __future__ import annotations
@@ -73,8 +73,11 @@ class OperationLogic:
         roles = [role.name for role in operation.outputs()]
         if outputs is not None and not isinstance(outputs, Mapping):
             if len(roles) != 1:
-                raise ParameterError(f"{name} has the outputs {', '.join(roles)}; give a dictionary by role.",
-                                     operation=name, field="outputs")
+                raise ParameterError(
+                    f"{name} has the outputs {', '.join(roles)}; give a dictionary by role.",
+                    operation=name,
+                    field="outputs",
+                )
             outputs = {roles[0]: outputs}
         made = run_in_scene(operation, inputs, outputs, progress)
         if len(roles) == 1:
@@ -101,8 +104,12 @@ def arguments(name: str, preset: str | None, given: Mapping[str, Any]) -> tuple[
         if key not in roles and key not in parameters:
             near = difflib.get_close_matches(key, roles + parameters, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ParameterError(f"{name} has no input or parameter {key!r}.{hint} Inputs: {', '.join(roles)}; "
-                                 f"parameters: {', '.join(parameters) or 'none'}.", operation=name, field=key)
+            raise ParameterError(
+                f"{name} has no input or parameter {key!r}.{hint} Inputs: {', '.join(roles)}; "
+                f"parameters: {', '.join(parameters) or 'none'}.",
+                operation=name,
+                field=key,
+            )
     values = dict(cls.preset(preset).values()) if preset else {}
     values.update({key: value for key, value in given.items() if key in parameters})
     return cls.from_parameters(values), {key: value for key, value in given.items() if key in roles}

@@ -73,10 +73,14 @@ def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
     node = output.target
     segmentation = node.GetSegmentation()
     placed = segmentations.between(labels, output.parent, node)
-    own = {entry["segment"]: identity for identity, entry in entries_of(node).items()
-           if entry["operation"] == output.record["operation"] and entry["role"] == output.role
-           and segmentation.GetSegment(identity) is not None
-           and entry["digest"] == segmentations.segment_digest(segmentation, identity)}
+    own = {
+        entry["segment"]: identity
+        for identity, entry in entries_of(node).items()
+        if entry["operation"] == output.record["operation"]
+        and entry["role"] == output.role
+        and segmentation.GetSegment(identity) is not None
+        and entry["digest"] == segmentations.segment_digest(segmentation, identity)
+    }
     ids: dict[str, str] = {}
     for segment in placed.segments:
         identity = own.pop(segment.id, None)
@@ -130,8 +134,12 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
         record["scene"] = {**record["scene"], "segments": dict(segments)}
     node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
     for source, identity in segments.items():
-        entry = {"operation": record["operation"], "role": output.role, "segment": source,
-                 "digest": segmentations.segment_digest(node.GetSegmentation(), identity)}
+        entry = {
+            "operation": record["operation"],
+            "role": output.role,
+            "segment": source,
+            "digest": segmentations.segment_digest(node.GetSegmentation(), identity),
+        }
         node.SetAttribute(SEGMENT + identity, json.dumps(entry))
 
 

@@ -48,8 +48,9 @@ def write_page(path: str | Path, nodes: Sequence[Any], progress: Progress = SILE
     values = values_of(recipe, sources, world, progress)
     bound = {role: [names] if isinstance(names, str) else list(names) for role, names in step.inputs.items()}
     roles = {role.name: role for role in step.build().inputs()}
-    inputs = {role: [values[n] for n in names] if roles[role].many else values[names[0]]
-              for role, names in bound.items()}
+    inputs = {
+        role: [values[n] for n in names] if roles[role].many else values[names[0]] for role, names in bound.items()
+    }
     kinds = {role.name: role.kind for role in step.build().outputs()}
     made = {}
     for role, kind in kinds.items():

@@ -58,12 +58,14 @@ def roi_mask(node: Any, grid: Grid, *, world: bool = True) -> sitk.Image:
     frames.expect(node, CLASS, "a region of interest")
     known = (slicer.vtkMRMLMarkupsROINode.ROITypeBox, slicer.vtkMRMLMarkupsROINode.ROITypeBoundingBox)
     if node.GetROIType() not in known:
-        raise InputError(f"The region {frames.identifier(node)} is no box; boxes can be used as regions.",
-                         node=node.GetID())
+        raise InputError(
+            f"The region {frames.identifier(node)} is no box; boxes can be used as regions.", node=node.GetID()
+        )
     half = np.array(node.GetSize(), float) / 2
     if not (half > 0).all():
-        raise InputError(f"The region {frames.identifier(node)} has no extent; draw or size it first.",
-                         node=node.GetID())
+        raise InputError(
+            f"The region {frames.identifier(node)} has no extent; draw or size it first.", node=node.GetID()
+        )
     to_object = np.linalg.inv(_matrix(node))
     parent = frames.parent_of(node) if world else None
     linear = frames.world_matrix(parent)
@@ -74,20 +76,26 @@ def roi_mask(node: Any, grid: Grid, *, world: bool = True) -> sitk.Image:
     for k in range(size[2]):
         if linear is not None:
             steps = to_object @ np.linalg.inv(linear) @ index_to_ras
-            places = [steps[row, 0] * axes[0] + (steps[row, 1] * axes[1])[:, None] + steps[row, 2] * k + steps[row, 3]
-                      for row in range(3)]
+            places = [
+                steps[row, 0] * axes[0] + (steps[row, 1] * axes[1])[:, None] + steps[row, 2] * k + steps[row, 3]
+                for row in range(3)
+            ]
         else:
             places = _bent_places(to_object, parent, index_to_ras, axes, k)
         within = [np.abs(place) <= edge + BORDER_MM for place, edge in zip(places, half)]
         inside[k] = within[0] & within[1] & within[2]
     if not inside.any():
-        raise InputError(f"The region {frames.identifier(node)} holds no voxel centre of the image; move it over the "
-                         "image or make it larger.", node=node.GetID())
+        raise InputError(
+            f"The region {frames.identifier(node)} holds no voxel centre of the image; move it over the "
+            "image or make it larger.",
+            node=node.GetID(),
+        )
     return image_like(inside if grid.dimension == 3 else inside[0], grid)
 
 
-def _bent_places(to_object: np.ndarray, parent: Any, index_to_ras: np.ndarray, axes: Sequence[np.ndarray], k: int
-                 ) -> list[np.ndarray]:
+def _bent_places(
+    to_object: np.ndarray, parent: Any, index_to_ras: np.ndarray, axes: Sequence[np.ndarray], k: int
+) -> list[np.ndarray]:
     """Voxel centres of slice k in the coordinates of the box, (j, i) for each axis, through a transform that bends."""
     j, i = np.meshgrid(axes[1], axes[0], indexing="ij")
     index = np.stack([i.ravel(), j.ravel(), np.full(i.size, float(k))], axis=1)

@@ -130,8 +130,10 @@ class SceneRun:
                 raise InputError(sentence, role=name)
         for name, target in self.targets.items():
             if not isinstance(target, str) and target.GetScene() is not slicer.mrmlScene:
-                raise InputError(f"The output {target.GetName()!r} was deleted while the operation ran; nothing was "
-                                 "changed.", role=name)
+                raise InputError(
+                    f"The output {target.GetName()!r} was deleted while the operation ran; nothing was changed.",
+                    role=name,
+                )
 
     def _write(self, name: str, value: Any, obsolete: list[Any]) -> Any:
         assert self._result is not None
@@ -139,10 +141,16 @@ class SceneRun:
         record = next(entry for entry in self._result.records if entry["step"] == step.id)
         warnings = [*self.warnings, *record["warnings"]]
         output = outputs.Output(
-            role=role, kind=self.recipe.kinds()[name], value=value, target=self.targets.get(name),
-            title=self.default_name(name), like=self._like(name), parent=self.parent,
+            role=role,
+            kind=self.recipe.kinds()[name],
+            value=value,
+            target=self.targets.get(name),
+            title=self.default_name(name),
+            like=self._like(name),
+            parent=self.parent,
             keeps_display=self._keeps(name) is not None,
-            moving=self._bound_node(step, "moving"), fixed=self._bound_node(step, "fixed"),
+            moving=self._bound_node(step, "moving"),
+            fixed=self._bound_node(step, "fixed"),
             inputs={key: source.nodes for key, source in self.sources.items()},
             record={**record, "warnings": warnings, "scene": self._scene_entry(name, role)},
         )
@@ -283,8 +291,9 @@ def _targets(recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, So
             if target in read:
                 raise InputError(f"{what} is an input, and inputs are never changed; choose another output.", role=name)
             if target in above:
-                raise InputError(f"An input is under the transform {what}; take it out or choose another output.",
-                                 role=name)
+                raise InputError(
+                    f"An input is under the transform {what}; take it out or choose another output.", role=name
+                )
             if target in targets.values():
                 raise InputError(f"{what} is named as two outputs.", role=name)
         targets[name] = target

@@ -58,8 +58,11 @@ class Source:
     @classmethod
     def _of_regions(cls, name: str, kind: str, nodes: tuple[Any, ...]) -> Source:
         if len(nodes) > 1 and (kind != "labels" or not all(rois.is_roi(node) for node in nodes)):
-            raise InputError(f"Input {name!r} takes one node ({kind}), not {len(nodes)}; several regions of interest "
-                             "can stand for a segmentation.", role=name)
+            raise InputError(
+                f"Input {name!r} takes one node ({kind}), not {len(nodes)}; several regions of interest "
+                "can stand for a segmentation.",
+                role=name,
+            )
         first = cls.of(name, kind, nodes[0])
         others = tuple(cls.of(name, kind, node).node for node in nodes[1:])
         return cls(name, kind, first.node, None, others)
@@ -73,8 +76,10 @@ class Source:
         browser = sequences.logic().GetFirstBrowserNodeForProxyNode(self.node) if sequences is not None else None
         if browser is not None:
             frame = browser.GetSelectedItemNumber() + 1
-            progress.warn(f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its "
-                          f"current frame ({frame}) is used.")
+            progress.warn(
+                f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its "
+                f"current frame ({frame}) is used."
+            )
         if self.more and grid is not None:
             return rois.roi_labels(self.nodes, grid, world=world)
         return bridge.value_of(self.node, self.kind, self.segment, world=world, progress=progress, grid=grid)
@@ -83,8 +88,11 @@ class Source:
         """What the provenance record says of it."""
         found: dict[str, Any] = {"name": self.node.GetName(), "id": self.node.GetID()}
         if self.more:
-            found = {"name": ", ".join(node.GetName() for node in self.nodes), "id": self.node.GetID(),
-                     "regions": [node.GetID() for node in self.nodes]}
+            found = {
+                "name": ", ".join(node.GetName() for node in self.nodes),
+                "id": self.node.GetID(),
+                "regions": [node.GetID() for node in self.nodes],
+            }
         return found if self.segment is None else {**found, "segment": self.segment}
 
     def title(self) -> str:
@@ -106,8 +114,10 @@ class Source:
             if node.GetScene() is not slicer.mrmlScene:
                 return f"The input {node.GetName()!r} was deleted while the operation ran; nothing was changed."
         if self.stamp() != stamp:
-            return (f"The input {self.node.GetName()!r} was changed while the operation ran; nothing was written. "
-                    "Run again.")
+            return (
+                f"The input {self.node.GetName()!r} was changed while the operation ran; nothing was written. "
+                "Run again."
+            )
         return ""
 
 
@@ -173,9 +183,11 @@ def check_not_moved_twice(sources: Iterable[Source]) -> None:
     for role, node in [(source.name, node) for source in every for node in source.nodes]:
         for parent in frames.parents_of(node):
             if parent in given:
-                raise InputError(f"{frames.identifier(node)} is already under the transform "
-                                 f"{frames.identifier(parent)}, which is an input as well; take it out first.",
-                                 role=role)
+                raise InputError(
+                    f"{frames.identifier(node)} is already under the transform "
+                    f"{frames.identifier(parent)}, which is an input as well; take it out first.",
+                    role=role,
+                )
 
 
 def values_of(recipe: Recipe, sources: Mapping[str, Source], world: bool, progress: Progress) -> dict[str, Any]:

@@ -52,8 +52,16 @@ LOGICS: tuple[tuple[str, str, str], ...] = (
 """Attribute of `slicer.modules`, module name and logic class, each after those it needs."""
 
 IN_HIERARCHY = (
-    "vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLTransformNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode",
-    "vtkMRMLTableNode", "vtkMRMLTextNode", "vtkMRMLPlotSeriesNode", "vtkMRMLPlotChartNode", "vtkMRMLSequenceNode",
+    "vtkMRMLVolumeNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLTextNode",
+    "vtkMRMLPlotSeriesNode",
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLSequenceNode",
     "vtkMRMLSequenceBrowserNode",
 )
 """Nodes for which the application shows an item in the subject hierarchy."""
@@ -104,8 +112,10 @@ def start() -> None:
         import slicer
         import vtk  # noqa: F401  slicer-core needs all of VTK's Python classes registered first
     except ImportError as error:
-        raise MissingPackageError(f"A scene outside Slicer needs the package slicer-core: pip install slicer-core "
-                                  f"({error}).", package="slicer-core") from None
+        raise MissingPackageError(
+            f"A scene outside Slicer needs the package slicer-core: pip install slicer-core ({error}).",
+            package="slicer-core",
+        ) from None
     _route_messages()
     folder = tempfile.TemporaryDirectory(prefix="medimg-scene-")
     scene = slicer.vtkMRMLScene()
@@ -219,8 +229,13 @@ def _check_bundle(path: Path) -> None:
     scenes = [name for name in names if name.lower().endswith(".mrml")]
     outside = [name for name in names if name.startswith(("/", "\\")) or ".." in Path(name).parts or ":" in name]
     if broken or outside or len(scenes) != 1:
-        why = (f"{broken} is damaged" if broken else f"{outside[0]} points outside" if outside
-               else f"it holds {len(scenes)} scenes")
+        why = (
+            f"{broken} is damaged"
+            if broken
+            else f"{outside[0]} points outside"
+            if outside
+            else f"it holds {len(scenes)} scenes"
+        )
         raise FileError(f"{path}: this is not a scene that can be read: {why}.", path=str(path))
 
 
@@ -311,8 +326,12 @@ def _watch_hierarchy(state: _State, slicer: Any) -> None:
     import vtk
 
     def wanted(node: Any) -> bool:
-        return (node is not None and not node.GetHideFromEditors() and any(node.IsA(kind) for kind in IN_HIERARCHY)
-                and not node.GetAttribute("SubjectHierarchy.ExcludeFromTree"))
+        return (
+            node is not None
+            and not node.GetHideFromEditors()
+            and any(node.IsA(kind) for kind in IN_HIERARCHY)
+            and not node.GetAttribute("SubjectHierarchy.ExcludeFromTree")
+        )
 
     def add(scene: Any, node: Any) -> None:
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)

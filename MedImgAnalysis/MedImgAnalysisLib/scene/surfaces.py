@@ -17,8 +17,11 @@ from ..values import PointValues, Surface
 from . import frames
 
 FLIP = (-1.0, -1.0, 1.0)
-COLORS = ("vtkMRMLColorTableNodeFileDivergingBlueRed.txt", "vtkMRMLColorTableNodeFileColdToHotRainbow.txt",
-          "vtkMRMLColorTableNodeRainbow")
+COLORS = (
+    "vtkMRMLColorTableNodeFileDivergingBlueRed.txt",
+    "vtkMRMLColorTableNodeFileColdToHotRainbow.txt",
+    "vtkMRMLColorTableNodeRainbow",
+)
 """Colour tables for numbers with two signs, the best first; not every version has all."""
 COLORS_OF_ONE_SIGN = ("vtkMRMLColorTableNodeFileViridis.txt", "vtkMRMLColorTableNodeRainbow")
 
@@ -40,7 +43,9 @@ def surface_of(node: Any, *, world: bool = True) -> Surface:
     arrays = [data.GetArray(number) for number in range(data.GetNumberOfArrays())]
     values = tuple(
         PointValues.headed(array.GetName(), vtk_to_numpy(array).astype(float))
-        for array in arrays if array is not None and array.GetName() and array.GetNumberOfComponents() == 1)
+        for array in arrays
+        if array is not None and array.GetName() and array.GetNumberOfComponents() == 1
+    )
     return Surface(points * FLIP, triangles, values)
 
 
@@ -65,8 +70,10 @@ def put_surface(value: Surface, node: Any) -> None:
     mesh.SetPoints(points)
     cells = vtk.vtkCellArray()
     count = len(value.triangles)
-    cells.SetData(numpy_to_vtkIdTypeArray(np.arange(0, 3 * count + 1, 3), deep=1),
-                  numpy_to_vtkIdTypeArray(np.ascontiguousarray(value.triangles).ravel(), deep=1))
+    cells.SetData(
+        numpy_to_vtkIdTypeArray(np.arange(0, 3 * count + 1, 3), deep=1),
+        numpy_to_vtkIdTypeArray(np.ascontiguousarray(value.triangles).ravel(), deep=1),
+    )
     mesh.SetPolys(cells)
     for numbers in value.values:
         array = numpy_to_vtk(np.ascontiguousarray(numbers.numbers), deep=1)
@@ -86,8 +93,14 @@ def show_values(node: Any, values: PointValues) -> None:
     most = float(np.abs(finite).max(initial=0.0)) or 1.0
     signed = bool((finite < 0).any())
     scene = node.GetScene()
-    color = next((found for name in (COLORS if signed else COLORS_OF_ONE_SIGN)
-                  if (found := scene.GetNodeByID(name)) is not None), None)
+    color = next(
+        (
+            found
+            for name in (COLORS if signed else COLORS_OF_ONE_SIGN)
+            if (found := scene.GetNodeByID(name)) is not None
+        ),
+        None,
+    )
     before = display.StartModify()
     display.SetActiveScalar(values.heading, vtk.vtkAssignAttribute.POINT_DATA)
     display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)

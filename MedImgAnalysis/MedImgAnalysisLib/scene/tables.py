@@ -42,9 +42,16 @@ def measurements_of(node: Any) -> Measurements:
             raise InputError(f"The table {frames.identifier(node)} has two columns named {key!r}.", node=node.GetID())
         values, kind = _values(array, node.GetColumnProperty(key, TYPE))
         cells[key] = _restored(values, exact.get(key), kind)
-        columns.append(Column(key, node.GetColumnTitle(key) or key, node.GetColumnUnitLabel(key) or "",
-                              node.GetColumnDescription(key) or "", kind,
-                              node.GetColumnProperty(key, POSITION) or ""))
+        columns.append(
+            Column(
+                key,
+                node.GetColumnTitle(key) or key,
+                node.GetColumnUnitLabel(key) or "",
+                node.GetColumnDescription(key) or "",
+                kind,
+                node.GetColumnProperty(key, POSITION) or "",
+            )
+        )
     count = table.GetNumberOfRows() if columns else 0
     return Measurements(tuple(columns), tuple({c.key: cells[c.key][row] for c in columns} for row in range(count)))
 
@@ -75,8 +82,10 @@ def _restored(values: list[Any], exact: Any, kind: type) -> list[Any]:
     """The exact number wherever the cell still shows it, so that edits by hand count."""
     if kind is not float or not isinstance(exact, list) or len(exact) != len(values):
         return values
-    return [number if isinstance(number, float) and math.isclose(number, shown, rel_tol=1e-5, abs_tol=1e-300) else shown
-            for shown, number in zip(values, exact)]
+    return [
+        number if isinstance(number, float) and math.isclose(number, shown, rel_tol=1e-5, abs_tol=1e-300) else shown
+        for shown, number in zip(values, exact)
+    ]
 
 
 def put_measurements(value: Measurements, node: Any) -> None:

@@ -59,8 +59,10 @@ def transform_of(node: Any, *, world: bool = True, progress: Progress = SILENT) 
         return result
     matrix = frames.world_matrix(parent)
     if matrix is None:
-        raise GeometryError(f"The transform {frames.identifier(node)} is under a transform that is not linear; take "
-                            "it out.", node=node.GetID())
+        raise GeometryError(
+            f"The transform {frames.identifier(node)} is under a transform that is not linear; take it out.",
+            node=node.GetID(),
+        )
     outward = frames.FLIP @ matrix @ frames.FLIP
     own = linear_matrix(result)
     if own is not None:
@@ -81,9 +83,11 @@ def _own(node: Any, progress: Progress) -> sitk.Transform:
         field = _displacements(grid)
         apart = _apart(field, grid)
         if apart > NOTICEABLE_MM:
-            progress.warn(f"The grid of the transform {node.GetName()!r} is shown with "
-                          f"{grid.GetInterpolationModeAsString().lower()} interpolation; computing with linear "
-                          f"interpolation differs by up to {apart:.2g} mm.")
+            progress.warn(
+                f"The grid of the transform {node.GetName()!r} is shown with "
+                f"{grid.GetInterpolationModeAsString().lower()} interpolation; computing with linear "
+                f"interpolation differs by up to {apart:.2g} mm."
+            )
         return field
     result = _through_file(node)
     _compare(result, node, "cannot be read", AGREEMENT_MM)
@@ -157,9 +161,12 @@ def _through_file(node: Any) -> sitk.Transform:
                 return sitk.ReadTransform(str(path))
         except RuntimeError:  # written, but of a class that only Slicer has
             pass
-    raise InputError(f"The transform {frames.identifier(node)} is of a kind that cannot be used here (a "
-                     "thin-plate spline or an inverted B-spline, for example); convert it to a grid transform "
-                     "first.", node=node.GetID())
+    raise InputError(
+        f"The transform {frames.identifier(node)} is of a kind that cannot be used here (a "
+        "thin-plate spline or an inverted B-spline, for example); convert it to a grid transform "
+        "first.",
+        node=node.GetID(),
+    )
 
 
 def node_class(transform: sitk.Transform) -> str:
@@ -187,8 +194,11 @@ def put_transform(transform: sitk.Transform, node: Any) -> None:
     """
     plain = transform.Downcast() if type(transform) is sitk.Transform else transform
     if not fits(node, plain):
-        raise InputError(f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; this result needs a "
-                         f"{node_class(plain).removeprefix('vtkMRML').removesuffix('Node')} node.", node=node.GetID())
+        raise InputError(
+            f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; this result needs a "
+            f"{node_class(plain).removeprefix('vtkMRML').removesuffix('Node')} node.",
+            node=node.GetID(),
+        )
     matrix = linear_matrix(plain)
     if matrix is None and plain.GetDimension() != 3:
         raise InputError("A 2-D transform that is not linear cannot be a transform node.")

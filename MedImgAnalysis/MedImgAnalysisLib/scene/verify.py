@@ -62,8 +62,13 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
     for name, source in sources.items():
         recorded = entry["inputs"][name].get("sha256")
         if recorded and recorded != fingerprint(values[name]):
-            found.append(Difference(f"input {source.node.GetName()}", f"SHA-256 {recorded[:12]}",
-                                    f"SHA-256 {fingerprint(values[name])[:12]}"))
+            found.append(
+                Difference(
+                    f"input {source.node.GetName()}",
+                    f"SHA-256 {recorded[:12]}",
+                    f"SHA-256 {fingerprint(values[name])[:12]}",
+                )
+            )
     if not found:
         result = recipe.run(values, progress=progress).outputs[entry["output"]]
         parents = [frames.parent_of(source.node) for source in sources.values()]
@@ -89,15 +94,24 @@ def _source(node: Any, recipe: Recipe, name: str, entry: Mapping[str, Any]) -> S
     several = [node.GetNthNodeReference(role, number) for number in range(node.GetNumberOfNodeReferences(role))]
     found = next(iter(several), None) or slicer.mrmlScene.GetNodeByID(entry.get("id", ""))
     if found is None or None in several:
-        raise InputError(f"The input {entry.get('name', name)!r} of {frames.identifier(node)} is not in the scene "
-                         "any more.", node=node.GetID())
+        raise InputError(
+            f"The input {entry.get('name', name)!r} of {frames.identifier(node)} is not in the scene any more.",
+            node=node.GetID(),
+        )
     if len(several) > 1:
         return Source.of(name, recipe.inputs[name], several)
     return Source.of(name, recipe.inputs[name], (found, entry.get("segment")))
 
 
-def _compare(node: Any, kind: str, result: Any, entry: Mapping[str, Any], parent: Any, tolerance: float,
-             values: Mapping[str, Any]) -> list[Difference]:
+def _compare(
+    node: Any,
+    kind: str,
+    result: Any,
+    entry: Mapping[str, Any],
+    parent: Any,
+    tolerance: float,
+    values: Mapping[str, Any],
+) -> list[Difference]:
     name = str(node.GetName())
     if kind in ("labels", "mask"):
         labels = result if kind == "labels" else bridge.mask_labels(result, name)
@@ -137,5 +151,8 @@ def _tolerance(recipe: Recipe) -> float:
 
 def _notes(record: Mapping[str, Any]) -> list[str]:
     now = software()
-    return [f"{name} was {version}, now it is {now[name]}." for name, version in record.get("software", {}).items()
-            if name in now and now[name] != version]
+    return [
+        f"{name} was {version}, now it is {now[name]}."
+        for name, version in record.get("software", {}).items()
+        if name in now and now[name] != version
+    ]

@@ -267,7 +267,8 @@ class _SliceView:
             style.SetColor(1.0, 0.85, 0.3)
             style.SetShadow(True)
             style.SetJustificationToLeft() if x < 0.1 else style.SetJustificationToRight() if x > 0.9 else (
-                style.SetJustificationToCentered())
+                style.SetJustificationToCentered()
+            )
             style.SetVerticalJustificationToCentered()
             actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
             actor.SetPosition(x, y)

@@ -27,8 +27,9 @@ def node_grid(node: Any, world: bool = True) -> Grid:
     """The 3-D grid (LPS) of a volume node; raises `GeometryError` when it is sheared."""
     data = node.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None or 0 in data.GetDimensions():
-        raise InputError(f"The volume {frames.identifier(node)} has no voxels; load or choose another one.",
-                         node=node.GetID())
+        raise InputError(
+            f"The volume {frames.identifier(node)} has no voxels; load or choose another one.", node=node.GetID()
+        )
     return frames.matrix_grid(_matrix(node, world), data.GetDimensions(), f"The volume {frames.identifier(node)}")
 
 
@@ -123,8 +124,9 @@ def hardened(image: sitk.Image, parent: Any, *, labels: bool) -> sitk.Image:
     outside = 0.0 if labels else float(np.min(sitk.GetArrayViewFromImage(image)))
     method = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
     kind = image.GetPixelID() if labels or "float" in image.GetPixelIDTypeAsString() else _float(image)
-    return sitk.Resample(image, list(grid.size), displacement, method, grid.origin, grid.spacing, grid.direction,
-                         outside, kind)
+    return sitk.Resample(
+        image, list(grid.size), displacement, method, grid.origin, grid.spacing, grid.direction, outside, kind
+    )
 
 
 def _float(image: sitk.Image) -> int:
@@ -144,8 +146,12 @@ def _world_grid(grid: Grid, parent: Any) -> Grid:
     spacing = np.asarray(grid.spacing)
     size = np.maximum(np.ceil((high - low) / spacing - 1e-6).astype(int) + 1, 1)
     start = (low + high) / 2 - (size - 1) / 2 * spacing
-    return Grid(tuple(int(n) for n in size), grid.spacing, tuple((direction @ start).tolist()),
-                tuple(direction.ravel().tolist()))
+    return Grid(
+        tuple(int(n) for n in size),
+        grid.spacing,
+        tuple((direction @ start).tolist()),
+        tuple(direction.ravel().tolist()),
+    )
 
 
 def storable(array: np.ndarray, what: str = "image") -> np.ndarray:
@@ -229,5 +235,3 @@ def new_display(node: Any) -> None:
         node.CreateDefaultDisplayNodes()
     elif display.IsA("vtkMRMLScalarVolumeDisplayNode"):
         display.SetAutoWindowLevel(1)
-
-

@@ -19,7 +19,6 @@ class ContentView:
         observe(self, shown, [vtk.vtkCommand.ModifiedEvent], "_fill")
         self._fill()
 
-
     def _shown(self) -> object:
         return getattr(self._own, "shown", None)
 
