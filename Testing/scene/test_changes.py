@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.filtering.gaussian import Gaussian
-from MedImgAnalysisLib.scene import bridge, segmentations
+from MedImgAnalysisLib.scene import bridge, segment_writing
 from MedImgAnalysisLib.scene.digest import scene_digest
 from MedImgAnalysisLib.scene.run import SceneRun, single_step
 from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
@@ -69,7 +69,7 @@ def test_a_segment_that_was_painted_meanwhile_stops_the_writing(volume):
     run.collect()
     run.compute()
     more = Labels.from_masks([("M", box((16, 14, 12), (2, 2, 2), (11, 9, 9)))])
-    segmentations.put_labels(more, node)
+    segment_writing.put_labels(more, node)
     with pytest.raises(InputError, match="'Seg' was changed"):
         run.commit()
 

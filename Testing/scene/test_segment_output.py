@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib.provenance import ATTRIBUTE
-from MedImgAnalysisLib.scene import bridge, outputs, segmentations
+from MedImgAnalysisLib.scene import bridge, outputs, segment_writing, segmentations
 from MedImgAnalysisLib.scene.digest import scene_digest
 from MedImgAnalysisLib.scene.run import run_in_scene
 from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
@@ -78,7 +78,7 @@ def test_a_segment_that_was_edited_by_hand_is_somebodys_work_and_stays(volume, d
     threshold(volume, drawn)
     own = drawn.GetSegmentation().GetNthSegmentID(3)
     edited = Labels.from_masks([("Edited", box(SIZE, (0, 0, 0), (3, 3, 3)))])
-    segmentations.put_labels(edited, drawn, {edited.segments[0].id: own})
+    segment_writing.put_labels(edited, drawn, {edited.segments[0].id: own})
     threshold(volume, drawn)
     after = arrays(drawn)
     assert len(after) == 5

@@ -10,7 +10,7 @@ from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import GeometryError, InputError
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
-from MedImgAnalysisLib.scene import bridge, segmentations, volumes
+from MedImgAnalysisLib.scene import bridge, segment_writing, segmentations, volumes
 from MedImgAnalysisLib.values import Labels, Segment
 from scene_helpers import add_transform, box, overlapping, put_under, rigid_matrix, same_voxels
 
@@ -77,7 +77,7 @@ def test_voxels_beyond_the_reference_geometry_are_not_lost():
     labels = overlapping()
     node = bridge.add_node(labels, "Seg", kind="labels")
     small = Grid.of(labels.layers[0][3:8, 3:8, 3:8])
-    segmentations.set_reference(node.GetSegmentation(), small)
+    segment_writing.set_reference(node.GetSegmentation(), small)
     back = bridge.value_of(node, "labels")
     for identity in ("tumour", "oedema"):
         assert int(voxels(back, identity).sum()) == int(voxels(labels, identity).sum())
@@ -90,7 +90,7 @@ def off_the_lattice(grid: Grid) -> Grid:
 def test_segments_on_a_lattice_of_their_own_stay_as_they_are():
     labels = overlapping()
     node = bridge.add_node(labels, "Seg", kind="labels")
-    segmentations.set_reference(node.GetSegmentation(), off_the_lattice(labels.grid))
+    segment_writing.set_reference(node.GetSegmentation(), off_the_lattice(labels.grid))
     said: list[str] = []
     back = bridge.value_of(node, "labels", progress=Progress(on_warning=said.append))
     assert said == []
@@ -103,7 +103,7 @@ def test_layers_on_different_lattices_are_resampled_and_said_so():
     labels = overlapping()
     node = bridge.add_node(labels, "Seg", kind="labels")
     other = off_the_lattice(labels.grid).put_on(sitk.Image(labels.mask("tumour")))
-    segmentations.put_labels(Labels((other,), (Segment("off", "Off", (1, 1, 1)),)), node)
+    segment_writing.put_labels(Labels((other,), (Segment("off", "Off", (1, 1, 1)),)), node)
     said: list[str] = []
     back = bridge.value_of(node, "labels", progress=Progress(on_warning=said.append))
     assert "another lattice" in said[0]
@@ -165,7 +165,7 @@ def test_a_closed_surface_is_voxelised_without_touching_the_node(scene):
     segment.AddRepresentation("Closed surface", sphere.GetOutput())
     node.GetSegmentation().AddSegment(segment, "ball")
     grid = Grid((50, 50, 50), (0.5, 0.5, 0.5), (-12.25, -12.25, -12.25), (1, 0, 0, 0, 1, 0, 0, 0, 1))
-    segmentations.set_reference(node.GetSegmentation(), grid)
+    segment_writing.set_reference(node.GetSegmentation(), grid)
     mask = bridge.value_of(node, "mask")
     volume = float(sitk.GetArrayFromImage(mask).sum()) * 0.125
     assert volume == pytest.approx(4 / 3 * np.pi * 1000, rel=0.02)
@@ -216,7 +216,7 @@ def test_adding_a_segment_that_overlaps_leaves_the_others_alone():
     node = bridge.add_node(labels, "Seg", kind="labels")
     everything = box((12, 10, 8), (0, 0, 0), (12, 10, 8))
     more = Labels.from_masks([("All", everything)])
-    segmentations.put_labels(Labels(more.layers, (Segment("all", "All", (1, 1, 1)),)), node)
+    segment_writing.put_labels(Labels(more.layers, (Segment("all", "All", (1, 1, 1)),)), node)
     back = bridge.value_of(node, "labels")
     assert [s.id for s in back.segments] == ["tumour", "oedema", "nothing", "all"]
     for segment in labels.segments:
@@ -239,7 +239,7 @@ def test_replacing_a_segment_of_a_shared_layer_leaves_its_neighbours_alone(new):
     ids = [s.id for s in labels.segments]
     node.GetSegmentation().GetSegment(ids[0]).SetColor(0.1, 0.2, 0.3)
     replacement = Labels.from_masks([("A again", box(size, *new))])
-    segmentations.put_labels(replacement, node, {replacement.segments[0].id: ids[0]})
+    segment_writing.put_labels(replacement, node, {replacement.segments[0].id: ids[0]})
     back = bridge.value_of(node, "labels")
     assert [s.id for s in back.segments] == ids
     assert np.array_equal(voxels(back, ids[0]), sitk.GetArrayFromImage(box(size, *new)))
@@ -254,7 +254,7 @@ def test_labels_are_moved_into_the_space_of_a_segmentation_under_a_transform():
     node = bridge.add_node(labels, "Seg", kind="labels")
     put_under(node, add_transform(rigid_matrix()))
     extra = Labels(labels.layers[:1], (Segment("more", "More", (1, 0, 0), 0, labels.segments[0].value),))
-    segmentations.put_labels(segmentations.between(extra, None, node), node)
+    segment_writing.put_labels(segment_writing.between(extra, None, node), node)
     back = bridge.value_of(node, "labels", "more")
     index = np.argwhere(voxels(back, "more")).mean(axis=0)[::-1][None]
     wanted = np.argwhere(voxels(labels, "tumour")).mean(axis=0)[::-1][None]
@@ -267,7 +267,7 @@ def test_labels_cannot_be_moved_under_a_bending_transform():
     matrix[0, 1] = 0.5
     put_under(node, add_transform(matrix))
     with pytest.raises(GeometryError, match="bends or shears; choose an output that is not"):
-        segmentations.between(overlapping(), None, node)
+        segment_writing.between(overlapping(), None, node)
 
 
 def test_no_helper_nodes_stay_behind(scene):
@@ -295,7 +295,7 @@ def test_the_digest_of_a_segment_shows_an_edit_and_nothing_else():
     segmentation.CollapseBinaryLabelmaps(False)
     assert {i: segmentations.segment_digest(segmentation, i) for i in before} == before
     changed = Labels.from_masks([("T", box((12, 10, 8), (1, 1, 1), (6, 6, 5)))])
-    segmentations.put_labels(changed, node, {changed.segments[0].id: "tumour"})
+    segment_writing.put_labels(changed, node, {changed.segments[0].id: "tumour"})
     after = {i: segmentations.segment_digest(segmentation, i) for i in before}
     assert after["tumour"] != before["tumour"]
     assert after["oedema"] == before["oedema"]

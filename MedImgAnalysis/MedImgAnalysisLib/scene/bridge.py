@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..geometry import Grid
 from ..progress import SILENT, Progress
 from ..values import Labels, Segment
-from . import curves, frames, landmarks, rois, segmentations, surfaces, tables, transforms, volumes
+from . import curves, frames, landmarks, rois, segment_writing, segmentations, surfaces, tables, transforms, volumes
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLLabelMapVolumeNode"),
@@ -183,7 +183,7 @@ def put_value(
     elif kind in ("labels", "mask"):
         labels = value if kind == "labels" else mask_labels(value, name)
         node.GetSegmentation().RemoveAllSegments()
-        segmentations.put_labels(labels, node)
+        segment_writing.put_labels(labels, node)
         refer_to_volume(node, like, labels)
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()

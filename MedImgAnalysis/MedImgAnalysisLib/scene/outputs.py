@@ -11,7 +11,7 @@ import slicer
 
 from ..provenance import ATTRIBUTE
 from ..values import Labels, Segment
-from . import bridge, curves, segmentations
+from . import bridge, curves, segment_writing, segmentations
 
 INPUT = "MedImgAnalysis.Input."
 """Role prefix of the references from a result to its inputs; unlike ids in a text they survive renumbering."""
@@ -72,7 +72,7 @@ def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
     """
     node = output.target
     segmentation = node.GetSegmentation()
-    placed = segmentations.between(labels, output.parent, node)
+    placed = segment_writing.between(labels, output.parent, node)
     own = {
         entry["segment"]: identity
         for identity, entry in entries_of(node).items()
@@ -88,7 +88,7 @@ def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
     for stale in own.values():
         segmentation.RemoveSegment(stale)
         node.RemoveAttribute(SEGMENT + stale)
-    segmentations.put_labels(placed, node, ids)
+    segment_writing.put_labels(placed, node, ids)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return ids

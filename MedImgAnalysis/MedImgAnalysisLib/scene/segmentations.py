@@ -1,4 +1,4 @@
-"""Segmentation nodes and labels: segment by segment, overlap kept, neighbours never erased.
+"""From segmentation nodes to labels: segment by segment, overlap kept, no voxel lost.
 
 Segments that share a layer of the node share a label image here as well, so nothing is merged.
 A segment is always addressed by its id; names are for people and may repeat.
@@ -14,9 +14,9 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
-from ..errors import GeometryError, InputError
+from ..errors import InputError
 from ..geometry import Grid, union_grid
 from ..progress import SILENT, Progress
 from ..values import Labels, Segment
@@ -80,8 +80,11 @@ def mask_of(node: Any, segment: str | None = None, *, world: bool = True, progre
         return image
     labels = labels_of(node, segment, world=world, progress=progress)
     if len(labels.segments) != 1:
-        raise InputError(f"The segmentation {frames.identifier(node)} has {len(labels.segments)} segments; "
-                         f"choose one of {', '.join(labels.names)}.", node=node.GetID())
+        raise InputError(
+            f"The segmentation {frames.identifier(node)} has {len(labels.segments)} segments; "
+            f"choose one of {', '.join(labels.names)}.",
+            node=node.GetID(),
+        )
     return labels.mask(labels.segments[0])
 
 
@@ -120,16 +123,18 @@ def _binary(node: Any) -> Any:
     """The segmentation with label images; the node itself is not touched when they must be made first."""
     segmentation = node.GetSegmentation()
     if segmentation.GetSourceRepresentationName() == FRACTIONAL:
-        raise InputError(f"The segmentation {frames.identifier(node)} is fractional; convert it "
-                         "to binary label maps first.",
-                         node=node.GetID())
+        raise InputError(
+            f"The segmentation {frames.identifier(node)} is fractional; convert it to binary label maps first.",
+            node=node.GetID(),
+        )
     if segmentation.GetNumberOfSegments() == 0 or segmentation.ContainsRepresentation(BINARY):
         return segmentation
     copy = slicer.vtkSegmentation()
     copy.DeepCopy(segmentation)
     if not copy.CreateRepresentation(BINARY):
-        raise InputError(f"The segmentation {frames.identifier(node)} cannot be converted to label maps.",
-                         node=node.GetID())
+        raise InputError(
+            f"The segmentation {frames.identifier(node)} cannot be converted to label maps.", node=node.GetID()
+        )
     return copy
 
 
@@ -165,8 +170,16 @@ def _collect(node: Any, segmentation: Any, ids: list[str], progress: Progress) -
         image = source.GetRepresentation(BINARY)
         if image not in parts:
             parts.append(image)
-        segments.append(Segment(identity, source.GetName() or identity, tuple(source.GetColor()), parts.index(image),
-                                source.GetLabelValue(), tags_of(source)))
+        segments.append(
+            Segment(
+                identity,
+                source.GetName() or identity,
+                tuple(source.GetColor()),
+                parts.index(image),
+                source.GetLabelValue(),
+                tags_of(source),
+            )
+        )
     used: dict[int, set[int]] = {}
     for found in segments:
         used.setdefault(found.layer, set()).add(found.value)
@@ -201,11 +214,14 @@ def _common_grid(node: Any, segmentation: Any, images: list[sitk.Image | None], 
         if not len(inside):
             continue
         low, high = inside.min(axis=0)[::-1], inside.max(axis=0)[::-1]
-        box = Grid.of(image[low[0]:high[0] + 1, low[1]:high[1] + 1, low[2]:high[2] + 1])
+        box = Grid.of(image[low[0] : high[0] + 1, low[1] : high[1] + 1, low[2] : high[2] + 1])
         grid = union_grid(grid, box)
     if grid is None:
-        raise InputError(f"The segmentation {frames.identifier(node)} is empty and has no reference geometry; set its "
-                         "source volume.", node=node.GetID())
+        raise InputError(
+            f"The segmentation {frames.identifier(node)} is empty and has no reference geometry; set its "
+            "source volume.",
+            node=node.GetID(),
+        )
     return grid
 
 
@@ -215,10 +231,20 @@ def _paste(image: sitk.Image | None, grid: Grid, node: Any, progress: Progress) 
         return grid.blank()
     own = Grid.of(image)
     if not _one_lattice(own, grid):
-        progress.warn(f"A layer of the segmentation {node.GetName()!r} is on another lattice than its reference "
-                      "geometry; it was resampled to the nearest voxel.")
-        return sitk.Resample(image, list(grid.size), sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor,
-                             grid.origin, grid.spacing, grid.direction, 0)
+        progress.warn(
+            f"A layer of the segmentation {node.GetName()!r} is on another lattice than its reference "
+            "geometry; it was resampled to the nearest voxel."
+        )
+        return sitk.Resample(
+            image,
+            list(grid.size),
+            sitk.Transform(3, sitk.sitkIdentity),
+            sitk.sitkNearestNeighbor,
+            grid.origin,
+            grid.spacing,
+            grid.direction,
+            0,
+        )
     start = np.rint(grid.to_index(np.asarray(own.origin)[None])[0]).astype(int)
     low = np.maximum(start, 0)
     high = np.minimum(start + own.size, grid.size)
@@ -244,8 +270,9 @@ def _in_world(labels: Labels, node: Any, progress: Progress) -> Labels:
     matrix = frames.world_matrix(parent)
     moved = None if matrix is None else matrix @ frames.grid_matrix(labels.grid)
     if moved is None or not frames.orthogonal(moved):
-        progress.warn(f"The segmentation {node.GetName()!r} is under a transform that bends or "
-                      "shears; it was resampled.")
+        progress.warn(
+            f"The segmentation {node.GetName()!r} is under a transform that bends or shears; it was resampled."
+        )
         return Labels(tuple(volumes.hardened(layer, parent, labels=True) for layer in labels.layers), labels.segments)
     grid = frames.matrix_grid(moved, labels.grid.size, "The segmentation")
     return Labels(tuple(grid.put_on(sitk.Image(layer)) for layer in labels.layers), labels.segments)
@@ -265,7 +292,7 @@ def all_tags_of(segment: Any) -> dict[str, str]:
     lines = str(segment).split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip() == "Tags:"), len(lines))
     tags: dict[str, str] = {}
-    for line in lines[start + 1:]:
+    for line in lines[start + 1 :]:
         text = line.strip()
         for end in (n for n, letter in enumerate(text) if letter == ":"):
             if segment.HasTag(text[:end]):
@@ -274,102 +301,6 @@ def all_tags_of(segment: Any) -> dict[str, str]:
                 tags[text[:end]] = str(value)
                 break
     return tags
-
-
-def put_labels(labels: Labels, node: Any, ids: Mapping[str, str] | None = None) -> None:
-    """Write segments into a segmentation node, in its own (local) coordinates.
-
-    Parameters
-    ----------
-    labels
-        The segments; ids, names, colours, tags, order and layers are kept.
-    node
-        Segmentation node; segments that it has already and that are not named in `ids` stay as they are.
-    ids
-        Id in the node of each segment, by its id in `labels`. A segment that the node has is
-        replaced (its colour stays), others are added. Default: the same ids.
-    """
-    segmentation = node.GetSegmentation()
-    ids = ids or {segment.id: segment.id for segment in labels.segments}
-    fresh = segmentation.GetNumberOfSegments() == 0
-    if fresh:
-        segmentation.SetSourceRepresentationName(BINARY)
-        set_reference(segmentation, labels.grid)
-    elif segmentation.GetSourceRepresentationName() != BINARY:
-        raise InputError(f"The segmentation {frames.identifier(node)} does not consist of binary label maps; choose "
-                         "another output.", node=node.GetID())
-    shared: dict[int, Any] = {}
-    for segment in labels.segments:
-        identity = ids[segment.id]
-        known = segmentation.GetSegment(identity)
-        if known is None:
-            if segment.layer not in shared:
-                shared[segment.layer] = _oriented(labels.layers[segment.layer])
-            known = slicer.vtkSegment()
-            known.SetColor(*segment.color)
-            known.SetLabelValue(segment.value)
-            known.AddRepresentation(BINARY, shared[segment.layer])
-            _describe(known, segment)
-            if not segmentation.AddSegment(known, identity):
-                raise InputError(f"The segment {segment.name!r} could not be added to {frames.identifier(node)}.")
-        else:
-            _replace(node, identity, labels.mask(segment))
-            _describe(known, segment)
-
-
-def _replace(node: Any, identity: str, mask: sitk.Image) -> None:
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    image = _oriented(mask)
-    if not logic.SetBinaryLabelmapToSegment(image, node, identity, logic.MODE_REPLACE, image.GetExtent(), False, []):
-        raise InputError(f"The segment {identity!r} of {frames.identifier(node)} could not be replaced.")
-
-
-def _describe(target: Any, segment: Segment) -> None:
-    target.SetName(segment.name)
-    target.SetNameAutoGenerated(False)
-    target.SetColorAutoGenerated(False)
-    for key, value in segment.tags.items():
-        target.SetTag(key, value)
-
-
-def _oriented(image: sitk.Image) -> Any:
-    """A label image as vtkOrientedImageData, one copy."""
-    array = volumes.storable(sitk.GetArrayFromImage(image), "segmentation")
-    result = slicer.vtkOrientedImageData()
-    result.SetDimensions((*image.GetSize(), 1)[:3])
-    result.GetPointData().SetScalars(numpy_to_vtk(array.ravel(), deep=0))
-    result.SetImageToWorldMatrix(frames.to_matrix(frames.grid_matrix(Grid.of(image))))
-    return result
-
-
-def set_reference(segmentation: Any, grid: Grid) -> None:
-    """Say which grid the segments belong to; without it no voxel can be read on a full grid."""
-    size = (*grid.size, 1)[:3]
-    extent = [value for n in size for value in (0, n - 1)]
-    converter = slicer.vtkSegmentationConverter
-    text = converter.SerializeImageGeometry(frames.to_matrix(frames.grid_matrix(grid)), extent)
-    segmentation.SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), text)
-
-
-def between(labels: Labels, parent: Any, node: Any) -> Labels:
-    """Labels in the space under `parent` (None for the world), in the coordinates of `node`.
-
-    Raises `GeometryError` when a transform between the two is not linear or shears: the segments
-    would have to be resampled, so the output must be a node that is not under it.
-    """
-    own = frames.parent_of(node)
-    if own is parent:
-        return labels
-    source, target = frames.world_matrix(parent), frames.world_matrix(own)
-    moved = None
-    if source is not None and target is not None:
-        moved = np.linalg.inv(target) @ source @ frames.grid_matrix(labels.grid)
-    if moved is None or not frames.orthogonal(moved):
-        raise GeometryError(f"The segmentation {frames.identifier(node)} is under a transform that bends or "
-                            "shears; choose an output that is not.", node=node.GetID())
-    grid = frames.matrix_grid(moved, (*labels.grid.size, 1)[:3], "The segmentation")
-    layers = [layer if layer.GetDimension() == 3 else sitk.JoinSeries(layer) for layer in labels.layers]
-    return Labels(tuple(grid.put_on(sitk.Image(layer)) for layer in layers), labels.segments)
 
 
 def segment_digest(segmentation: Any, identity: str) -> str:

@@ -17,7 +17,7 @@ from ..provenance import fingerprint, software
 from ..recipe import Recipe
 from ..resampling import on_grid
 from ..values import Labels
-from . import bridge, frames, outputs, segmentations, volumes
+from . import bridge, frames, outputs, segment_writing, segmentations, volumes
 from .sources import Source, values_of
 
 POSITION_TOLERANCE = 1e-9
@@ -115,7 +115,7 @@ def _compare(
     name = str(node.GetName())
     if kind in ("labels", "mask"):
         labels = result if kind == "labels" else bridge.mask_labels(result, name)
-        return _segments(node, segmentations.between(labels, parent, node), entry.get("segments", {}), tolerance)
+        return _segments(node, segment_writing.between(labels, parent, node), entry.get("segments", {}), tolerance)
     held = bridge.value_of(node, kind, world=False)
     if kind == "image":
         return list(differences(name, held, volumes.stored(result), tolerance))
