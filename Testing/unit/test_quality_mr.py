@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.execution import execute
+from MedImgAnalysisLib.kernels.components import Components, grown
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.quality import arrays
 from MedImgAnalysisLib.quality import sharpness as sharpness_file
 from MedImgAnalysisLib.quality.body import air_mask, body_mask, otsu
-from MedImgAnalysisLib.quality.components import Components, grown
 from MedImgAnalysisLib.quality.measure_mr_quality import MeasureMrQuality
 from MedImgAnalysisLib.quality.sharpness import DB2, noise_mad, sharpness
 from quality_testing import first_row, image_of, labels_of, turned

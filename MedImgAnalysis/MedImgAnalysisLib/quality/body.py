@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from ..kernels.components import Components, grown
 from ..progress import Progress
 from .arrays import slabs
-from .components import Components, grown
 from .similarity import bin_numbers
 
 BINS = 256
