@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from .frames import Frames
 from .geometry import Grid
 from .provenance import fingerprint
 from .values import Curves, Labels, Landmarks, Measurements, Surface
@@ -37,7 +38,9 @@ def differences(
     size. Tables and curves: numbers relative to themselves. Transforms: where `points` (LPS, (N, 3)) go, relative to
     their extent; without points, or when exact equality is asked for, the parameters.
     """
-    if isinstance(recorded, sitk.Image):
+    if isinstance(recorded, Frames):
+        yield from _frames(where, recorded, recomputed, tolerance, points)
+    elif isinstance(recorded, sitk.Image):
         yield from _images(where, recorded, recomputed, tolerance)
     elif isinstance(recorded, sitk.Transform):
         yield from _transforms(where, recorded, recomputed, tolerance, points)
@@ -55,6 +58,16 @@ def differences(
         yield from _surfaces(where, recorded, recomputed, tolerance)
     else:
         raise TypeError(f"no comparison for {type(recorded).__name__}")
+
+
+def _frames(where: str, old: Frames, new: Any, tolerance: float, points: np.ndarray | None) -> Iterator[Difference]:
+    if not isinstance(new, Frames) or len(old) != len(new):
+        yield Difference(where, f"{len(old)} frames", f"{len(new) if isinstance(new, Frames) else 1} frames")
+        return
+    yield from _text(where, "unit of the positions", old.unit, new.unit)
+    yield from _arrays(f"{where} positions", np.array(old.positions), np.array(new.positions), tolerance)
+    for number, (before, after) in enumerate(zip(old.values, new.values, strict=True)):
+        yield from differences(f"{where} frame #{number}", before, after, tolerance, points)
 
 
 def rows(

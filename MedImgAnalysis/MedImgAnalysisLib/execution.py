@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from . import provenance
+from . import framewise, provenance
 from .blockwise import thread_count
 from .errors import InputError
+from .frames import Frames
 from .geometry import Grid, check_orthonormal
 from .operation import Operation, Role
 from .progress import SILENT, Progress, Recorder
@@ -32,6 +33,7 @@ CLASSES: dict[str, type] = {
     "table": Measurements,
     "curves": Curves,
     "surface": Surface,
+    "frames": Frames,
 }
 
 
@@ -59,7 +61,8 @@ def execute(
     operation
         The operation with its parameters.
     inputs
-        Values by role. None stands for an optional role that is not used.
+        Values by role. None stands for an optional role that is not used. Frames in the place of one value run the
+        operation on each of them, see `framewise`; frames alone in a role that takes several values are these values.
     origins
         What is known of where an input came from (`name`, `id`, `path`), by role, for the record.
     progress
@@ -72,21 +75,31 @@ def execute(
     """
     whole = Recorder(progress)
     given = {role: value for role, value in inputs.items() if value is not None}
-    ready = prepare(operation, given, whole)
-    hashes = {
-        role: {**(origins or {}).get(role, {}), "sha256": provenance.fingerprint(value)}
-        for role, value in given.items()
-    }
+    check_roles(operation, given)
+    values = framewise.listed(operation, given)
+    framed = framewise.framed_roles(operation, values)
+    ready = {} if framed else prepare(operation, values, whole)
+    hashes = {role: {**(origins or {}).get(role, {}), **provenance.identity(value)} for role, value in given.items()}
     started = time.perf_counter()
-    outputs = operation.named(operation.run(**ready, progress=whole))
+    if framed:
+        outputs = framewise.run(operation, values, framed, lambda here, part: _once(operation, here, part), whole)
+    else:
+        outputs = operation.named(operation.run(**ready, progress=whole))
     seconds = time.perf_counter() - started
     whole.check()
     record = provenance.record(operation, hashes, outputs, seconds, whole.warnings, thread_count())
     return Result(outputs, record, tuple(whole.warnings), seconds)
 
 
-def prepare(operation: Operation, inputs: Mapping[str, Any], progress: Progress = SILENT) -> dict[str, Any]:
-    """The inputs as `run` gets them: checked, masks binary and on the grid of their image."""
+def _once(operation: Operation, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """The outputs for the inputs of one frame."""
+    progress.check()
+    ready = prepare(operation, values, progress)
+    return operation.named(operation.run(**ready, progress=progress))
+
+
+def check_roles(operation: Operation, inputs: Mapping[str, Any]) -> None:
+    """Raise `InputError` when an input is missing or has no role."""
     roles = {role.name: role for role in operation.inputs()}
     for name in inputs:
         if name not in roles:
@@ -94,6 +107,12 @@ def prepare(operation: Operation, inputs: Mapping[str, Any], progress: Progress 
     for role in roles.values():
         if role.required and inputs.get(role.name) is None:
             raise InputError(f"{operation.name} needs the input {role.name!r} ({role.kind}).", role=role.name)
+
+
+def prepare(operation: Operation, inputs: Mapping[str, Any], progress: Progress = SILENT) -> dict[str, Any]:
+    """The inputs as `run` gets them: checked, masks binary and on the grid of their image."""
+    check_roles(operation, inputs)
+    roles = {role.name: role for role in operation.inputs()}
     ready: dict[str, Any] = {}
     for name, value in inputs.items():
         role = roles[name]
@@ -111,10 +130,16 @@ def prepare(operation: Operation, inputs: Mapping[str, Any], progress: Progress 
 def _check(operation: Operation, role: Role, given: Any, progress: Progress) -> Any:
     value: Any = _converted(role, given)
     if not _is_a(value, role.kind):
+        wanted = "the frames of a 4-D image" if role.kind == "frames" else role.kind
         raise InputError(
-            f"{operation.name}: the input {role.name!r} must be {role.kind}, not {type(value).__name__}.",
+            f"{operation.name}: the input {role.name!r} must be {wanted}, not {type(value).__name__}.",
             role=role.name,
         )
+    if role.kind == "frames":
+        for number, item in enumerate(value.values):
+            if not isinstance(item, sitk.Image):
+                raise InputError(f"{operation.name}: the {role.name} must be frames of images.", role=role.name)
+            _check_image(operation, role, item, f" (frame #{number})")
     if role.kind in ("image", "mask"):
         _check_image(operation, role, value)
     if role.kind == "mask":
@@ -141,18 +166,20 @@ def _converted(role: Role, value: Any) -> Any:
     return value
 
 
-def _check_image(operation: Operation, role: Role, image: sitk.Image) -> None:
-    where = f"{operation.name}: the {role.name}"
+def _check_image(operation: Operation, role: Role, image: sitk.Image, which: str = "") -> None:
+    where = f"{operation.name}: the {role.name}{which}"
     kind = image.GetPixelIDTypeAsString()
     if 0 in image.GetSize():
         raise InputError(f"{where} has no voxels.", role=role.name)
     if image.GetDimension() not in (2, 3):
         raise InputError(
-            f"{where} has {image.GetDimension()} dimensions; choose one frame, 2-D or 3-D.", role=role.name
+            f"{where} has {image.GetDimension()} dimensions; choose one frame, 2-D or 3-D, or give the frames of a 4-D "
+            "image as Frames.of(image).",
+            role=role.name,
         )
     if "complex" in kind:
         raise InputError(f"{where} has complex voxels; take the magnitude first.", role=role.name)
-    if image.GetNumberOfComponentsPerPixel() > 1 and not (operation.vector and role.kind == "image"):
+    if image.GetNumberOfComponentsPerPixel() > 1 and not (operation.vector and role.kind in ("image", "frames")):
         raise InputError(f"{where} is {kind}; this operation needs one number per voxel.", role=role.name)
     check_orthonormal(image.GetDirection(), where)
     if operation.finite_only and "float" in kind:
@@ -186,11 +213,12 @@ def _mask_for(
     operation: Operation, name: str, mask: sitk.Image, ready: Mapping[str, Any], progress: Progress
 ) -> sitk.Image:
     """`mask` belongs to the first image role, `fixed_mask` to `fixed`."""
-    images = [role.name for role in operation.inputs() if role.kind == "image" and role.name in ready]
+    images = [r.name for r in operation.inputs() if r.kind in ("image", "frames") and r.name in ready]
     owner = next((i for i in images if name == f"{i}_mask"), images[0] if images else None)
     if owner is None:
         return mask
-    moved = on_grid(mask, Grid.of(ready[owner]), labels=True, what=name, progress=progress)
+    image = ready[owner].values[0] if isinstance(ready[owner], Frames) else ready[owner]
+    moved = on_grid(mask, Grid.of(image), labels=True, what=name, progress=progress)
     if not sitk.GetArrayViewFromImage(moved).any():
         raise InputError(f"The {name} does not cover any voxel of the {owner}.", role=name)
     return moved

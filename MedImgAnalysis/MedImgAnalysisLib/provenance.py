@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from . import __version__
 from .boxes import boxes_of
+from .frames import Frames
 from .geometry import Grid
 from .operation import Operation
 from .values import Curves, Labels, Landmarks, Measurements, Surface
@@ -34,6 +35,12 @@ def fingerprint(value: Any) -> str:
     for part in _parts(value):
         digest.update(part)
     return digest.hexdigest()
+
+
+def identity(value: Any) -> dict[str, Any]:
+    """What a record says of a value: `sha256`, and of several frames their number as `frames`."""
+    found = {"sha256": fingerprint(value)}
+    return {**found, "frames": len(value)} if isinstance(value, Frames) else found
 
 
 def _parts(value: Any) -> Iterable[bytes | memoryview]:
@@ -64,6 +71,11 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
         for numbers in value.values:
             yield f"{numbers.name} [{numbers.unit}]".encode()
             yield numbers.numbers.tobytes()
+    elif isinstance(value, Frames):
+        yield f"frames {value.unit}".encode()
+        yield np.asarray(value.positions, float).tobytes()
+        for item in value.values:
+            yield from _parts(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _parts(item)
@@ -154,7 +166,7 @@ def record(
         "revision": operation.revision,
         "parameters": parameters,
         "inputs": {role: dict(entry) for role, entry in inputs.items()},
-        "outputs": {role: {"sha256": fingerprint(value)} for role, value in outputs.items() if value is not None},
+        "outputs": {role: identity(value) for role, value in outputs.items() if value is not None},
         "seed": parameters.get("seed"),
         "threads": threads,
         "seconds": round(seconds, 4),

@@ -29,7 +29,7 @@ from .progress import SILENT, Progress, Recorder
 FORMAT = 1
 MAX_BYTES = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,79}")
-KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves", "surface")
+KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves", "surface", "frames")
 
 
 @dataclass(frozen=True)
@@ -340,8 +340,8 @@ def _names(bound: Any) -> list[str]:
 
 
 def _fits(have: str, want: str) -> bool:
-    """Equal kinds fit; a mask can stand for labels, and labels of one segment for a mask."""
-    return have == want or {have, want} == {"labels", "mask"}
+    """Equal kinds fit; a mask can stand for labels, labels of one segment for a mask, frames for images."""
+    return have == want or {have, want} in ({"labels", "mask"}, {"frames", "image"}, {"frames", "mask"})
 
 
 def _lookup(known: Mapping[str, Any], bound: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What flows between operations: images, masks, labels, transforms, landmarks, tables, curves and surfaces.
+"""What flows between operations: images, masks, labels, transforms, landmarks, tables, curves, surfaces, frames.
 
 Positions are LPS millimetres. `Image`, `Mask` and `Transform` are plain SimpleITK objects; the
 annotation only tells which role they play, so `run(image=sitk_image)` needs no wrapping.
@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import GeometryError, InputError
+from .frames import Frames as Frames
 from .geometry import Grid
 
 
@@ -27,6 +28,8 @@ class Kind:
 Image = Annotated[sitk.Image, Kind("image")]
 Mask = Annotated[sitk.Image, Kind("mask")]
 Transform = Annotated[sitk.Transform, Kind("transform")]
+TransformFrames = Annotated[Frames, Kind("transform")]
+"""An output of as many transforms as an input has frames; `Frames` without a kind are images."""
 
 Color = tuple[float, float, float]
 

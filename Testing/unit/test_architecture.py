@@ -30,10 +30,11 @@ LOWEST = {
     "blockwise",
     "kernels",
     "boxes",
+    "frames",
 }
 """Plain building blocks; they import each other only."""
 CORE = LOWEST | {"operation", "provenance", "compare"}
-ENGINE = CORE | OPERATIONS | {"catalog", "execution", "recipe", "evidence"}
+ENGINE = CORE | OPERATIONS | {"catalog", "framewise", "execution", "recipe", "evidence"}
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
@@ -45,7 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A registration is judged by the overlap of segments and the likeness of images; nothing is written twice.
     "registration": LOWEST | {"operation", "registration", "agreement", "quality"},
     "catalog": LOWEST | OPERATIONS | {"operation"},
-    "execution": CORE,
+    "framewise": CORE,
+    "execution": CORE | {"framewise"},
     "recipe": ENGINE - {"evidence"},
     "evidence": ENGINE,
     "files": LOWEST | {"files"},

@@ -1,0 +1,189 @@
+"""An operation on one value, run on each of several frames: one result, one progress bar, warnings said once.
+
+Every frame gets the same parameters, so an operation with a seed uses the same seed for every frame, and the result of
+a frame is the result of a run on that frame alone, bit for bit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .errors import Cancelled, InputError, MedImgError
+from .frames import NUMBERED, Frames
+from .operation import Operation
+from .progress import Progress
+from .values import Column, Curves, Measurements
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
+LISTED = 5
+
+
+def framed_roles(operation: Operation | type[Operation], given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The roles that take one value and were given frames; `InputError` when these do not fit each other."""
+    roles = {role.name: role for role in operation.inputs()}
+    framed = [name for name, value in given.items() if isinstance(value, Frames) and name in roles]
+    single = tuple(name for name in framed if roles[name].kind != "frames")
+    if len(single) < len(framed) and single:
+        raise InputError(
+            f"{operation.name} takes all frames of {', '.join(set(framed) - set(single))} at once; "
+            f"the {single[0]} must be one {roles[single[0]].kind}.",
+            role=single[0],
+        )
+    counts = {name: len(given[name]) for name in single}
+    if len(set(counts.values())) > 1:
+        texts = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise InputError(f"{operation.name}: the numbers of frames differ: {texts}.", role=single[-1])
+    return single
+
+
+def listed(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with the frames of a role that takes several values as these values."""
+    ready = dict(given)
+    for role in operation.inputs():
+        value = ready.get(role.name)
+        if not role.many or value is None:
+            continue
+        items = [value] if isinstance(value, Frames) else list(value)
+        if len(items) == 1 and isinstance(items[0], Frames):
+            ready[role.name] = list(items[0].values)
+        elif any(isinstance(item, Frames) for item in items):
+            raise InputError(
+                f"{operation.name}: one of the {role.name} has several frames; choose one of them, or give it alone.",
+                role=role.name,
+            )
+    return ready
+
+
+def run(
+    operation: Operation,
+    given: Mapping[str, Any],
+    framed: Sequence[str],
+    once: Callable[[dict[str, Any], Progress], dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """The outputs of all frames by role.
+
+    Parameters
+    ----------
+    given
+        Inputs by role; those in `framed` are frames, the others are the same for every frame.
+    once
+        Runs the operation on the inputs of one frame.
+
+    Raises
+    ------
+    MedImgError
+        What the operation raises for a frame, with the number of the frame.
+    """
+    first: Frames = given[framed[0]]
+    for name in framed[1:]:
+        if not first.same_positions(given[name]):
+            progress.warn(f"The frames of {framed[0]} and {name} are at other positions; they were paired in order.")
+    said = _Said(len(first))
+    results: list[dict[str, Any]] = []
+    for number in range(len(first)):
+        here = {name: value.values[number] if name in framed else value for name, value in given.items()}
+        try:
+            results.append(once(here, _FrameProgress(progress, number, len(first), said)))
+        except Cancelled:
+            raise
+        except MedImgError as error:
+            data = {**error.data, "frame": number}
+            raise type(error)(f"Frame #{number} of {len(first)}: {error}", **data) from error
+    for sentence in said.sentences():
+        progress.warn(sentence)
+    return {role.name: _joined(first, [result[role.name] for result in results]) for role in operation.outputs()}
+
+
+class _FrameProgress(Progress):
+    """The part of one frame in the run over all of them."""
+
+    def __init__(self, whole: Progress, number: int, count: int, said: _Said) -> None:
+        super().__init__(on_warning=lambda sentence: said.add(sentence, number))
+        self._part = whole.part(number / count, (number + 1) / count)
+        self._name = f"Frame {number + 1} of {count}"
+
+    @property
+    def cancelled(self) -> bool:
+        return self._part.cancelled
+
+    def cancel(self) -> None:
+        self._part.cancel()
+
+    def report(self, fraction: float, message: str = "") -> None:
+        self._part.report(fraction, f"{self._name}: {message}" if message else self._name)
+
+
+class _Said:
+    """Warnings of all frames; those that differ in their numbers only count as one."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._found: dict[str, dict[int, str]] = {}
+
+    def add(self, sentence: str, frame: int) -> None:
+        self._found.setdefault(NUMBER.sub("#", sentence), {}).setdefault(frame, sentence)
+
+    def sentences(self) -> list[str]:
+        """Each warning once, with the frames in which it was said."""
+        texts = []
+        for frames in self._found.values():
+            first = next(iter(frames.values()))
+            other = "; the numbers vary" if len(set(frames.values())) > 1 else ""
+            named = ", ".join(f"#{frame}" for frame in list(frames)[:LISTED])
+            more = ", ..." if len(frames) > LISTED else ""
+            where = f"all {self._count} frames" if len(frames) == self._count else f"{len(frames)} of {self._count}"
+            where += "" if len(frames) == self._count else f" frames: {named}{more}"
+            texts.append(first if self._count == 1 else f"{first} (In {where}{other}.)")
+        return texts
+
+
+def _joined(frames: Frames, values: list[Any]) -> Any:
+    """The results of one role as one value; None where no frame has any."""
+    if all(value is None for value in values):
+        return None
+    missing = [number for number, value in enumerate(values) if value is None]
+    if missing:
+        raise InputError(f"Frame #{missing[0]} gave no result where other frames gave one; run the frames apart.")
+    if isinstance(values[0], Measurements):
+        return joined_tables(frames, values)
+    if isinstance(values[0], Curves):
+        return joined_curves(values)
+    return frames.with_values(values)
+
+
+def frame_columns(frames: Frames, taken: Sequence[str] = ()) -> tuple[Column, Column]:
+    """The columns that say which frame a row is about; their keys are none of `taken`."""
+    keys = [key if key not in taken else f"sequence_{key}" for key in ("frame", "position")]
+    title = "Position" if frames.title == NUMBERED else frames.title[:1].upper() + frames.title[1:]
+    return (
+        Column(keys[0], "Frame", "", "Number of the frame, counted from 0", int),
+        Column(keys[1], title, frames.unit, f"Position of the frame along the axis '{frames.title}'"),
+    )
+
+
+def joined_tables(frames: Frames, tables: Sequence[Measurements]) -> Measurements:
+    """The rows of all frames below each other; the first two columns say which frame a row is about."""
+    columns = list({column.key: column for table in reversed(tables) for column in table.columns}.values())
+    order = [column.key for table in tables for column in table.columns]
+    columns.sort(key=lambda column: order.index(column.key))
+    number, position = frame_columns(frames, order)
+    rows = [
+        {number.key: frame, position.key: frames.positions[frame], **row}
+        for frame, table in enumerate(tables)
+        for row in table.rows
+    ]
+    return Measurements((number, position, *columns), tuple(rows))
+
+
+def joined_curves(curves: Sequence[Curves]) -> Curves:
+    """The series of all frames in one plot, named after their frame."""
+    series = [
+        replace(curve, name=f"{curve.name} (frame #{frame})")
+        for frame, found in enumerate(curves)
+        for curve in found.series
+    ]
+    return replace(curves[0], series=tuple(series))
