@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .blockwise import map_slabs
-from .errors import GeometryError
+from .errors import GeometryError, ParameterError
 from .geometry import Grid, image_like
 from .kernels import interpolation as along_axis
 from .kernels import separable
@@ -82,6 +82,22 @@ def smallest(image: sitk.Image) -> float:
     lows = [float(part.min(where=np.isfinite(part), initial=np.inf)) for part in array]
     low = min(lows)
     return low if np.isfinite(low) else 0.0
+
+
+def checked_value(value: float, image: sitk.Image, field: str) -> float:
+    """`value` when the pixel type of the image can hold it, else `ParameterError` with the range of the type."""
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            raise ParameterError(
+                f"{field} is {value:g}; voxels of the image are whole numbers from {limits.min} to {limits.max}.",
+                field=field,
+                value=repr(value),
+            )
+    elif abs(value) > float(np.finfo(dtype).max):
+        raise ParameterError(f"{field} is {value:g}; the voxels of the image cannot hold it.", field=field)
+    return value
 
 
 def _is_finite(image: sitk.Image) -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..blockwise import for_each
 from ..errors import InputError
-from ..geometry import image_like
+from ..geometry import Grid, image_like
 from ..kernels.ranks import slabs_of
 from ..operation import Operation
 from ..progress import SILENT, Progress
-from ..resampling import smallest
+from ..resampling import checked_value, smallest
 from ..values import Image, Mask
-from .outside import checked_value
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,27 @@ class ApplyMask(Operation):
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Smallest value": {}, "CT air": {"outside_value": -1000.0}, "Zero": {"outside_value": 0.0}}
 
+    measured_by: ClassVar[tuple[str, ...]] = ("outside_value",)
+
     outside_value: float | None = None
     invert: bool = False
+
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> float | np.ndarray:
+        image = inputs["image"]
+        parts, dtype = image.GetNumberOfComponentsPerPixel(), sitk.GetArrayViewFromImage(image).dtype
+        if self.outside_value is not None:
+            return checked_value(self.outside_value, image, "outside_value")
+        if parts > 1:
+            return np.array([smallest(sitk.VectorIndexSelectionCast(image, c)) for c in range(parts)], dtype)
+        return smallest(image)
 
     def run(self, image: Image, mask: Mask, *, progress: Progress = SILENT) -> Image:
         progress.report(0.0, "Masking")
         array = sitk.GetArrayViewFromImage(image)
-        parts = image.GetNumberOfComponentsPerPixel()
-        value: float | np.ndarray
-        if self.outside_value is not None:
-            value = checked_value(self.outside_value, image, "outside_value")
-        elif parts > 1:
-            value = np.array([smallest(sitk.VectorIndexSelectionCast(image, c)) for c in range(parts)], array.dtype)
-        else:
-            value = smallest(image)
+        value = self.whole({"image": image}) if self.known is None else self.known
         kept = sitk.GetArrayViewFromImage(mask) != 0
         if self.invert:
             kept = ~kept

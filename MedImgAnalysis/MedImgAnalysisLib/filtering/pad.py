@@ -15,8 +15,8 @@ from ..geometry import Grid, image_like
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
+from ..resampling import checked_value
 from ..values import Image
-from .outside import checked_value
 from .resample import MOST_VOXELS, per_axis, whole_numbers
 
 

@@ -12,9 +12,8 @@ from ..geometry import Grid
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
-from ..resampling import resample, smallest
+from ..resampling import checked_value, resample, smallest
 from ..values import Image
-from .outside import checked_value
 
 MOST_VOXELS = 2**31
 
