@@ -2,5 +2,6 @@
 
 from .evaluate_registration import EvaluateRegistration
 from .register import Register
+from .register_landmarks import RegisterLandmarks
 
-REGISTRATION = (Register, EvaluateRegistration)
+REGISTRATION = (Register, RegisterLandmarks, EvaluateRegistration)

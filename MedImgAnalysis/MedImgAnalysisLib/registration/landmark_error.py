@@ -63,14 +63,19 @@ def landmark_errors(
     return LandmarkErrors(fixed.names, f, m, f - m, after, f - back)
 
 
-def paired(fixed: Landmarks, moving: Landmarks, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+def paired(
+    fixed: Landmarks,
+    moving: Landmarks,
+    progress: Progress,
+    roles: tuple[str, str] = ("fixed_landmarks", "moving_landmarks"),
+) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks of equal names, row by row; by order where the two share no name (which is said in a warning).
 
     Where only some names are shared nobody can tell what belongs together: `InputError` lists the rest.
     """
     if not fixed.names or not moving.names:
         side = "moving" if fixed.names else "fixed"
-        raise InputError(f"There are no {side} landmarks.", role=f"{side}_landmarks")
+        raise InputError(f"There are no {side} landmarks.", role=roles[side == "moving"])
     unique = all(len(set(names)) == len(names) for names in (fixed.names, moving.names))
     shared = set(fixed.names) & set(moving.names)
     alone = sorted(set(fixed.names) ^ set(moving.names))
@@ -78,7 +83,7 @@ def paired(fixed: Landmarks, moving: Landmarks, progress: Progress) -> tuple[np.
         raise InputError(
             f"These landmarks have no partner of the same name: {', '.join(alone[:10])}"
             f"{' ...' if len(alone) > 10 else ''}; name or remove them.",
-            role="moving_landmarks",
+            role=roles[1],
         )
     points = fixed.paired_with(moving)
     if alone or not unique:
