@@ -32,6 +32,8 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
     """A value for one role; images of one operation differ in noise."""
     size = SIZE_KJI[-dimension:]
     image = image_of(structure(size, seed=number + 1).astype(np.float32))
+    if role.name in SEEDS:
+        return seeds(role, image)
     half = np.zeros(size, np.uint8)
     half[..., : size[-1] // 2 + 4] = 1
     mask = image_like(half, image)
@@ -45,6 +47,24 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
         "landmarks": lambda: Landmarks(tuple("ABCDE"), np.random.default_rng(number).normal(0, 20, (5, 3))),
     }
     return makers[role.kind]()
+
+
+SEEDS = {"seeds": (0.25, 0.32), "seed_points": (0.25, 0.32), "other": (0.0, 0.1), "other_points": (0.0, 0.1)}
+"""Roles of segmentation that say where to begin: from and to which part of each axis; the first is the bright blob."""
+
+
+def seeds(role: Role, image: sitk.Image) -> Any:
+    """A small painted box, or a point in its middle."""
+    low, high = SEEDS[role.name]
+    size = np.array(image.GetSize()[::-1])
+    start, stop = (size * low).astype(int), np.maximum((size * high).astype(int), (size * low).astype(int) + 1)
+    if role.kind == "landmarks":
+        middle = [int(n) for n in reversed((start + stop) // 2)]
+        point = image.TransformIndexToPhysicalPoint(middle)
+        return Landmarks(("Here",), np.array([[*point, 0.0][:3]]))
+    painted = np.zeros(tuple(size), np.uint8)
+    painted[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = 1
+    return image_like(painted, image)
 
 
 def readings() -> Measurements:
@@ -101,11 +121,12 @@ TABLES = {"compare_readings": readings, "compare_classes": cases, "standardise_l
 
 
 def examples(operation: type[Operation], optional: bool = False, dimension: int = 3) -> dict[str, Any]:
-    """Inputs by role; optional ones only where asked, images also where the operation requires none of them."""
+    """Inputs by role; optional ones only where asked, seeds always, images also where none is required."""
     values = {}
     images = not any(role.required and role.kind == "image" for role in operation.inputs())
     for number, role in enumerate(operation.inputs()):
-        if role.required or optional or (images and role.kind == "image"):
+        painted = role.name in SEEDS and role.kind == "mask"
+        if role.required or optional or painted or (images and role.kind == "image"):
             value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension)
             values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
     return values

@@ -1,5 +1,25 @@
 """Segmentation: images in, labels out."""
 
 from .auto_threshold import AutoThreshold
+from .fast_marching import FastMarching
+from .grow_confidence import GrowConfidence
+from .grow_connected import GrowConnected
+from .grow_isolated import GrowIsolated
+from .grow_neighbourhood import GrowNeighbourhood
+from .hysteresis_threshold import HysteresisThreshold
+from .local_threshold import LocalThreshold
+from .multi_otsu import MultiOtsu
+from .threshold import Threshold
 
-SEGMENTATION = (AutoThreshold,)
+SEGMENTATION = (
+    Threshold,
+    AutoThreshold,
+    MultiOtsu,
+    LocalThreshold,
+    HysteresisThreshold,
+    GrowConnected,
+    GrowConfidence,
+    GrowNeighbourhood,
+    GrowIsolated,
+    FastMarching,
+)
