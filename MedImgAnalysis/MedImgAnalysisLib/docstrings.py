@@ -32,6 +32,14 @@ def sections(doc: str | None) -> dict[str, dict[str, str]]:
     return {title: _entries(text) for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+def inherited(cls: type, title: str) -> dict[str, str]:
+    """The entries of one section, those of the base classes first and overruled by the class's own."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found |= sections(base.__doc__ if base is not object else None).get(title, {})
+    return found
+
+
 def _entries(text: str) -> dict[str, str]:
     entries: dict[str, list[str]] = {}
     current: list[str] = []

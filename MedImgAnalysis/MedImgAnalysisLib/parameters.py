@@ -15,7 +15,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from .docstrings import sections
+from .docstrings import inherited
 from .errors import ParameterError
 
 
@@ -192,7 +192,7 @@ def _number(value: Any, kind: type) -> Any:
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """The parameters of an operation class in the order of its fields."""
     hints = _field_hints(cls)
-    texts = sections(cls.__doc__).get("Parameters", {})
+    texts = inherited(cls, "Parameters")
     return tuple(_parameter(field, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(cls))
 
 
