@@ -119,10 +119,9 @@ def test_frames_of_a_nrrd_are_found_on_either_side(order: str, axes: tuple[int, 
         sizes="2 4 5 6" if first else "4 5 6 2",
         space_directions="none (1,0,0) (0,2,0) (0,0,3)" if first else "(1,0,0) (0,2,0) (0,0,3) none",
     )
-    frames = files.read_sequence(path, quiet())
-    assert [np.array_equal(sitk.GetArrayFromImage(f), s) for f, s in zip(frames, stack)] == [True, True]
-    with pytest.raises(FileError, match=r"2 frames.*a\.nrrd#0 to a\.nrrd#1"):
-        files.read(path, "image", quiet())
+    frames = files.read(path, "image", quiet())
+    assert frames.positions == (0.0, 1.0) and (frames.title, frames.unit) == ("frame", "")
+    assert [np.array_equal(sitk.GetArrayFromImage(f), s) for f, s in zip(frames.values, stack)] == [True, True]
     one = files.read(f"{path}#1", "image", quiet())
     assert np.array_equal(sitk.GetArrayFromImage(one), stack[1])
     for wrong in ("2", "-1", "x", ""):

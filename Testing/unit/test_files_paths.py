@@ -180,6 +180,7 @@ def test_file_names_are_safe_on_every_system() -> None:
         "x.mrk.json",
         "x.csv",
         "x.vtk",
+        "x.seq.nrrd",
     }
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import files
-from MedImgAnalysisLib.errors import FileError
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
 
@@ -67,8 +66,7 @@ def test_real_label_images_survive_as_segmentations(data_dir: Path, tmp_path: Pa
 def test_a_real_sequence_has_eight_frames(data_dir: Path) -> None:
     path = data_dir / "fourd/fmri_8vol.nii.gz"
     plain = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    frames = files.read_sequence(path, quiet())
-    assert all(np.array_equal(sitk.GetArrayFromImage(f), p) for f, p in zip(frames, plain, strict=True))
+    frames = files.read(path, "image", quiet())
+    assert frames.positions == tuple(2.0 * n for n in range(8)) and (frames.title, frames.unit) == ("time", "s")
+    assert all(np.array_equal(sitk.GetArrayFromImage(f), p) for f, p in zip(frames.values, plain, strict=True))
     assert np.array_equal(sitk.GetArrayFromImage(files.read(f"{path}#5", "image", quiet())), plain[5])
-    with pytest.raises(FileError, match="8 frames"):
-        files.read(path, "image", quiet())

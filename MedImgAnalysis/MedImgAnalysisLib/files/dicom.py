@@ -6,42 +6,43 @@ chooses a volume of a series with several; `folder#key#0` both.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..errors import FileError
+from ..frames import Frames
 from ..progress import SILENT, Progress
 from .dicom_headers import Scan, Series, Slice, scan
 from .dicom_pixels import Pixels
 from .dicom_stack import build, one_orientation, split_volumes
+from .header import FrameAxis
 
 
-def read_image(place: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image:
-    """The volume of a DICOM series; `FileError` when there are several and none is chosen."""
+def read_image(place: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image | Frames:
+    """The volume of a DICOM series, the frames of one with several (time points, echoes), or the volume chosen."""
     volumes, number = _volumes(place, part, progress)
     if number is None and len(volumes) > 1:
-        raise FileError(
-            f"{place}: the series holds {len(volumes)} volumes of {len(volumes[0])} slices (time points, echoes or "
-            f"acquisitions). Choose one as {place.name}#0 to {place.name}#{len(volumes) - 1}, or read them all with "
-            "files.read_sequence.",
-            path=place,
-            frames=len(volumes),
-        )
+        step, pixels = 0.7 / len(volumes), Pixels()
+        images = [
+            build(place, slices, pixels, progress.part(0.3 + n * step, 0.3 + (n + 1) * step))
+            for n, slices in enumerate(volumes)
+        ]
+        axis = _frame_axis(volumes)
+        return Frames(tuple(images), axis.positions, axis.title, axis.unit)
     if not 0 <= (number or 0) < len(volumes):
         raise FileError(f"{place}: there is no volume {number}; there are 0 to {len(volumes) - 1}.", path=place)
     return build(place, volumes[number or 0], Pixels(), progress.part(0.3, 1.0))
 
 
-def read_sequence(place: Path, part: str | None = None, progress: Progress = SILENT) -> list[sitk.Image]:
-    """All volumes of a DICOM series."""
-    volumes, number = _volumes(place, part, progress)
-    chosen = volumes if number is None else volumes[number : number + 1]
-    step, pixels = 0.7 / max(len(chosen), 1), Pixels()
-    return [
-        build(place, slices, pixels, progress.part(0.3 + n * step, 0.3 + (n + 1) * step))
-        for n, slices in enumerate(chosen)
-    ]
+def _frame_axis(volumes: list[list[Slice]]) -> FrameAxis:
+    """Trigger times or acquisition times of the first slices, from the first volume on, where they rise."""
+    for of, title, unit in ((lambda s: s.trigger_ms, "trigger time", "ms"), (lambda s: s.acquired_s, "time", "s")):
+        times = [of(slices[0]) for slices in volumes]
+        if None not in times and all(b > a for a, b in pairwise(times)):
+            return FrameAxis(tuple(round(time - times[0], 6) for time in times), title, unit)
+    return FrameAxis()
 
 
 def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:

@@ -7,6 +7,7 @@ files without an image (reports, structure sets, directories), are counted and l
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Slice:
     intercept: float
     order: tuple[float, ...]
     monochrome1: bool
+    trigger_ms: float | None = None
+    acquired_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -269,4 +272,12 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
         one("RescaleIntercept", 0.0) or 0.0,
         order,
         _text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
+        one("TriggerTime"),
+        _seconds(_text(dataset, "AcquisitionTime")),
     )
+
+
+def _seconds(time: str) -> float | None:
+    """HHMMSS.FFFFFF as seconds since midnight."""
+    found = re.fullmatch(r"(\d\d)(\d\d)(\d\d(?:\.\d+)?)", time.strip())
+    return None if found is None else 3600.0 * int(found[1]) + 60.0 * int(found[2]) + float(found[3])

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError
+from ..frames import NUMBERED
 from ..geometry import Grid
 
 RIGHT_ANGLE_TOLERANCE = 1e-4
@@ -22,6 +23,22 @@ RIGHT_ANGLE_TOLERANCE = 1e-4
 
 FAR_MM = 1e5
 """Beyond this a float32 coordinate, as displays and meshes use it, is coarser than 0.01 mm."""
+
+
+@dataclass(frozen=True)
+class FrameAxis:
+    """Where the frames of a file are along their axis; `title` and `unit` as in `Frames`, no positions: 0, 1, 2..."""
+
+    positions: tuple[float, ...] = ()
+    title: str = NUMBERED
+    unit: str = ""
+
+    @classmethod
+    def even(cls, count: int, start: float, step: float, title: str, unit: str) -> FrameAxis:
+        """Equal steps; numbers alone where the header has no step that can be one."""
+        if not (math.isfinite(step) and math.isfinite(start) and step > 0):
+            return cls()
+        return cls(tuple(round(start + step * number, 9) for number in range(count)), title, unit)
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,8 @@ class ImageHeader:
         Stored number times slope plus intercept is the value.
     flip_vectors
         The vectors are RAS: the first two components change sign.
+    frame_axis
+        Where the frames are, where the header says it.
     """
 
     path: Path
@@ -63,6 +82,7 @@ class ImageHeader:
     flip_vectors: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    frame_axis: FrameAxis = FrameAxis()
 
     @property
     def frame_bytes(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import FileError
+from ..frames import Frames
 from ..geometry import Grid
 from ..progress import SILENT, Progress
 from .header import FAR_MM, ImageHeader, bytes_text
@@ -17,6 +18,7 @@ from .metaimage_header import is_metaimage, read_metaimage_header
 from .nifti_header import first_bytes, is_nifti, read_nifti_header
 from .nrrd_header import is_nrrd, read_nrrd_header
 from .paths import appearing, ending, readable
+from .sequences import frame_number
 from .voxels import read_frames
 
 HEADERS: dict[str, Callable[[Path], ImageHeader]] = {
@@ -29,6 +31,7 @@ FORMAT_OF = {
     ".nhdr": "NRRD",
     ".seg.nrrd": "NRRD",
     ".seg.nhdr": "NRRD",
+    ".seq.nrrd": "NRRD",
     ".nii": "NIfTI",
     ".nii.gz": "NIfTI",
     ".hdr": "NIfTI",
@@ -100,26 +103,24 @@ def bare_dicom(start: bytes) -> bool:
     )
 
 
-def read_image(path: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image:
-    """One image of a file; `part` is the number of a frame (from 0) of a file that has several."""
+def read_image(path: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image | Frames:
+    """The image of a file, the frames of a 4-D one, or the frame whose number (from 0) `part` is."""
     if format_of(path) == "picture":
         return read_picture(path, progress)
     header = read_header(path, progress)
-    if header.frames > 1 and part is None:
+    if header.frames > 1 and (
+        "Segment0_ID" in header.metadata or "Segmentation_MasterRepresentation" in header.metadata
+    ):
         raise FileError(
-            f"{path}: the file holds {header.frames} frames (4-D). Choose one as {path.name}#0 to "
-            f"{path.name}#{header.frames - 1}, or read them all with files.read_sequence.",
+            f"{path}: this is a segmentation of {header.frames} layers, not an image; choose a segment as a mask.",
             path=path,
-            frames=header.frames,
         )
-    return _frames(header, _number(header, part) if header.frames > 1 else None, progress)[0]
-
-
-def read_frames_of(path: Path, progress: Progress = SILENT) -> list[sitk.Image]:
-    """All frames of a file; one for an image that is not 4-D."""
-    if format_of(path) == "picture":
-        return [read_picture(path, progress)]
-    return _frames(read_header(path, progress), None, progress)
+    if header.frames > 1 and part is None:
+        axis = header.frame_axis
+        return Frames(tuple(_frames(header, None, progress)), axis.positions, axis.title, axis.unit)
+    if part is not None and header.frames == 1 and part not in ("0", "frame=0"):
+        raise FileError(f"{path}: there is no frame {part!r}; the file holds one image.", path=path)
+    return _frames(header, frame_number(path, part, header.frames) if part is not None else None, progress)[0]
 
 
 def read_header(path: Path, progress: Progress = SILENT) -> ImageHeader:
@@ -132,15 +133,6 @@ def read_header(path: Path, progress: Progress = SILENT) -> ImageHeader:
     for sentence in header.warnings:
         progress.warn(sentence)
     return header
-
-
-def _number(header: ImageHeader, part: str | None) -> int:
-    number = int(part) if part and part.isascii() and part.isdigit() else -1
-    if not 0 <= number < header.frames:
-        raise FileError(
-            f"{header.path}: there is no frame {part!r}; there are 0 to {header.frames - 1}.", path=header.path
-        )
-    return number
 
 
 def _frames(header: ImageHeader, frame: int | None, progress: Progress) -> list[sitk.Image]:

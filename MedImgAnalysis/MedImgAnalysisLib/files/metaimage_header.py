@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileError
-from .header import ImageHeader, lps_grid
+from .header import FrameAxis, ImageHeader, lps_grid
 
 TYPES = {
     "MET_CHAR": "i1",
@@ -56,14 +57,16 @@ def read_metaimage_header(path: Path) -> ImageHeader:
         ),
         (count, count),
     )
-    space = min(count, 3)
+    # A sequence of 2-D images has three axes, the last one of which is a list.
+    listed = fields.get("Kinds", "").lower().split()[-1:] == ["list"]
+    space = min(count - listed, 3)
     # Each row of the matrix is the direction of one image axis.
     columns = matrix.T[:space, :space] * np.asarray(spacing[:space])
     if sizes and min(sizes) > 0 and (np.asarray(spacing[:space]) < 0).any():
         raise FileError(f"{path}: the voxel spacing is {spacing[:space]}; every spacing must be above 0.", path=path)
     grid = lps_grid(path, sizes[:space], columns, origin[:space], warnings)
     data, offset, encoding = _data(path, fields, length)
-    axes = ("component",) * (components > 1) + ("space",) + ("frame",) * (count > 3)
+    axes = ("component",) * (components > 1) + ("space",) + ("frame",) * (count > space)
     return ImageHeader(
         path,
         "MetaImage",
@@ -72,12 +75,23 @@ def read_metaimage_header(path: Path) -> ImageHeader:
         axes,
         data,
         components,
-        sizes[3] if count > 3 else 1,
+        sizes[space] if count > space else 1,
         offset,
         0,
         encoding,
         warnings=tuple(warnings),
+        frame_axis=_frame_axis(fields, sizes[space], spacing[space], origin[space]) if count > space else FrameAxis(),
     )
+
+
+def _frame_axis(fields: dict[str, str], count: int, step: float, start: float) -> FrameAxis:
+    """Time stamps of the frames, as sequences of tracked images have them, else the fourth spacing and origin."""
+    try:
+        stamps = tuple(float(fields[f"Seq_Frame{number:04d}_Timestamp"]) for number in range(count))
+    except (KeyError, ValueError):
+        return FrameAxis() if (step, start) == (1.0, 0.0) else FrameAxis.even(count, start, step, "time", "")
+    rising = all(math.isfinite(stamp) for stamp in stamps) and (np.diff(stamps) > 0).all()
+    return FrameAxis(stamps, "time", "s") if rising else FrameAxis()
 
 
 def _parse(path: Path) -> tuple[dict[str, str], int]:

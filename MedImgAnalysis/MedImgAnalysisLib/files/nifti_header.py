@@ -16,12 +16,15 @@ import numpy as np
 
 from ..errors import FileError
 from ..geometry import Grid
-from .header import ImageHeader, lps_grid
+from .header import FrameAxis, ImageHeader, lps_grid
 
 TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 COLOURS = {128: 3, 2304: 4}
 REFUSED = {1: "1-bit", 32: "complex64", 1792: "complex128", 2048: "complex256", 1536: "float128"}
 UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
+FRAME_UNITS = {8: ("time", "s"), 16: ("time", "ms"), 24: ("time", "us"), 32: ("frequency", "Hz"),
+               40: ("chemical shift", "ppm"), 48: ("angular frequency", "rad/s")}  # fmt: skip
+"""What the fourth axis is, by bits 3 to 5 of the field xyzt_units."""
 DISPLACEMENT, VECTOR = 1006, 1007
 VECTORS = (1005, DISPLACEMENT, VECTOR, 1008, 1009)
 TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -48,6 +51,7 @@ class _Fields:
     quaternion: tuple[float, ...]
     sform: np.ndarray
     units: int
+    start: float
 
 
 def is_nifti(start: bytes) -> bool:
@@ -100,7 +104,18 @@ def read_nifti_header(path: Path) -> ImageHeader:
         intercept=fields.intercept if scaled else 0.0,
         flip_vectors=fields.intent == DISPLACEMENT and extra == 3,
         warnings=tuple(warnings),
+        frame_axis=_frame_axis(fields, frames),
     )
+
+
+def _frame_axis(fields: _Fields, frames: int) -> FrameAxis:
+    """Steps of `pixdim` from `toffset`. A file that names no unit and steps by 1 says nothing of its frames."""
+    title, unit = FRAME_UNITS.get(fields.units & 0x38, ("time", ""))
+    # The digits that a 32-bit number has: 0.72 s is stored as 0.7200000286.
+    step, start = (float(f"{value:.7g}") for value in (fields.pixdim[4], fields.start))
+    if frames < 2 or (not unit and step == 1.0 and start == 0.0):
+        return FrameAxis()
+    return FrameAxis.even(frames, start, step, title, unit)
 
 
 def _parse(path: Path, start: bytes) -> _Fields:
@@ -133,6 +148,7 @@ def _parse(path: Path, start: bytes) -> _Fields:
             quaternion=get("6f", 256),
             sform=np.reshape(get("12f", 280), (3, 4)),
             units=start[123],
+            start=get("f", 136)[0],
         )
         expected: tuple[bytes, ...] = (b"n+1\0", b"ni1\0")
     else:
@@ -153,6 +169,7 @@ def _parse(path: Path, start: bytes) -> _Fields:
             quaternion=get("6d", 352),
             sform=np.reshape(get("12d", 400), (3, 4)),
             units=get("i", 500)[0] & 0xFF,
+            start=get("d", 224)[0],
         )
         expected = (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
     if fields.magic not in expected:

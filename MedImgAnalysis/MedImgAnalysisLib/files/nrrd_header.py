@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import FileError
 from ..geometry import Grid
-from .header import ImageHeader, lps_grid
+from .header import FrameAxis, ImageHeader, lps_grid
+from .nrrd_frames import read_frame_axis
 
 LONGEST_HEADER = 64 << 20
 TYPES = {
@@ -87,6 +88,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     sizes = _sizes(path, fields)
     dtype = _type(path, fields)
     grid, axes, components, frames = _layout(path, fields, sizes, warnings)
+    frame_axis = read_frame_axis(fields, metadata, len(sizes), frames) if frames > 1 else FrameAxis()
     encoding = ENCODINGS.get(fields["encoding"].lower())
     if encoding is None:
         raise FileError(f"{path}: the NRRD encoding {fields['encoding']!r} is not known.", path=path)
@@ -116,11 +118,24 @@ def read_nrrd_header(path: Path) -> ImageHeader:
             encoding,
             metadata,
             warnings,
+            frame_axis,
         )
     else:
         stream_offset = max(skip, 0)
     return _header(
-        path, dtype, grid, axes, data, components, frames, file_offset, stream_offset, encoding, metadata, warnings
+        path,
+        dtype,
+        grid,
+        axes,
+        data,
+        components,
+        frames,
+        file_offset,
+        stream_offset,
+        encoding,
+        metadata,
+        warnings,
+        frame_axis,
     )
 
 
@@ -137,6 +152,7 @@ def _header(
     encoding: str,
     metadata: dict[str, str],
     warnings: list[str],
+    frame_axis: FrameAxis,
 ) -> ImageHeader:
     return ImageHeader(
         path,
@@ -152,6 +168,7 @@ def _header(
         encoding,
         metadata=metadata,
         warnings=tuple(warnings),
+        frame_axis=frame_axis,
     )
 
 

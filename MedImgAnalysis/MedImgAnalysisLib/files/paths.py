@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import FileError
 
-DOUBLE_ENDINGS = (".nii.gz", ".seg.nrrd", ".seg.nhdr", ".mrk.json", ".img.gz", ".hdr.gz")
+DOUBLE_ENDINGS = (".nii.gz", ".seq.nrrd", ".seg.nrrd", ".seg.nhdr", ".mrk.json", ".img.gz", ".hdr.gz")
 
 DEFAULT_ENDINGS = {
     "image": ".nrrd",
@@ -24,6 +24,7 @@ DEFAULT_ENDINGS = {
     "table": ".csv",
     "curves": ".csv",
     "surface": ".vtk",
+    "frames": ".seq.nrrd",
 }
 
 STAGE_NON_ASCII = os.name == "nt"
@@ -47,10 +48,11 @@ def stem(path: Path | str) -> str:
     return name[: len(name) - len(ending(path))]
 
 
-def file_name(name: str, kind: str) -> str:
+def file_name(name: str, kind: str, several: bool = False) -> str:
     """A file name for a value: `name` without characters that some system refuses, plus the default ending.
 
-    A name that already has an ending for this kind of value keeps it.
+    A name that already has an ending for this kind of value keeps it. `several` says that the value is frames: images
+    get one file, other kinds a folder without an ending.
     """
     if kind not in DEFAULT_ENDINGS:
         raise FileError(f"There is no kind of file {kind!r}; there are {', '.join(DEFAULT_ENDINGS)}.")
@@ -59,6 +61,11 @@ def file_name(name: str, kind: str) -> str:
     safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|#]', "_", name).strip().rstrip(".") or "unnamed"
     if _RESERVED.match(safe):
         safe = f"_{safe}"
+    if several:
+        own = ending(safe) if ending(safe) in ENDINGS[kind] else ""
+        if kind not in ("image", "mask", "frames"):
+            return safe.removesuffix(own)
+        return safe if ending(safe) in ENDINGS["frames"] else safe.removesuffix(own) + DEFAULT_ENDINGS["frames"]
     return safe if ending(safe) in ENDINGS[kind] else safe + DEFAULT_ENDINGS[kind]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import FileError, InputError
+from ..frames import Frames
 from ..geometry import Grid, image_like, union_grid
 from ..progress import SILENT, Progress
 from ..values import PALETTE, Color, Labels, Segment, as_labelmap, present_values
@@ -41,8 +42,8 @@ COMPRESSION = 4
 """zlib level: label images shrink nearly as much as at 9, several times faster."""
 
 
-def read_labels(path: Path, progress: Progress = SILENT) -> Labels:
-    """The segments of a .seg.nrrd or DICOM SEG file, or one for each value of a label image."""
+def read_labels(path: Path, frame: str | None = None, progress: Progress = SILENT) -> Labels | Frames:
+    """The segments of a .seg.nrrd or DICOM SEG file, or one for each value of a label image (of each frame)."""
     if format_of(path) == "DICOM":
         from .dicom_seg import read_dicom_seg
 
@@ -51,14 +52,32 @@ def read_labels(path: Path, progress: Progress = SILENT) -> Labels:
         header = read_header(path, progress)
         if "Segment0_ID" in header.metadata or "Segmentation_MasterRepresentation" in header.metadata:
             return _from_layers(header, progress)
-    return Labels.from_labelmap(read_image(path, None, progress))
+    image = read_image(path, frame, progress)
+    if isinstance(image, Frames):
+        return image.with_values([Labels.from_labelmap(value) for value in image.values])
+    return Labels.from_labelmap(image)
 
 
-def read_labels_part(path: Path, part: str | None, progress: Progress = SILENT) -> Labels:
-    """As `read_labels`; `part` chooses one segment by id or name, or one value of a label image."""
-    labels = read_labels(path, progress)
+def read_labels_part(path: Path, part: str | None, progress: Progress = SILENT) -> Labels | Frames:
+    """As `read_labels`; `part` chooses a frame, one segment by id or name, or one value of a label image."""
+    frame, part = frame_and_part(part)
+    found = read_labels(path, frame, progress)
     if part is None:
-        return labels
+        return found
+    if isinstance(found, Frames):
+        return found.with_values([_chosen(path, labels, part) for labels in found.values])
+    return _chosen(path, found, part)
+
+
+def frame_and_part(part: str | None) -> tuple[str | None, str | None]:
+    """`frame=3#Liver` to the frame and the structure in it."""
+    if part is None or not part.startswith("frame="):
+        return None, part
+    frame, mark, rest = part.partition("#")
+    return frame, rest if mark else None
+
+
+def _chosen(path: Path, labels: Labels, part: str) -> Labels:
     of_value = [segment for segment in labels.segments if part.isdigit() and segment.value == int(part)]
     by_name = any(part in (segment.id, segment.name) for segment in labels.segments)
     try:
@@ -68,16 +87,26 @@ def read_labels_part(path: Path, part: str | None, progress: Progress = SILENT) 
     return Labels(labels.layers, (chosen,))
 
 
-def read_mask(path: Path, part: str | None, progress: Progress = SILENT) -> sitk.Image:
-    """One structure as an image that is not 0 inside; `part` is a segment or a label value."""
+def read_mask(path: Path, part: str | None, progress: Progress = SILENT) -> sitk.Image | Frames:
+    """One structure as an image that is not 0 inside, or as frames of them; `part` is a segment or a label value."""
+    frame, part = frame_and_part(part)
     found = format_of(path)
     described = found == "DICOM"
     if found == "NRRD":
         header = read_header(path, Progress(on_warning=lambda sentence: None))
         described = "Segment0_ID" in header.metadata
     if described:
-        return _one_segment(path, read_labels(path, progress), part, progress)
-    image = as_labelmap(read_image(path, None, progress), f"mask {path.name}")
+        labels = read_labels(path, frame, progress)
+        assert isinstance(labels, Labels)
+        return _one_segment(path, labels, part, progress)
+    image = read_image(path, frame, progress)
+    if isinstance(image, Frames):
+        return image.with_values([_one_value(path, value, part, progress) for value in image.values])
+    return _one_value(path, image, part, progress)
+
+
+def _one_value(path: Path, given: sitk.Image, part: str | None, progress: Progress) -> sitk.Image:
+    image = as_labelmap(given, f"mask {path.name}")
     values = present_values(sitk.GetArrayViewFromImage(image))
     if part is not None:
         if not part.lstrip("-").isdigit() or int(part) not in values:
