@@ -1,7 +1,23 @@
 """Registration: transforms map fixed points to moving points, LPS millimetres."""
 
+from .apply_transform import ApplyTransform
+from .apply_transform_labels import ApplyTransformLabels
+from .apply_transform_landmarks import ApplyTransformLandmarks
+from .compose_transforms import ComposeTransforms
 from .evaluate_registration import EvaluateRegistration
+from .invert_transform import InvertTransform
+from .propagate_labels import PropagateLabels
 from .register import Register
-from .register_landmarks import RegisterLandmarks
+from .to_displacement_field import ToDisplacementField
 
-REGISTRATION = (Register, RegisterLandmarks, EvaluateRegistration)
+REGISTRATION = (
+    Register,
+    ApplyTransform,
+    ApplyTransformLabels,
+    ApplyTransformLandmarks,
+    PropagateLabels,
+    ComposeTransforms,
+    InvertTransform,
+    ToDisplacementField,
+    EvaluateRegistration,
+)

@@ -79,16 +79,20 @@ def _field(transform: sitk.Transform, grid: Grid) -> sitk.Image:
     )
 
 
-def defined(transform: sitk.Transform, grid: Grid, before: sitk.Transform | None = None) -> np.ndarray | None:
+def defined(
+    transform: sitk.Transform, grid: Grid, before: sitk.Transform | None = None, touch: float = TOUCH_VOXELS
+) -> np.ndarray | None:
     """Which voxel centres the transform is defined for, boolean (k, j, i); None when for all.
 
     A displacement field is defined in the box of its voxel centres, a b-spline in its domain. With `before` the points
-    go through that transform first.
+    go through that transform first. `touch` is the part of a voxel (of the domain of a b-spline) that counts on the
+    outside of the edge, or not any more inside of it when it is negative: at its very edge ITK evaluates a b-spline
+    wrongly.
     """
     way = [before] if before is not None else []
     found: np.ndarray | None = None
     for part in parts(transform):
-        box = _box(part)
+        box = _box(part, touch)
         if box is not None:
             here = _hits(box, way, grid)
             found = here if found is None else found & here
@@ -147,23 +151,23 @@ def way_and_back(first: sitk.Transform, second: sitk.Transform, grid: Grid) -> n
     return displacement(first, grid) + sitk.GetArrayFromImage(moved)
 
 
-def _box(part: sitk.Transform) -> sitk.Image | None:
+def _box(part: sitk.Transform, touch: float = TOUCH_VOXELS) -> sitk.Image | None:
     """One large voxel that covers where `part` is defined; None when it is defined everywhere."""
     if isinstance(part, sitk.DisplacementFieldTransform):
-        return _centres(Grid.of(part.GetDisplacementField()))
+        return _centres(Grid.of(part.GetDisplacementField()), touch)
     if isinstance(part, sitk.BSplineTransform):
         sides = np.array(part.GetTransformDomainPhysicalDimensions())
         direction = part.GetTransformDomainDirection()
         axes = np.reshape(direction, (len(sides),) * 2)
         middle = np.array(part.GetTransformDomainOrigin()) + axes @ (sides / 2)
-        return _voxel(middle, sides * (1 + 2 * TOUCH_VOXELS), direction)
+        return _voxel(middle, sides * (1 + 2 * touch), direction)
     return None
 
 
-def _centres(grid: Grid) -> sitk.Image:
+def _centres(grid: Grid, touch: float = TOUCH_VOXELS) -> sitk.Image:
     """One voxel that reaches from the first to the last voxel centre of a grid."""
     steps = np.array(grid.size) - 1
-    sides = (steps + 2 * TOUCH_VOXELS) * np.array(grid.spacing)
+    sides = (steps + 2 * np.where(steps, touch, TOUCH_VOXELS)) * np.array(grid.spacing)
     return _voxel(grid.to_physical(steps[None] / 2)[0], sides, grid.direction)
 
 
@@ -173,3 +177,16 @@ def _voxel(middle: np.ndarray, sides: np.ndarray, direction: tuple[float, ...]) 
     box.SetOrigin(middle.tolist())
     box.SetDirection(direction)
     return box
+
+
+def undefined_points(transform: sitk.Transform, points: np.ndarray) -> np.ndarray:
+    """Which of the points (N, d) a transform is not defined for, boolean (N,): ITK leaves them in place."""
+    lost = np.zeros(len(points), bool)
+    here = np.array(points, float)
+    for part in parts(transform):
+        box = _box(part)
+        if box is not None:
+            index = Grid.of(box).to_index(here)
+            lost |= (np.abs(index) > 0.5).any(axis=1)
+        here = np.array([part.TransformPoint(point) for point in here.tolist()]).reshape(here.shape)
+    return lost
