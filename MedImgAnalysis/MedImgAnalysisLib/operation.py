@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 from .docstrings import body, sections, summary
 from .errors import ParameterError
+from .frames import Frames
 from .geometry import Grid
 from .parameters import Parameter, parameters_of, title_of
 from .values import Kind
@@ -30,14 +31,19 @@ from .values import Kind
 
 @dataclass(frozen=True)
 class Role:
-    """An input or output. `kind` is image, mask, labels, transform, landmarks, table, curves
-    or surface."""
+    """An input or output.
+
+    `kind` is image, mask, labels, transform, landmarks, table, curves, surface, or frames (all images of a 4-D
+    one at once). An input of another kind can be given frames of it; the operation then runs on each. `several` says
+    that the value is always frames, as it is for an output that is annotated `TransformFrames`.
+    """
 
     name: str
     kind: str
     required: bool = True
     many: bool = False
     description: str = ""
+    several: bool = False
 
     @property
     def title(self) -> str:
@@ -139,7 +145,7 @@ class Operation:
                 _role(name, fields[name], not _optional(fields[name]), texts.get(name, "")) for name in hint._fields
             )
         kind = _kind(hint)[0]
-        return (Role(kind, kind, description=texts.get(kind, "")),)
+        return (_role(kind, hint, True, texts.get(kind, "")),)
 
     @classmethod
     def named(cls, result: Any) -> dict[str, Any]:
@@ -210,12 +216,19 @@ class Operation:
 
 def _role(name: str, hint: Any, required: bool, description: str) -> Role:
     kind, many = _kind(hint)
-    return Role(name, kind, required, many, description)
+    return Role(name, kind, required, many, description, _several(hint))
 
 
 def _optional(hint: Any) -> bool:
     """Whether None is allowed: an output that the operation makes only when a parameter asks for it."""
     return type(None) in typing.get_args(hint)
+
+
+def _several(hint: Any) -> bool:
+    """Whether a role annotation is `Frames`, of whatever kind."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_several(part) for part in typing.get_args(hint))
+    return (hint.__origin__ if typing.get_origin(hint) is typing.Annotated else hint) is Frames
 
 
 def _kind(hint: Any) -> tuple[str, bool]:
