@@ -39,6 +39,14 @@ def framed_roles(operation: Operation | type[Operation], given: Mapping[str, Any
     return single
 
 
+def several_roles(operation: Operation, given: Mapping[str, Any]) -> frozenset[str]:
+    """The output roles that will be frames when the operation runs on these inputs (tables and curves never are)."""
+    framed = bool(framed_roles(operation, listed(operation, given)))
+    return frozenset(
+        role.name for role in operation.outputs() if role.kind not in ("table", "curves") and (framed or role.several)
+    )
+
+
 def listed(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with the frames of a role that takes several values as these values."""
     ready = dict(given)

@@ -18,7 +18,7 @@ from ..errors import FileError, ParameterError, RecipeError
 from ..files.paths import split_part
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
-from ..values import Measurements
+from ..values import Frames, Measurements
 from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
 from .sources import content
@@ -141,7 +141,9 @@ def run_case(
             if value is None:
                 continue
             whole.report(0.87, f"Writing {name}")
-            written = files.write(value, place / files.file_name(name, kinds[name]), kinds[name])
+            written = files.write(
+                value, place / files.file_name(name, kinds[name], isinstance(value, Frames)), kinds[name]
+            )
             record["outputs"][name] = {
                 "kind": kinds[name],
                 "file": written.name,

@@ -72,12 +72,15 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
         naming = next((key for key in columns if key in ROW_NAMES), None)
         for number, row in enumerate(rows, 1):
             label = str(row.get(naming) or "") if naming else "" if number == 1 else str(number)
+            framed = "frame" in columns and "position" in columns
+            if framed:
+                label = ".".join(filter(None, (f"frame{row.get('frame')}", label if naming else "")))
             group = ".".join(filter(None, (table, label)))
             while group in used:  # two rows of one name, as two segments can have
                 group = f"{group}.{number}"
             used.add(group)
             for key, column in columns.items():
-                if key != naming:
+                if key != naming and not (framed and key == "frame"):
                     title = ": ".join(filter(None, (label, column["title"])))
                     about = ResultColumn(f"{group}.{key}", title, column["unit"], column["description"], group)
                     yield about, row.get(key)

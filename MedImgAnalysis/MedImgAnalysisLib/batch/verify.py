@@ -14,6 +14,7 @@ from .. import files, provenance
 from ..blockwise import set_thread_count, thread_count
 from ..compare import Difference, differences, rows
 from ..errors import FileError, MedImgError
+from ..frames import Frames
 from ..geometry import Grid
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
@@ -171,5 +172,6 @@ def _software_notes(record: Mapping[str, Any]) -> list[str]:
 
 def _domain(values: Mapping[str, Any]) -> np.ndarray | None:
     """The corners of the first image, where transforms are compared."""
-    image = next((value for value in values.values() if isinstance(value, sitk.Image)), None)
+    firsts = [value.values[0] if isinstance(value, Frames) else value for value in values.values()]
+    image = next((value for value in firsts if isinstance(value, sitk.Image)), None)
     return None if image is None else Grid.of(image).corners

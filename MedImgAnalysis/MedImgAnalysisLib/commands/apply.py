@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, catalog, files
+from .. import __version__, catalog, files, framewise
 from ..batch.folder import named_after, remove
 from ..batch.plain import columns_of, rows_of, staging_name
 from ..blockwise import set_thread_count
@@ -31,7 +31,8 @@ def add(parsers: Any) -> None:
         parents=[common()],
         help="run one operation on files",
         description="Run one operation on files. ROLE= can be left out where only one input or output is possible.\n"
-        "A part of a file is named behind #: organs.seg.nrrd#Liver.",
+        "A part of a file is named behind #: organs.seg.nrrd#Liver, cine.nii.gz#3 (frame 3, counted from 0). A 4-D "
+        "file is worked on frame by frame; images go to one file, transforms and segmentations to a folder.",
     )
     parser.add_argument("name", metavar="NAME", help="an operation, see medimg operations")
     parser.add_argument(
@@ -68,6 +69,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         set_thread_count(options.threads)
     with terminal.working(operation.title) as progress:
         values = read(kind, inputs, progress.part(0.0, 0.1))
+        check_endings(operation, values, outputs)
         origins = {
             role: {"path": os.path.abspath(paths[0])}
             if len(paths) == 1
@@ -147,6 +149,14 @@ def check_outputs(
         if folded in seen:
             raise UsageError(f"--out {name} and --out {seen[folded]} are the same file {path}.", role=name)
         seen[folded] = name
+
+
+def check_endings(operation: Operation, values: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
+    """Refuse before the work what cannot be written once it is known which results have several frames."""
+    several = framewise.several_roles(operation, values)
+    for role in operation.outputs():
+        if role.name in outputs:
+            files.check_ending(Path(outputs[role.name]), role.kind, role.name in several)
 
 
 def check_page(path: Path, sources: Sequence[Path]) -> None:

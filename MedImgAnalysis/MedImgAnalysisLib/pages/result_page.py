@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from ..files.paths import appearing
 from ..geometry import Grid, image_like
 from ..operation import Operation
-from ..values import PALETTE, Labels
+from ..values import PALETTE, Frames, Labels
 from .quality_page import quality_page
 from .slice_pictures import mask_on
 
@@ -77,6 +77,8 @@ def _plain(value: Any) -> str:
 
 def _picture(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[sitk.Image | None, Labels | None]:
     """What to show: an image and outlines on it."""
+    # Of several frames the page shows the first one; numbers and curves are those of all.
+    inputs, outputs = ({role: _first(value) for role, value in given.items()} for given in (inputs, outputs))
     made = next((value for value in outputs.values() if isinstance(value, Labels)), None)
     flat = [(role, item) for role, value in inputs.items()
             for item in (value if isinstance(value, (list, tuple)) else [value])]  # fmt: skip
@@ -85,6 +87,10 @@ def _picture(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[sit
     if image is not None or not drawn:
         return image, made or (drawn[0][1] if drawn else None)
     return _silhouettes(drawn, made)
+
+
+def _first(value: Any) -> Any:
+    return value.values[0] if isinstance(value, Frames) else value
 
 
 def _silhouettes(drawn: Sequence[tuple[str, Labels]], made: Labels | None) -> tuple[sitk.Image, Labels]:
