@@ -12,6 +12,7 @@ Several outputs are a `NamedTuple`; a single one is named by its kind (`image`, 
 from __future__ import annotations
 
 import collections.abc
+import copy
 import dataclasses
 import inspect
 import types
@@ -19,14 +20,17 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from .docstrings import body, sections, summary
+from .docstrings import body, inherited, summary
 from .errors import ParameterError
 from .frames import Frames
 from .geometry import Grid
 from .parameters import Parameter, parameters_of, title_of
+from .progress import SILENT, Progress
 from .values import Kind
+
+Same = TypeVar("Same", bound="Operation")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class Operation:
         Output image role to the input image role whose quantity it still shows (unit, window and level).
     keeps_grid
         Whether images that come out are on the grid of the first image; False where changing it is the purpose.
+    works_in_mask
+        Whether only the box of the mask and the halo around it are worked on.
+    measured_by
+        Names of the parameters that the numbers of `whole` depend on.
+    why_whole
+        Clause that says what of the whole image a result voxel depends on, where there is no halo.
     """
 
     name: ClassVar[str]
@@ -91,6 +101,10 @@ class Operation:
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps: ClassVar[Mapping[str, str]] = {}
     keeps_grid: ClassVar[bool] = True
+    works_in_mask: ClassVar[bool] = False
+    measured_by: ClassVar[tuple[str, ...]] = ()
+    why_whole: ClassVar[str] = ""
+    known: ClassVar[Any] = None
 
     run: ClassVar[Any]
 
@@ -109,8 +123,25 @@ class Operation:
         return self.deterministic
 
     def halo(self, grid: Grid) -> tuple[int, ...] | None:
-        """Voxels along (i, j, k) that a result voxel can depend on; None when on the whole image."""
+        """Voxels along (i, j, k) around a voxel on which its result can depend, apart from the numbers of `whole`.
+
+        None when it depends on more than that.
+        """
         return None
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> Any:
+        """The numbers of the whole image that the result depends on besides the neighbourhood; None without any.
+
+        `inputs` are as `run` gets them. A local operation that is told its numbers (`knowing`) gives on a part of the
+        image what it gives there on the whole one.
+        """
+        return None
+
+    def knowing(self: Same, numbers: Any) -> Same:
+        """This operation with the numbers of `whole`, which `run` then takes as they are."""
+        told = copy.copy(self)
+        object.__setattr__(told, "known", numbers)
+        return told
 
     @classmethod
     @cache
@@ -123,7 +154,7 @@ class Operation:
     def inputs(cls) -> tuple[Role, ...]:
         """The input roles in the order of the signature of `run`."""
         hints = typing.get_type_hints(cls.run, include_extras=True)
-        texts = sections(cls.__doc__).get("Inputs", {})
+        texts = inherited(cls, "Inputs")
         return tuple(
             _role(name, hints[name], argument.default is inspect.Parameter.empty, texts.get(name, ""))
             for name, argument in inspect.signature(cls.run).parameters.items()
@@ -138,7 +169,7 @@ class Operation:
         A field that may be None is an output that is made only when a parameter asks for it.
         """
         hint = typing.get_type_hints(cls.run, include_extras=True)["return"]
-        texts = sections(cls.__doc__).get("Outputs", {})
+        texts = inherited(cls, "Outputs")
         if isinstance(hint, type) and hasattr(hint, "_fields"):
             fields = typing.get_type_hints(hint, include_extras=True)
             return tuple(

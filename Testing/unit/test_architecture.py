@@ -33,11 +33,15 @@ LOWEST = {
     "frames",
 }
 """Plain building blocks; they import each other only."""
-CORE = LOWEST | {"operation", "provenance", "compare"}
-ENGINE = CORE | OPERATIONS | {"catalog", "framewise", "execution", "recipe", "evidence"}
+CORE = LOWEST | {"operation", "slabs", "machine", "plan", "tiles", "provenance", "compare"}
+ENGINE = CORE | OPERATIONS | {"catalog", "framewise", "execution", "recipe", "evidence", "preview"}
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
+    "slabs": LOWEST | {"operation"},
+    "machine": LOWEST,
+    "plan": LOWEST | {"operation", "slabs", "machine"},
+    "tiles": LOWEST | {"operation", "slabs", "plan"},
     "provenance": CORE,
     "compare": CORE,
     **{room: LOWEST | {"operation", room} for room in OPERATIONS},
@@ -48,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog": LOWEST | OPERATIONS | {"operation"},
     "framewise": CORE,
     "execution": CORE | {"framewise"},
+    "preview": CORE | {"execution"},
     "recipe": ENGINE - {"evidence"},
     "evidence": ENGINE,
     "files": LOWEST | {"files"},

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from contract_inputs import image_of, structure
 from MedImgAnalysisLib.execution import execute
-from MedImgAnalysisLib.filtering import FILTERS
+from MedImgAnalysisLib.filtering import FILTERS, region
 from MedImgAnalysisLib.filtering.region import filter_inside
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.progress import SILENT
@@ -17,6 +17,12 @@ GROUPS = ("Denoise", "Edges", "Enhance", "Morphology")
 WITH_MASK = {
     op.name: op for op in FILTERS if op.group in GROUPS and [role.name for role in op.inputs()] == ["image", "mask"]
 }
+WITHOUT_NUMBERS = {
+    "bilateral": {"range_sigma": 12.0},
+    "nonlocal_means": {"noise": 4.0},
+    "sigmoid": {"centre": 50.0, "width": 10.0},
+}
+"""Parameters with which nothing is taken from the voxels of the mask or the image."""
 LOCAL = [name for name, op in WITH_MASK.items() if op().halo(Grid.of(sitk.Image(9, 9, 9, 1))) is not None]
 
 
@@ -31,8 +37,9 @@ def part_of(image: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
 def test_inside_the_mask_nothing_changes_by_the_mask(name):
     image = image_of(structure(SIZE).astype(np.float32))
     mask, inside = part_of(image)
-    whole = execute(WITH_MASK[name](), {"image": image}).outputs
-    masked = execute(WITH_MASK[name](), {"image": image, "mask": mask}).outputs
+    operation = WITH_MASK[name].from_parameters(WITHOUT_NUMBERS.get(name, {}))
+    whole = execute(operation, {"image": image}).outputs
+    masked = execute(operation, {"image": image, "mask": mask}).outputs
     for role in whole:
         expected, found = (sitk.GetArrayFromImage(values[role]).astype(float) for values in (whole, masked))
         np.testing.assert_allclose(found[inside], expected[inside], atol=1e-4 * max(1.0, np.abs(expected).max()))
@@ -83,3 +90,17 @@ def test_components_come_back_in_their_order_and_the_rest_can_have_a_value():
     found = sitk.GetArrayFromImage(filter_inside(image, mask, (0, 0), compute, SILENT, outside=-1))
     np.testing.assert_array_equal(found[1, 2], array[1, 2] * 2.0)
     assert (found[where == 0] == -1).all()
+
+
+@pytest.mark.parametrize("op", WITH_MASK.values(), ids=lambda op: op.name)
+def test_work_is_cropped_to_the_mask(op, monkeypatch):
+    """The filter works on the box of the mask and its margin, which is what makes slow filters usable."""
+    assert op.works_in_mask
+    image = image_of(structure((90, 12, 12)).astype(np.float32))
+    inside = np.zeros((90, 12, 12), np.uint8)
+    inside[2:4] = 1
+    sizes = []
+    true = region._cut
+    monkeypatch.setattr(region, "_cut", lambda *args: sizes.append(true(*args).GetSize()) or true(*args))
+    execute(op(), {"image": image, "mask": image_like(inside, image)})
+    assert sizes and max(size[2] for size in sizes) < 90

@@ -52,6 +52,8 @@ class AdaptiveHistogram(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "the range of the whole image sets the tiles and bins"
     presets: ClassVar = {"Mild": {"contrast_limit": 2.0}, "Strong": {"contrast_limit": 8.0}}
 
     tile_mm: Annotated[float, Quantity("mm", low=1.0, high=1000.0)] = 40.0

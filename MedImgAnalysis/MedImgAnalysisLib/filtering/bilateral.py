@@ -11,13 +11,12 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..kernels.neighbours import bilateral
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import sigmas_kji, warn_of_still_axes
 from .noise_level import noise_level
-from .region import filter_inside
+from .region import Measuring, filter_measured
 from .voxels import floating
 
 CUT = 2.5
@@ -25,7 +24,7 @@ CUT = 2.5
 
 
 @dataclass(frozen=True)
-class Bilateral(Operation):
+class Bilateral(Measuring):
     """Average near neighbours of like value, so that edges stay.
 
     Each neighbour weighs exp(-distance^2 / (2 sigma_mm^2)) exp(-difference^2 / (2 range^2)): edges much higher than
@@ -69,27 +68,28 @@ class Bilateral(Operation):
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=10.0)] = 1.0
     range_sigma: Annotated[float | None, Quantity("", low=1e-9)] = None
 
-    def halo(self, grid: Grid) -> tuple[int, ...] | None:
-        return None if self.range_sigma is None else self._radii(grid)
+    measured_by: ClassVar[tuple[str, ...]] = ("range_sigma",)
 
-    def _radii(self, grid: Grid) -> tuple[int, ...]:
+    def halo(self, grid: Grid) -> tuple[int, ...]:
         # A neighbour that weighs less than exp(-32) even at the same value is left out.
         return tuple(ceil(CUT * self.sigma_mm / s) if 8 * self.sigma_mm > s else 0 for s in grid.spacing)
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return self.range_sigma or 3 * noise_level(None, floating(part, progress), progress)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
-        radii = self._radii(grid)
+        radii = self.halo(grid)
         warn_of_still_axes(radii, f"Sigma {self.sigma_mm:g} mm", grid, progress)
         extra = (0,) * (3 - grid.dimension)
         sigmas = [1.0] * len(extra) + sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+        def compute(part: sitk.Image, inside: np.ndarray | None, level: float, progress: Progress) -> np.ndarray:
             array = floating(part, progress)
-            level = self.range_sigma or 3 * noise_level(None, array, progress.part(0.0, 0.05))
             if level == 0:
                 return array
             solid = array[None] if extra else array
-            found = bilateral(solid, sigmas, (*extra, *reversed(radii)), level, progress.part(0.05, 1.0))
+            found = bilateral(solid, sigmas, (*extra, *reversed(radii)), level, progress)
             return found.reshape(array.shape)
 
-        return filter_inside(image, mask, radii, compute, progress)
+        return filter_measured(self, image, mask, radii, compute, progress, share=0.05)

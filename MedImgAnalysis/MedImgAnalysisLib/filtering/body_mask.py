@@ -55,6 +55,7 @@ class BodyMask(Operation):
     title: ClassVar[str] = "Body mask"
     group: ClassVar[str] = "Masks"
     memory_factor: ClassVar[float] = 4.0
+    why_whole: ClassVar[str] = "the body is its largest part"
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Automatic": {}, "CT, -300 HU": {"threshold": -300.0}}
 

@@ -20,7 +20,7 @@ from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo, sigmas_kji
 from .region import filter_inside
-from .voxels import centred
+from .voxels import centred, middle_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Canny(Operation):
     title: ClassVar[str] = "Canny edges"
     group: ClassVar[str] = "Edges"
     memory_factor: ClassVar[float] = 6.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "edges are followed through the whole image"
     presets: ClassVar = {"Fine": {"sigma_mm": 0.7, "low": 80.0, "high": 92.0}, "Coarse": {"sigma_mm": 2.0}}
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.0, high=50.0)] = 1.0
@@ -86,7 +88,7 @@ class Canny(Operation):
         sigmas = sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            smoothed = centred(part, progress)
+            smoothed = centred(part, middle_of(part), progress)
             if self.sigma_mm > 0:
                 smoothed = smooth(smoothed, sigmas, progress.part(0.0, 0.3))
             magnitude = gradient_magnitude(smoothed, grid.spacing_kji, progress.part(0.3, 0.4))

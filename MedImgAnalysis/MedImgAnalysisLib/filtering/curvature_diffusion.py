@@ -53,6 +53,8 @@ class CurvatureDiffusion(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 4.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "each step is steered by the mean gradient of the whole image"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Light": {"iterations": 3, "conductance": 2.0},

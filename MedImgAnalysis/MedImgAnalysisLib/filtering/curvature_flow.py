@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
+import SimpleITK as sitk
+
 from ..geometry import Grid
 from ..kernels.diffusion import curvature_limit, flow_by_curvature
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .evolution import evolve_inside, moving_spacing, stable_step
+from .region import Measuring
+from .voxels import halfway
 
 
 @dataclass(frozen=True)
-class CurvatureFlow(Operation):
+class CurvatureFlow(Measuring):
     """Straighten the contours of all grey values: small bumps and specks vanish, large smooth edges stay sharp.
 
     Every level set moves inwards with the sum of its principal curvatures, u_t = |grad u| div(grad u / |grad u|)
@@ -59,6 +63,9 @@ class CurvatureFlow(Operation):
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (self.iterations,) * grid.dimension
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return halfway(part)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         limit = curvature_limit(moving_spacing(Grid.of(image)))
         step = stable_step(self.name, self.time_step_mm2, 0.9, limit)
@@ -68,4 +75,5 @@ class CurvatureFlow(Operation):
             self.iterations,
             lambda array, scale, progress: flow_by_curvature(array, scale, self.iterations, step, progress),
             progress,
+            self.known,
         )

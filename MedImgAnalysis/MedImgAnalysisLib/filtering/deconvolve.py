@@ -70,6 +70,8 @@ class Deconvolve(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 5.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "the blur is undone step by step through the whole image"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "PET, 6 mm FWHM": {"method": "richardson_lucy", "sigma_mm": 2.55, "iterations": 10},

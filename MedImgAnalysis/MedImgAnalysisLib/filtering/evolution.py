@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,7 +12,7 @@ from ..geometry import Grid
 from ..kernels.diffusion import Scales, scales
 from ..progress import Progress
 from .region import filter_inside
-from .voxels import floating
+from .voxels import floating, halfway
 
 Evolve = Callable[[np.ndarray, Scales, Progress], np.ndarray]
 """(voxels (k, j, i), scales, progress) -> voxels after all iterations."""
@@ -39,9 +39,18 @@ def stable_step(name: str, asked: float | None, share: float, limit: float) -> f
 
 
 def evolve_inside(
-    image: sitk.Image, mask: sitk.Image | None, iterations: int, evolve: Evolve, progress: Progress
+    image: sitk.Image,
+    mask: sitk.Image | None,
+    iterations: int,
+    evolve: Evolve,
+    progress: Progress,
+    known: Sequence[float] | None = None,
 ) -> sitk.Image:
-    """The image after the steps, computed on the box of the mask and as many voxels around it as there are steps."""
+    """The image after the steps, computed on the box of the mask and as many voxels around it as there are steps.
+
+    `known` is the middle of the range of the whole image, by component, where the image is only a part of it.
+    """
+    middles = None if known is None else iter(known)
     grid = Grid.of(image)
     spacing = (1.0,) * (3 - grid.dimension) + grid.spacing_kji
 
@@ -49,7 +58,7 @@ def evolve_inside(
         array = floating(part, progress)
         solid = array[None] if array.ndim == 2 else array
         # Differences are taken near zero, where float32 has its digits.
-        middle = array.dtype.type(0.5 * (float(array.min()) + float(array.max())))
+        middle = array.dtype.type(next(middles) if middles else halfway(part))
         solid -= middle
         return (evolve(solid, scales(spacing), progress) + middle).reshape(array.shape)
 

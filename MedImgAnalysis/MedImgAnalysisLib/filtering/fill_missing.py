@@ -55,6 +55,7 @@ class FillMissing(Operation):
     vector: ClassVar[bool] = True
     finite_only: ClassVar[bool] = False
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "holes are filled from wherever there are voxels"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Single voxels": {"method": "biharmonic"},

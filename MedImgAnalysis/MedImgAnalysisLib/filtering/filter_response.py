@@ -75,6 +75,7 @@ class FilterResponse(Operation):
     title: ClassVar[str] = "Filter response (IBSI 2)"
     group: ClassVar[str] = "Texture"
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "it is computed by Fourier transforms"
     presets: ClassVar = {
         "Mean, 15 voxels": {"filter": "mean", "support_voxels": 15},
         "Laplacian of Gaussian, 3 mm": {"filter": "log", "sigma_mm": 3.0},

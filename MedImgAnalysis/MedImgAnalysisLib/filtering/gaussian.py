@@ -56,6 +56,7 @@ class Gaussian(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.5
+    works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"sigma_mm": 0.5}, "Medium": {"sigma_mm": 1.0}, "Strong": {"sigma_mm": 2.0}}
 

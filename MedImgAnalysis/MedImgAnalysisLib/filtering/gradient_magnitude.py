@@ -11,17 +11,16 @@ import SimpleITK as sitk
 from ..geometry import Grid
 from ..kernels.differences import gradient_magnitude
 from ..kernels.gaussian import smooth
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo, sigmas_kji
-from .region import filter_inside
-from .voxels import centred, contrast_of
+from .region import Measuring, filter_measured
+from .voxels import centred, contrast_middle, contrast_of, middle_of
 
 
 @dataclass(frozen=True)
-class GradientMagnitude(Operation):
+class GradientMagnitude(Measuring):
     """Show how fast values change, per millimetre.
 
     sqrt(sum (df/dx)^2) by central differences, (f(x + h) - f(x - h)) / 2 h, of the image or of the image smoothed by
@@ -53,20 +52,25 @@ class GradientMagnitude(Operation):
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
 
+    measured_by: ClassVar[tuple[str, ...]] = ("sigma_mm",)
+
     sigma_mm: Annotated[float, Quantity("mm", low=0.0, high=50.0)] = 0.0
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return tuple(n + 1 for n in gaussian_halo((self.sigma_mm,) * grid.dimension, grid))
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return middle_of(part) if self.sigma_mm > 0 else contrast_middle(part)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
         sigmas = sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+        def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
             if self.sigma_mm > 0:
-                array = smooth(centred(part, progress), sigmas, progress.part(0.0, 0.7))
+                array = smooth(centred(part, middle, progress), sigmas, progress.part(0.0, 0.7))
             else:
-                array = contrast_of(part, progress)
+                array = contrast_of(part, middle, progress)
             return gradient_magnitude(array, grid.spacing_kji, progress.part(0.7 if self.sigma_mm else 0.0, 1.0))
 
-        return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
+        return filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)

@@ -56,6 +56,7 @@ class GreyMorphology(Operation):
     group: ClassVar[str] = "Morphology"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
 
     action: Annotated[str, Choice("dilate", "erode", "open", "close", "gradient")] = "open"

@@ -10,17 +10,16 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..kernels.differences import gaussian_laplacian
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo, sigmas_kji
-from .region import filter_inside
+from .region import Measuring, filter_measured
 from .voxels import centred
 
 
 @dataclass(frozen=True)
-class LaplacianOfGaussian(Operation):
+class LaplacianOfGaussian(Measuring):
     """Bring out blobs of one size, and edges as changes of sign.
 
     The Laplacian sum d2f/dx2 of the image smoothed by a Gaussian of `sigma_mm`, by the sampled second derivatives of
@@ -65,10 +64,10 @@ class LaplacianOfGaussian(Operation):
         grid = Grid.of(image)
         sigmas = sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            found = gaussian_laplacian(centred(part, progress), sigmas, grid.spacing_kji, progress)
+        def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
+            found = gaussian_laplacian(centred(part, middle, progress), sigmas, grid.spacing_kji, progress)
             if self.normalise:
                 found *= found.dtype.type(self.sigma_mm**2)
             return found
 
-        return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
+        return filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)

@@ -50,6 +50,7 @@ class LaplacianSharpening(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.01, high=10.0)] = 0.5

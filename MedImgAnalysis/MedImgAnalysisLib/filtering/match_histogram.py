@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..geometry import Grid
 from ..kernels.pointwise import piecewise_linear
 from ..kernels.ranks import percentiles
 from ..operation import Operation
@@ -62,8 +64,19 @@ class MatchHistogram(Operation):
         "Stiff, foreground only": {"quantiles": 8, "voxels": "above_mean"},
     }
 
+    measured_by: ClassVar[tuple[str, ...]] = ("quantiles", "voxels")
+
     quantiles: Annotated[int, Quantity("", low=1, high=1024)] = 256
     voxels: Annotated[str, Choice("all", "above_mean")] = "all"
+
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[np.ndarray, np.ndarray]:
+        x = self._quantiles(inputs["image"], inputs.get("mask"), "image", progress.part(0.0, 0.5))
+        y = self._quantiles(inputs["reference"], inputs.get("reference_mask"), "reference", progress.part(0.5, 1.0))
+        x, first = np.unique(x, return_inverse=True)
+        return x, np.bincount(first, y) / np.bincount(first)
 
     def run(
         self,
@@ -74,10 +87,8 @@ class MatchHistogram(Operation):
         *,
         progress: Progress = SILENT,
     ) -> Image:
-        x = self._quantiles(image, mask, "image", progress.part(0.0, 0.35))
-        y = self._quantiles(reference, reference_mask, "reference", progress.part(0.35, 0.7))
-        x, first = np.unique(x, return_inverse=True)
-        y = np.bincount(first, y) / np.bincount(first)
+        given = {"image": image, "reference": reference, "mask": mask, "reference_mask": reference_mask}
+        x, y = self.known or self.whole(given, progress.part(0.0, 0.7))
         # The last piece is that of a few voxels: its slope, continued, would send what is outside the mask anywhere.
         ends = x[[0, -1]] + np.array([-1, 1]) * (x[-1] - x[0])
         beyond = y[[0, -1]] + np.array([-1, 1]) * (y[-1] - y[0])

@@ -54,6 +54,7 @@ class Median(Operation):
     keeps: ClassVar = {"image": "image"}
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    works_in_mask: ClassVar[bool] = True
     presets: ClassVar = {
         "3 x 3 x 3": {"radius_voxels": 1},
         "5 x 5 x 5": {"radius_voxels": 2},

@@ -10,17 +10,16 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..kernels.neighbours import nonlocal_means
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .noise_level import noise_level
-from .region import filter_inside
+from .region import Measuring, filter_measured
 from .voxels import floating
 
 
 @dataclass(frozen=True)
-class NonlocalMeans(Operation):
+class NonlocalMeans(Measuring):
     """Average voxels whose surroundings look alike, wherever they are in a search box.
 
     Keeps repeated texture and edges better than local filters. Every voxel of the search box weighs exp(-max(d - 2
@@ -74,12 +73,14 @@ class NonlocalMeans(Operation):
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
     in_plane: bool = False
 
-    def halo(self, grid: Grid) -> tuple[int, ...] | None:
-        return None if self.noise is None else self._margin(grid)
+    measured_by: ClassVar[tuple[str, ...]] = ("noise",)
 
-    def _margin(self, grid: Grid) -> tuple[int, ...]:
+    def halo(self, grid: Grid) -> tuple[int, ...]:
         both = self.patch_radius_voxels + self.search_radius_voxels
         return (both, both, 0 if self.in_plane else both)[: grid.dimension]
+
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return noise_level(self.noise, floating(part, progress), progress)
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
@@ -89,13 +90,12 @@ class NonlocalMeans(Operation):
             [radius if use else 0 for use in used] for radius in (self.patch_radius_voxels, self.search_radius_voxels)
         )
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+        def compute(part: sitk.Image, inside: np.ndarray | None, level: float, progress: Progress) -> np.ndarray:
             array = floating(part, progress)
-            level = noise_level(self.noise, array, progress.part(0.0, 0.05))
             if level == 0:
                 return array
             solid = array[None] if array.ndim == 2 else array
-            found = nonlocal_means(solid, patch, search, self.strength * level, level, progress.part(0.05, 1.0))
+            found = nonlocal_means(solid, patch, search, self.strength * level, level, progress)
             return found.reshape(array.shape)
 
-        return filter_inside(image, mask, self._margin(grid), compute, progress)
+        return filter_measured(self, image, mask, self.halo(grid), compute, progress, share=0.05)

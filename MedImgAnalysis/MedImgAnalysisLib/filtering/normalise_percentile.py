@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import ParameterError
+from ..geometry import Grid
 from ..kernels.ranks import percentiles
 from ..operation import Operation
 from ..parameters import Quantity
@@ -61,6 +63,8 @@ class NormalisePercentile(Operation):
         "1 to 99 %, -1 to 1": {"low_percent": 1.0, "high_percent": 99.0, "to_low": -1.0, "to_high": 1.0},
     }
 
+    measured_by: ClassVar[tuple[str, ...]] = ("low_percent", "high_percent")
+
     low_percent: Annotated[float, Quantity("%", low=0.0, high=100.0)] = 0.5
     high_percent: Annotated[float, Quantity("%", low=0.0, high=100.0)] = 99.5
     to_low: float = 0.0
@@ -71,10 +75,16 @@ class NormalisePercentile(Operation):
         rising(self, "low_percent", "high_percent")
         rising(self, "to_low", "to_high")
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[float, float]:
+        array, inside = sitk.GetArrayViewFromImage(inputs["image"]), inside_of(inputs.get("mask"))
+        low, high = percentiles(array, (self.low_percent, self.high_percent), inside, progress).tolist()
+        return low, high
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        array, inside = sitk.GetArrayViewFromImage(image), inside_of(mask)
-        ends = percentiles(array, (self.low_percent, self.high_percent), inside, progress.part(0.0, 0.5))
-        low, high = float(ends[0]), float(ends[1])
+        low, high = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.5))
         between = f" between its percentiles {self.low_percent:g} and {self.high_percent:g}"
         require_spread(low, high, "normalised", where(mask), between)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..geometry import Grid
 from ..kernels.ranks import ranked
 from ..operation import Operation
 from ..progress import SILENT, Progress
@@ -59,11 +61,17 @@ class NormaliseRange(Operation):
     def check(self) -> None:
         rising(self, "to_low", "to_high")
 
-    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        array, inside = sitk.GetArrayViewFromImage(image), inside_of(mask)
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[float, float]:
+        array, inside = sitk.GetArrayViewFromImage(inputs["image"]), inside_of(inputs.get("mask"))
         n = array.size if inside is None else int(np.count_nonzero(inside))
-        ends = ranked(array, (0, n - 1), inside, progress.part(0.0, 0.5)).astype(np.float64)
-        low, high = float(ends[0]), float(ends[1])
+        low, high = ranked(array, (0, n - 1), inside, progress).astype(np.float64).tolist()
+        return low, high
+
+    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
+        low, high = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.5))
         require_spread(low, high, "normalised", where(mask))
 
         def normalised(values: np.ndarray) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..geometry import Grid
 from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
@@ -41,9 +43,15 @@ class NormaliseZscore(Operation):
     group: ClassVar[str] = "Intensity"
     memory_factor: ClassVar[float] = 2.5
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[float, float]:
+        image, mask = inputs["image"], inputs.get("mask")
+        return mean_and_sd(sitk.GetArrayViewFromImage(image), inside_of(mask), progress)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        array, inside = sitk.GetArrayViewFromImage(image), inside_of(mask)
-        mean, sd = mean_and_sd(array, inside, progress.part(0.0, 0.5))
+        mean, sd = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.5))
         if not sd > ALIKE * abs(mean):
             raise InputError(
                 f"The {where(mask)} is constant ({mean:.6g}), so its values cannot be told in standard deviations.",

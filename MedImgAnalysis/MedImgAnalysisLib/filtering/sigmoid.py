@@ -13,15 +13,14 @@ from ..geometry import Grid
 from ..kernels.pointwise import mapped
 from ..kernels.ranks import percentiles
 from ..kernels.separable import working_type
-from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
-from .region import filter_inside
+from .region import Measuring, filter_measured
 from .voxels import precise
 
 
 @dataclass(frozen=True)
-class Sigmoid(Operation):
+class Sigmoid(Measuring):
     """Raise the contrast around a value and fade the rest smoothly.
 
     to_low + (to_high - to_low) / (1 + exp(-(v - centre) / width)): like a window without corners, three quarters of the
@@ -75,24 +74,33 @@ class Sigmoid(Operation):
         if self.width == 0:
             raise ParameterError("sigmoid: width is 0; it must not be.", operation=self.name, field="width")
 
-    def halo(self, grid: Grid) -> tuple[int, ...] | None:
-        return None if self.centre is None or self.width is None else (0,) * grid.dimension
+    measured_by: ClassVar[tuple[str, ...]] = ("centre", "width")
+
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> tuple[float, float]:
+        centre, width = self.centre, self.width
+        if centre is None or width is None:
+            array = precise(part, progress)
+            low, median, high = percentiles(array, [2.0, 50.0, 98.0], inside, progress).tolist()
+            centre = median if centre is None else centre
+            width = (high - low) / 10 or 1.0 if width is None else width
+        return centre, width
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+        def compute(
+            part: sitk.Image, inside: np.ndarray | None, numbers: tuple[float, float], progress: Progress
+        ) -> np.ndarray:
             array = precise(part, progress)
-            centre, width = self.centre, self.width
-            if centre is None or width is None:
-                low, median, high = percentiles(array, [2.0, 50.0, 98.0], inside, progress.part(0.0, 0.5)).tolist()
-                centre = median if centre is None else centre
-                width = (high - low) / 10 or 1.0 if width is None else width
+            centre, width = numbers
 
             def function(values: np.ndarray) -> np.ndarray:
                 # Beyond 700 the exponential leaves float64.
                 odds = np.exp(np.clip(-(values - centre) / width, -700, 700))
                 return self.to_low + (self.to_high - self.to_low) / (1 + odds)
 
-            return mapped(array, function, working_type(array.dtype), progress.part(0.5, 1.0), "Sigmoid")
+            return mapped(array, function, working_type(array.dtype), progress, "Sigmoid")
 
         margin = (0,) * Grid.of(image).dimension
-        return filter_inside(image, mask, margin, compute, progress, outside=self.to_low)
+        return filter_measured(self, image, mask, margin, compute, progress, outside=self.to_low, share=0.5)

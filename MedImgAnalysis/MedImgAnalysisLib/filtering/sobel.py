@@ -10,15 +10,14 @@ import SimpleITK as sitk
 
 from ..geometry import Grid
 from ..kernels.differences import sobel_magnitude
-from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
-from .region import filter_inside
-from .voxels import contrast_of
+from .region import Measuring, filter_measured
+from .voxels import contrast_middle, contrast_of
 
 
 @dataclass(frozen=True)
-class Sobel(Operation):
+class Sobel(Measuring):
     """Show how fast values change, by differences that are averaged along the edge.
 
     Central differences along each axis, smoothed with the weights 1, 2, 1 along the others, are put together to
@@ -48,11 +47,14 @@ class Sobel(Operation):
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (1,) * grid.dimension
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return contrast_middle(part)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = contrast_of(part, progress)
+        def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
+            array = contrast_of(part, middle, progress)
             return sobel_magnitude(array, grid.spacing_kji, progress)
 
-        return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
+        return filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..geometry import Grid
 from ..kernels.pointwise import piecewise_linear
 from ..operation import Operation
 from ..progress import SILENT, Progress
@@ -45,9 +47,17 @@ class StandardiseLandmarks(Operation):
     group: ClassVar[str] = "Intensity"
     memory_factor: ClassVar[float] = 2.5
 
-    def run(self, image: Image, scale: Measurements, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        percent, standard, voxels = scale_of(scale)
-        own = landmarks_of(image, mask, percent, voxels, where(mask), progress.part(0.0, 0.6))
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[np.ndarray, np.ndarray]:
+        mask = inputs.get("mask")
+        percent, standard, voxels = scale_of(inputs["scale"])
+        own = landmarks_of(inputs["image"], mask, percent, voxels, where(mask), progress)
         x, place = np.unique(own, return_inverse=True)
-        y = np.bincount(place, standard) / np.bincount(place)
+        return x, np.bincount(place, standard) / np.bincount(place)
+
+    def run(self, image: Image, scale: Measurements, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
+        given = {"image": image, "scale": scale, "mask": mask}
+        x, y = self.known or self.whole(given, progress.part(0.0, 0.6))
         return remapped(image, lambda values: piecewise_linear(values, x, y), progress.part(0.6, 1.0), "Standardising")

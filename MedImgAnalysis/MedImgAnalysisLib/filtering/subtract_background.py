@@ -12,13 +12,12 @@ from ..geometry import Grid, image_like
 from ..kernels.gaussian import smooth
 from ..kernels.morphology import close_grey, open_grey
 from ..kernels.separable import working_type
-from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import ball_radii, gaussian_halo, radii_kji, sigmas_kji
-from .region import filter_inside
-from .voxels import floating
+from .region import Measuring, filter_measured
+from .voxels import floating, halfway
 
 
 class Subtracted(NamedTuple):
@@ -27,7 +26,7 @@ class Subtracted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SubtractBackground(Operation):
+class SubtractBackground(Measuring):
     """Subtract a background that varies more slowly than the structures of interest.
 
     `opening`: the background is the opening by a box of the radius, smoothed by a Gaussian of half the radius and
@@ -76,25 +75,28 @@ class SubtractBackground(Operation):
         passes = 0 if self.method == "smoothing" else 2
         return tuple(b + passes * r for b, r in zip(blur, ball_radii(self.radius_mm, grid), strict=True))
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
+        return halfway(part)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Subtracted:
         grid = Grid.of(image)
         radii = radii_kji(self.radius_mm, grid)
         sigma = self.radius_mm if self.method == "smoothing" else self.radius_mm / 2
         sigmas = sigmas_kji((sigma,) * grid.dimension, grid)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+        def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
             array = floating(part, progress)
             # Smoothed near zero, so that rounding is that of the contrast.
-            middle = array.dtype.type(0.5 * (float(array.min()) + float(array.max())))
-            array -= middle
+            level = array.dtype.type(middle)
+            array -= level
             if self.method == "smoothing":
-                return smooth(array, sigmas, progress) + middle
+                return smooth(array, sigmas, progress) + level
             bright = self.structures == "bright"
             ground = (open_grey if bright else close_grey)(array, radii, "box", progress.part(0.0, 0.6))
             flat = smooth(ground, sigmas, progress.part(0.6, 1.0))
-            return np.asarray((np.minimum if bright else np.maximum)(flat, array, out=flat) + middle)
+            return np.asarray((np.minimum if bright else np.maximum)(flat, array, out=flat) + level)
 
-        background = filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
+        background = filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)
         original = sitk.GetArrayViewFromImage(image)
         rest: np.ndarray = original.astype(working_type(original.dtype))
         rest -= sitk.GetArrayViewFromImage(background)

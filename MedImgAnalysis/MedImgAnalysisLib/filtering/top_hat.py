@@ -54,6 +54,7 @@ class TopHat(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.0
+    works_in_mask: ClassVar[bool] = True
 
     structures: Annotated[str, Choice("bright", "dark")] = "bright"
     radius_mm: Annotated[float, Quantity("mm", low=0.01, high=200.0)] = 3.0

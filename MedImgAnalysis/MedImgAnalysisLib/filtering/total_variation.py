@@ -63,6 +63,8 @@ class TotalVariation(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 6.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "the steps end when the whole image has settled"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"strength": 0.5}, "Medium": {"strength": 1.0}, "Strong": {"strength": 2.0}}
 

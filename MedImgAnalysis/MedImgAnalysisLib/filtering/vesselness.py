@@ -12,12 +12,11 @@ from ..blockwise import for_each, ranges
 from ..errors import ParameterError
 from ..geometry import Grid
 from ..kernels.hessian import eigenvalues, hessians
-from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo
-from .region import filter_inside
+from .region import Measuring, filter_measured
 from .voxels import centred
 
 PLATE, BLOB = 0.5, 0.5
@@ -26,7 +25,7 @@ SLAB = 100_000
 
 
 @dataclass(frozen=True)
-class Vesselness(Operation):
+class Vesselness(Measuring):
     """Bring out tubes, such as vessels and airways, of a range of widths.
 
     From the eigenvalues of the Hessian of the image smoothed at several sigmas, normalised by sigma^2, in
@@ -71,6 +70,7 @@ class Vesselness(Operation):
     title: ClassVar[str] = "Vesselness"
     group: ClassVar[str] = "Enhance"
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "the contrast of tubes is that of the strongest one; give `contrast`"
     presets: ClassVar = {
         "Fine vessels": {"smallest_mm": 0.5, "largest_mm": 1.5},
         "Large vessels": {"smallest_mm": 2.0, "largest_mm": 6.0},
@@ -103,8 +103,8 @@ class Vesselness(Operation):
         whole = tuple(reversed(grid.size))
         sigmas = np.geomspace(self.smallest_mm, self.largest_mm, self.scales).tolist()
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = centred(part, progress)
+        def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
+            array = centred(part, middle, progress)
             best = np.zeros(array.shape, np.float32)
             # Along an axis of a single voxel nothing is known of the shape: a line would pass for a plate.
             used = [n for n, size in enumerate(whole) if size > 1] if len(whole) == 3 else [0, 1]
@@ -118,7 +118,7 @@ class Vesselness(Operation):
             progress.report(1.0, "Vesselness")
             return best
 
-        return filter_inside(image, mask, self._margin(grid), compute, progress, outside=0.0)
+        return filter_measured(self, image, mask, self._margin(grid), compute, progress, outside=0.0)
 
     def _at_scale(
         self, array: np.ndarray, spacing: list[float], sigma: float, best: np.ndarray, progress: Progress

@@ -34,19 +34,30 @@ def precise(image: sitk.Image, progress: Progress) -> np.ndarray:
     return array
 
 
-def centred(image: sitk.Image, progress: Progress) -> np.ndarray:
+def middle_of(image: sitk.Image) -> float:
+    """The middle of the range of the values, with the digits of float64."""
+    array = sitk.GetArrayViewFromImage(image)
+    low, high = (float(array.min()), float(array.max()))
+    return low + 0.5 * (high - low)
+
+
+def halfway(image: sitk.Image) -> float:
+    """Half the sum of the smallest and the largest value."""
+    array = sitk.GetArrayViewFromImage(image)
+    return 0.5 * (float(array.min()) + float(array.max()))
+
+
+def centred(image: sitk.Image, middle: float, progress: Progress) -> np.ndarray:
     """The voxels less the middle of their range, as float32: for results that do not depend on a constant.
 
     The digits that float32 has are those of the contrast, whatever the type; every pixel type gives the same numbers.
     """
     array = precise(image, progress)
-    low, high = (np.float64(array.min()), np.float64(array.max()))
-    middle = low + 0.5 * (high - low)
     out = np.empty(array.shape, np.float32)
     # The middle of 8- and 16-bit images is a float32, of others the difference is taken in float64.
     exact = array.dtype.itemsize <= 2
     return map_slabs(
-        lambda slab: slab.astype(np.float32) - np.float32(middle) if exact else slab - middle,
+        lambda slab: slab.astype(np.float32) - np.float32(middle) if exact else slab - np.float64(middle),
         array,
         0,
         out,
@@ -54,10 +65,15 @@ def centred(image: sitk.Image, progress: Progress) -> np.ndarray:
     )
 
 
-def contrast_of(image: sitk.Image, progress: Progress) -> np.ndarray:
+def contrast_middle(image: sitk.Image) -> float:
+    """What `contrast_of` takes off: nothing off 8- and 16-bit voxels."""
+    return 0.0 if sitk.GetArrayViewFromImage(image).dtype.itemsize <= 2 else middle_of(image)
+
+
+def contrast_of(image: sitk.Image, middle: float, progress: Progress) -> np.ndarray:
     """A view of 8- and 16-bit voxels, others `centred`: for differences of neighbours in float32.
 
     The image must outlive the view.
     """
     array = sitk.GetArrayViewFromImage(image)
-    return array if array.dtype.itemsize <= 2 else centred(image, progress)
+    return array if array.dtype.itemsize <= 2 else centred(image, middle, progress)

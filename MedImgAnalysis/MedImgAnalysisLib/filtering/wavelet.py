@@ -63,6 +63,8 @@ class Wavelet(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 4.0
+    works_in_mask: ClassVar[bool] = True
+    why_whole: ClassVar[str] = "the thresholds come from all details of a band"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Light": {"method": "BayesShrink", "threshold": "soft", "levels": 2},

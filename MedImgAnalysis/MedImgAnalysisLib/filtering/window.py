@@ -56,6 +56,7 @@ class Window(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.0
+    works_in_mask: ClassVar[bool] = True
     presets: ClassVar = {
         "CT soft tissue": {"level": 50.0, "width": 400.0},
         "CT lung": {"level": -600.0, "width": 1500.0},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,20 +13,19 @@ from ..blockwise import map_slabs
 from ..geometry import Grid
 from ..kernels.differences import gaussian_laplacian, gradient_magnitude
 from ..kernels.gaussian import smooth
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import gaussian_halo, sigmas_kji
-from .region import filter_inside
-from .voxels import centred
+from .region import Measuring, filter_measured
+from .voxels import centred, middle_of
 
 ROUNDING = 64
 """Changes of sign within this many last digits of the largest value are rounding."""
 
 
 @dataclass(frozen=True)
-class ZeroCrossings(Operation):
+class ZeroCrossings(Measuring):
     """Mark edges as closed surfaces: where the Laplacian of the smoothed image changes its sign.
 
     Of two face neighbours of different sign the one nearer to zero is marked (Marr and Hildreth 1980; the rule is
@@ -63,15 +63,23 @@ class ZeroCrossings(Operation):
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return tuple(n + 1 for n in gaussian_halo((self.sigma_mm,) * grid.dimension, grid, least=1))
 
+    def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> tuple[float, float]:
+        return middle_of(part), 0.0
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> list[Any]:
+        span = _span(inputs["image"])
+        return [(middle, span) for middle, _ in super().whole(inputs, progress)]
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Mask:
         grid = Grid.of(image)
         sigmas = sigmas_kji((self.sigma_mm,) * grid.dimension, grid)
-        whole = sitk.GetArrayViewFromImage(image)
-        span = float(whole.max()) - float(whole.min())
+        span = _span(image) if self.known is None else self.known[0][1]
         least = ROUNDING * float(np.finfo(np.float32).eps) * span * sum(s**-2 for s in grid.spacing)
 
-        def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = centred(part, progress)
+        def compute(
+            part: sitk.Image, inside: np.ndarray | None, numbers: tuple[float, float], progress: Progress
+        ) -> np.ndarray:
+            array = centred(part, numbers[0], progress)
             curved = gaussian_laplacian(array, sigmas, grid.spacing_kji, progress.part(0.0, 0.6))
             found = map_slabs(
                 lambda slab: _crossings(slab, least),
@@ -88,7 +96,12 @@ class ZeroCrossings(Operation):
             progress.report(1.0, "Edges")
             return found
 
-        return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)
+        return filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)
+
+
+def _span(image: sitk.Image) -> float:
+    array = sitk.GetArrayViewFromImage(image)
+    return float(array.max()) - float(array.min())
 
 
 def _crossings(values: np.ndarray, least: float) -> np.ndarray:

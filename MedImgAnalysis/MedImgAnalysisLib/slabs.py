@@ -1,0 +1,106 @@
+"""A local operation on a part of the image that gives, there, what the whole image would give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import SimpleITK as sitk
+
+from .errors import InputError
+from .geometry import Grid
+from .operation import Operation
+from .progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Voxels `start` to `stop` along an axis (0 is i), and `low` to `high` that have to be read for them."""
+
+    axis: int
+    start: int
+    stop: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, operation: Operation, grid: Grid, axis: int, start: int, stop: int) -> Slab:
+        """The slab with the halo of the operation around it."""
+        halo = operation.halo(grid)
+        if halo is None:
+            raise InputError(not_local(type(operation), operation, grid))
+        n = grid.size[axis]
+        return cls(axis, start, stop, max(0, start - halo[axis]), min(n, stop + halo[axis]))
+
+
+def first_image(inputs: Mapping[str, Any], operation: type[Operation]) -> sitk.Image | None:
+    """The first image; None without one."""
+    roles = [role.name for role in operation.inputs() if role.kind == "image" and not role.many]
+    found: sitk.Image | None = next((inputs[name] for name in roles if inputs.get(name) is not None), None)
+    return found
+
+
+def grid_of(inputs: Mapping[str, Any], operation: type[Operation]) -> Grid | None:
+    """The grid of the first image; None without an image."""
+    first = first_image(inputs, operation)
+    return None if first is None else Grid.of(first)
+
+
+def not_local(kind: type[Operation], operation: Operation, grid: Grid) -> str:
+    """Why a part of the image is not enough, as a sentence; empty where it is."""
+    images = all(role.kind in ("image", "mask") for role in kind.outputs())
+    if images and kind.keeps_grid and operation.halo(grid) is not None:
+        return ""
+    if not kind.keeps_grid:
+        return f"{kind.title} changes the grid of the image."
+    if not any(role.kind in ("image", "mask") for role in kind.outputs()):
+        return f"{kind.title} gives no image."
+    because = f": {kind.why_whole}" if kind.why_whole else ""
+    return f"{kind.title} depends on the whole image{because}."
+
+
+def run_slab(
+    operation: Operation, inputs: Mapping[str, Any], slab: Slab, numbers: Any, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """The outputs by role on the voxels `start` to `stop` of the slab.
+
+    Parameters
+    ----------
+    operation
+        With a halo on the grid of the first image.
+    inputs
+        As `execution.prepare` gives them. Images and masks on the grid of the first image are cut, others are given
+        as they are.
+    numbers
+        What `operation.whole(inputs)` says.
+    """
+    whole = first_image(inputs, type(operation))
+    grid = None if whole is None else Grid.of(whole)
+    parts = {name: _cut(value, slab.axis, slab.low, slab.high, grid) for name, value in inputs.items()}
+    found = operation.named(operation.knowing(numbers).run(**parts, progress=progress))
+    start, stop = slab.start - slab.low, slab.stop - slab.low
+    made = {role: None if value is None else cut(value, slab.axis, start, stop) for role, value in found.items()}
+    if whole is not None:
+        # In one step from the whole grid, so that nothing is rounded twice.
+        corner = [slab.start if axis == slab.axis else 0 for axis in range(whole.GetDimension())]
+        origin = whole.TransformIndexToPhysicalPoint(corner)
+        for value in made.values():
+            if value is not None:
+                value.SetOrigin(origin)
+    return made
+
+
+def _cut(value: Any, axis: int, start: int, stop: int, grid: Grid | None) -> Any:
+    if grid is None or not isinstance(value, sitk.Image) or not Grid.of(value).same_as(grid):
+        return value
+    return cut(value, axis, start, stop)
+
+
+def cut(image: sitk.Image, axis: int, start: int, stop: int) -> sitk.Image:
+    """The voxels `start` to `stop` along an axis, in their place."""
+    size, index = list(image.GetSize()), [0] * image.GetDimension()
+    if (start, stop) == (0, size[axis]):
+        return image
+    size[axis], index[axis] = stop - start, start
+    return sitk.RegionOfInterest(image, size, index)
