@@ -11,46 +11,10 @@ from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.registration import ApplyTransform, ApplyTransformLabels, ApplyTransformLandmarks
 from MedImgAnalysisLib.values import Labels, Landmarks, Segment
-from registration_testing import field, grid_of
+from registration_testing import bent, field, fixed_grid, moving_grid, rigid, spline, spot, weighted_middle
 
 MARK = (17, 6, 3)
 """Voxel (i, j, k) off every middle and diagonal."""
-
-
-def fixed_grid() -> Grid:
-    return grid_of((24, 20, 12))
-
-
-def moving_grid() -> Grid:
-    """Another size, spacing and orientation than the fixed grid, about the same place."""
-    image = sitk.Image([40, 36, 30], sitk.sitkUInt8)
-    turn = sitk.Euler3DTransform((0.0, 0.0, 0.0), -0.2, 0.1, 0.25)
-    image.SetDirection(turn.GetMatrix())
-    image.SetSpacing((0.9, 1.3, 1.6))
-    middle = fixed_grid().corners.mean(axis=0)
-    image.SetOrigin((middle - Grid.of(image).axes @ np.array([19.5, 17.5, 14.5])).tolist())
-    return Grid.of(image)
-
-
-def rigid() -> sitk.Transform:
-    middle = fixed_grid().corners.mean(axis=0)
-    return sitk.Euler3DTransform(middle.tolist(), 0.1, -0.15, 0.2, (2.0, -1.5, 3.0))
-
-
-def bent() -> sitk.Transform:
-    """A smooth field on a lattice larger than the fixed grid."""
-    grid = fixed_grid()
-    wide = Grid((36, 32, 24), grid.spacing, tuple(grid.to_physical(np.array([[-6.0, -6, -6]]))[0]), grid.direction)
-    return field(
-        wide, lambda p: np.column_stack([np.sin(p[:, 1] / 9), 1.5 * np.cos(p[:, 2] / 11), 0.8 * np.sin(p[:, 0] / 8)])
-    )
-
-
-def spline() -> sitk.Transform:
-    box = fixed_grid().blank()
-    made = sitk.BSplineTransformInitializer(box, [4, 4, 3])
-    made.SetParameters(np.random.default_rng(0).normal(0, 0.8, len(made.GetParameters())).tolist())
-    return made
 
 
 TRANSFORMS = {
@@ -59,21 +23,6 @@ TRANSFORMS = {
     "spline": spline,
     "composite": lambda: sitk.CompositeTransform([rigid(), bent()]),
 }
-
-
-def spot(grid: Grid, point: np.ndarray, sigma: float = 2.0) -> np.ndarray:
-    """A Gaussian of 1 at a point, (k, j, i)."""
-    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.size], indexing="ij"), axis=-1)
-    at = grid.to_physical(index.reshape(-1, grid.dimension)) - point
-    return np.exp(-np.square(at).sum(axis=1) / (2 * sigma**2)).reshape(grid.size).T
-
-
-def weighted_middle(image: sitk.Image) -> np.ndarray:
-    array = sitk.GetArrayFromImage(image).astype(float)
-    array -= array.min()
-    index = np.argwhere(array > 0.3 * array.max())
-    weights = array[tuple(index.T)]
-    return Grid.of(image).to_physical((index[:, ::-1] * weights[:, None]).sum(axis=0)[None] / weights.sum())[0]
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

@@ -16,13 +16,33 @@ def show_results(request: Request, nodes: Mapping[str, Any]) -> None:
     Segmentations and transforms show themselves; tables and charts are left to the user, because
     showing them would change the layout.
     """
-    if slicer.app.layoutManager() is None:
+    pair = _over(request, nodes)
+    if pair is not None:
+        show_blended(*pair)
         return
-    volume = next((node for node in nodes.values() if node.IsA("vtkMRMLVolumeNode")), None)
-    if volume is None:
-        return
-    fixed = request.inputs.get("fixed")
-    if fixed:
-        slicer.util.setSliceViewerLayers(background=fixed[0], foreground=volume, foregroundOpacity=0.5, fit=False)
-    else:
+    volume = _volume(nodes)
+    if volume is not None and slicer.app.layoutManager() is not None:
         slicer.util.setSliceViewerLayers(background=volume, fit=False)
+
+
+def aligned_pair(request: Request, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """The fixed volume and the one that was aligned to it, None when the run aligned nothing."""
+    return _over(request, nodes) if request.operation.keeps else None
+
+
+def _over(request: Request, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """The volume whose grid the new one has, and the new one."""
+    volume = _volume(nodes)
+    given = request.inputs.get("fixed") or request.inputs.get("reference") or ()
+    fixed = next((node for node in given if node.IsA("vtkMRMLVolumeNode")), None)
+    return None if volume is None or fixed is None else (fixed, volume)
+
+
+def show_blended(fixed: Any, aligned: Any) -> None:
+    """Show two volumes half and half; orientation, slice and zoom of the views stay."""
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=fixed, foreground=aligned, foregroundOpacity=0.5, fit=False)
+
+
+def _volume(nodes: Mapping[str, Any]) -> Any:
+    return next((node for node in nodes.values() if node.IsA("vtkMRMLVolumeNode")), None)

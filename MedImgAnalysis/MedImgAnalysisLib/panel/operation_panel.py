@@ -222,10 +222,11 @@ class OperationPanel(VTKObservationMixin):
         if self._updating:
             return
         obstacle = self.obstacle()
-        self.run.show_obstacle(obstacle)
         if self.state is None or self.form.problem():
+            self.run.show_obstacle(obstacle)
             return
         request = self.request()
+        self.run.show_obstacle(obstacle, "" if obstacle else request.doubt())
         self.form.show_spacing(request.spacing())
         names = {} if obstacle else request.new_names()
         for role in self.outputs.combos:

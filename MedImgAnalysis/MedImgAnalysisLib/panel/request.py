@@ -48,10 +48,17 @@ class Request:
             if written.count(node) > 1:
                 return _("{name} is chosen for two outputs.").format(name=node.GetName())
         try:
-            self.scene_run()
+            run = self.scene_run()
         except InputError as error:
             return str(error)
-        return ""
+        return " ".join(run.doubts()) if getattr(self.operation, "start", "") == "none" else ""
+
+    def doubt(self) -> str:
+        """What the user should know before the start although it can run, empty when there is nothing."""
+        try:
+            return " ".join(self.scene_run().doubts())
+        except InputError:
+            return ""
 
     def source(self) -> Any:
         """The node after which results are called: the first input."""

@@ -18,7 +18,7 @@ from ..recipe import RecipeResult
 from ..scene.pages import write_page
 from ..scene.run import SceneRun
 from ..values import Curves, Measurements
-from .display import show_results
+from .display import aligned_pair, show_blended, show_results
 from .request import Request, is_watched
 from .result_log import ResultLog, inputs_text
 from .result_table import ResultTable
@@ -53,6 +53,7 @@ class RunSection:
         self._running: Request | None = None
         self._dropped = ""
         self._written: list[Any] = []
+        self._pair: tuple[Any, Any] | None = None
         self._build_run(ui.runSection.layout())
         self._build_result(ui.resultSection.layout())
         self.show_obstacle("")
@@ -89,6 +90,14 @@ class RunSection:
             _("Write inputs, picture, plots and tables of the last run as one HTML file."),
         )
         self.page_button.setVisible(False)
+        self.blend_button = _button(
+            "showBlendedButton",
+            _("Show blended"),
+            self.show_blended,
+            _("Show the aligned volume half over the fixed one in the slice views; zoom and slice stay."),
+        )
+        self.blend_button.setVisible(False)
+        column.addWidget(self.blend_button)
         column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
         self.copy_button = _button(
@@ -108,8 +117,8 @@ class RunSection:
             row.addWidget(button, stretch)
         column.addLayout(row)
 
-    def show_obstacle(self, obstacle: str) -> None:
-        """Enable Apply, or say why it cannot run."""
+    def show_obstacle(self, obstacle: str, doubt: str = "") -> None:
+        """Enable Apply, or say why it cannot run; a doubt is said without keeping from running."""
         self.copy_button.enabled = self.export_button.enabled = not obstacle
         if self.runner.running:
             return
@@ -117,7 +126,7 @@ class RunSection:
         self.apply_button.enabled = not obstacle
         self.apply_button.toolTip = obstacle or _("Run the operation. The scene changes only when it is done.")
         if obstacle or not self._running:
-            self.status.text = obstacle
+            self.status.text = obstacle or doubt
 
     def apply_or_cancel(self) -> None:
         """The button: start, or stop what runs."""
@@ -139,12 +148,14 @@ class RunSection:
         """The results of the last run are gone."""
         self.results.clear()
         self._written = []
+        self._pair = None
         self.page_button.setVisible(False)
+        self.blend_button.setVisible(False)
 
     def nodes_removed(self) -> None:
         """Nodes left the scene: nothing of them is shown any more, and a run that needs them is dropped."""
         self.results.forget_removed()
-        if not all(is_watched(node) for node in self._written):
+        if not all(is_watched(node) for node in (*self._written, *(self._pair or ()))):
             self.forget_results()
         for watched, name in self.watched:
             if not is_watched(watched):
@@ -202,7 +213,7 @@ class RunSection:
         run, request = self._scene_run, self._running
         if run is None or request is None:
             raise RuntimeError("nothing was run")
-        nodes = request.by_role(run.commit())
+        nodes = request.by_role(run.commit(Progress(on_warning=self.log.warn)))
         titles = {role.name: role.title for role in request.operation.outputs()}
         seconds = sum(record["seconds"] for record in result.records)
         self.log.finish({titles[role]: node.GetName() for role, node in nodes.items()}, seconds)
@@ -213,6 +224,8 @@ class RunSection:
         self.results.show_results(titles, nodes)
         self._written = list(nodes.values())
         self.page_button.setVisible(any(isinstance(value, (Measurements, Curves)) for value in result.outputs.values()))
+        self._pair = aligned_pair(request, nodes)
+        self.blend_button.setVisible(self._pair is not None)
         show_results(request, nodes)
 
     def _failed(self, error: BaseException) -> None:
@@ -257,6 +270,11 @@ class RunSection:
         """Put the Python line of this run on the clipboard."""
         slicer.app.clipboard().setText(self._request().python_call(self.module_name))
         self.status.text = _("The Python call is on the clipboard.")
+
+    def show_blended(self) -> None:
+        """Show the fixed and the aligned volume of the last run, half and half."""
+        if self._pair is not None:
+            show_blended(*self._pair)
 
     def save_page(self) -> None:
         """Ask for a file and write the page of the last run."""

@@ -124,6 +124,14 @@ def record_of(node: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def add_warning(node: Any, sentence: str) -> None:
+    """Add a warning to the provenance record of a node."""
+    record = record_of(node)
+    if record is not None:
+        record["warnings"] = [*record.get("warnings", ()), sentence]
+        node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
+
+
 def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
     for name, sources in output.inputs.items():
         node.RemoveNodeReferenceIDs(INPUT + name)

@@ -19,10 +19,11 @@ from ..errors import InputError, RecipeError
 from ..operation import Operation
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
-from . import bridge, frames, outputs
+from . import alignment, bridge, frames, outputs
 from .rollback import Restore
 from .sources import Source, check_not_moved_twice, common_parent, values_of
 from .standalone import batch
+from .transform_sides import sides
 
 
 class SceneRun:
@@ -68,8 +69,31 @@ class SceneRun:
         """Copy the inputs out of the scene (main thread)."""
         recorder = Recorder(progress)
         self._stamps = {name: source.stamp() for name, source in self.sources.items()}
+        for sentence in self.doubts():
+            recorder.warn(sentence)
         self._values = values_of(self.recipe, self.sources, self.world, recorder)
         self.warnings = recorder.warnings
+
+    def doubts(self) -> list[str]:
+        """What can be said before the start: volumes to be aligned that do not overlap where they are."""
+        found = []
+        for step in self.recipe.steps:
+            if not step.enabled or "initial" in step.inputs:
+                continue
+            if all(role.kind != "transform" for role in catalog.find(step.operation).outputs()):
+                continue
+            pair = [self.sources.get(str(step.inputs.get(role))) for role in ("fixed", "moving")]
+            if all(source is not None and source.node.IsA("vtkMRMLVolumeNode") for source in pair):
+                fixed, moving = (source.node for source in pair if source is not None)
+                start = getattr(step.build(), "start", "none").replace("_", " ")
+                sentence = alignment.overlap(fixed, moving, self.world)
+                advice = (
+                    "Choose another start, or bring them together first."
+                    if start == "none"
+                    else f"The start {start} looks for the way; check that both are of one patient and region."
+                )
+                found += [f"{sentence} {advice}"] if sentence else []
+        return found
 
     def compute(self, progress: Progress = SILENT) -> RecipeResult:
         """Do the work on the copies (any thread; the scene is not used)."""
@@ -80,8 +104,11 @@ class SceneRun:
         self._values = {}
         return self._result
 
-    def commit(self) -> dict[str, Any]:
+    def commit(self, progress: Progress = SILENT) -> dict[str, Any]:
         """Write the results in one batch and give the nodes by output name (main thread).
+
+        A volume that was aligned is compared with what the scene shows of the moving one under the transform;
+        `progress` gets a warning when they differ, see `alignment`.
 
         Raises `InputError` when an input or output was deleted or changed since `collect`; nothing is
         written then, or when anything else fails.
@@ -98,6 +125,7 @@ class SceneRun:
                 for name, value in self._result.outputs.items():
                     if value is not None:
                         nodes[name] = self._write(name, value, obsolete)
+                self._check_alignment(nodes, progress)
             except BaseException:
                 restore.back()
                 raise
@@ -110,7 +138,7 @@ class SceneRun:
         self.collect(progress)
         self.compute(progress)
         progress.check()
-        return self.commit()
+        return self.commit(progress)
 
     def default_name(self, name: str) -> str:
         """How a new node for this output is called, such as "T1 Gaussian smoothing"; a number may make it unique."""
@@ -140,6 +168,7 @@ class SceneRun:
         step, role = self._maker(name)
         record = next(entry for entry in self._result.records if entry["step"] == step.id)
         warnings = [*self.warnings, *record["warnings"]]
+        moving, fixed = sides(step.operation, {role: self._bound_node(step, role) for role in step.inputs})
         output = outputs.Output(
             role=role,
             kind=self.recipe.kinds()[name],
@@ -149,12 +178,36 @@ class SceneRun:
             like=self._like(name),
             parent=self.parent,
             keeps_display=self._keeps(name) is not None,
-            moving=self._bound_node(step, "moving"),
-            fixed=self._bound_node(step, "fixed"),
+            moving=moving,
+            fixed=fixed,
             inputs={key: source.nodes for key, source in self.sources.items()},
             record={**record, "warnings": warnings, "scene": self._scene_entry(name, role)},
         )
         return outputs.write(output, obsolete)
+
+    def _check_alignment(self, nodes: Mapping[str, Any], progress: Progress) -> None:
+        """Say when an aligned volume is not what the scene shows, and write it into the records."""
+        for step in self.recipe.steps:
+            roles = alignment.roles_of(catalog.find(step.operation)) if step.enabled else None
+            if roles is None:
+                continue
+            source = self.sources.get(str(step.inputs.get(roles.moving)))
+            image = nodes.get(step.outputs.get(roles.image, ""))
+            transform = nodes.get(step.outputs.get(roles.transform, ""))
+            given = self.sources.get(str(step.inputs.get(roles.transform)))
+            if transform is None and given is not None:
+                transform = given.node
+            if source is None or image is None or transform is None or frames.parent_of(transform) is not self.parent:
+                continue
+            operation = step.build()
+            interpolation = str(getattr(operation, "interpolation", "linear"))
+            outside = getattr(operation, "outside_value", None)
+            sentence = alignment.difference(source.node, transform, image, interpolation, self.world, outside)
+            if sentence:
+                progress.warn(sentence)
+                for name in step.outputs.values():
+                    if name in nodes:
+                        outputs.add_warning(nodes[name], sentence)
 
     def _scene_entry(self, name: str, role: str) -> dict[str, Any]:
         """What repeating the run in the scene needs beyond the record of the step."""
