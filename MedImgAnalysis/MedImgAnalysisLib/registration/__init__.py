@@ -6,12 +6,16 @@ from .apply_transform_landmarks import ApplyTransformLandmarks
 from .compose_transforms import ComposeTransforms
 from .evaluate_registration import EvaluateRegistration
 from .invert_transform import InvertTransform
+from .optical_flow import OpticalFlow
 from .propagate_labels import PropagateLabels
 from .register import Register
+from .register_landmarks import RegisterLandmarks
 from .to_displacement_field import ToDisplacementField
 
 REGISTRATION = (
     Register,
+    RegisterLandmarks,
+    OpticalFlow,
     ApplyTransform,
     ApplyTransformLabels,
     ApplyTransformLandmarks,
