@@ -18,14 +18,19 @@ STRONGEST_PERCENT, QUIET_PERCENT = 99.5, 20.0
 STANDS_OUT = 5.0
 """How many times steeper than the quiet part the strongest slopes must be to be edges; noise alone gives 3.6."""
 
+CLEAR = 4.0
+"""Steps of as many times the noise are clear; what is less can be told from noise by its extent only."""
+
 
 class Edges(NamedTuple):
-    """Steepness (RMS slope across edges, per mm) before and after; RMS of the residual at edges; number of voxels."""
+    """Steepness (RMS slope across edges, per mm) before and after; RMS of the residual at edges; number of voxels;
+    where they are, boolean (k, j, i), without those of faint structures."""
 
     before: float
     after: float
     residual: float
     voxels: int
+    places: np.ndarray
 
 
 def edges_of(
@@ -35,6 +40,7 @@ def edges_of(
     flat: np.ndarray | None,
     spacing: Sequence[float],
     shift: float,
+    noise: float,
     progress: Progress,
 ) -> Edges | None:
     """Compare both images at their edges; None when there are none. Arrays are (k, j, i).
@@ -43,7 +49,7 @@ def edges_of(
     are where this gradient is at least half of its 99.5th percentile. Where nothing stands out of the noise, the edges
     are those of the filtered image. What noise adds to the mean square slope is taken off: the mean square
     derivative in the flat region, along the axes that the direction has. `shift` is the mean of the residual, which is
-    no detail.
+    no detail. `noise` is the SD of the noise before the filter: `places` are the edges of steps of four times that.
     """
     parts = ranges(after.shape[0], after[:1].size)
     for image, share in ((before, progress.part(0.0, 0.4)), (after, progress.part(0.4, 0.8))):
@@ -81,10 +87,13 @@ def edges_of(
 
     total = np.sum(for_each(summed, parts, progress=progress.part(0.8, 1.0), message="Comparing edges"), axis=0)
     number, calm = total[3], total[-1]
+    step = CLEAR * noise / min(s for s, n in zip(spacing, after.shape, strict=True) if n > 1)
+    slope = step / (math.sqrt(2 * math.pi) * SIGMA_VOXELS)
+    places = size >= max(strong / 2, slope)
     direction = total[4 : 4 + dimension] / number
-    noise = total[4 + dimension : -1].reshape(2, dimension) / max(calm, 1)
-    steepness = [math.sqrt(max(total[n] / number - float(direction @ noise[n]), 0.0)) for n in range(2)]
-    return Edges(steepness[0], steepness[1], math.sqrt(total[2] / number), int(number))
+    added = total[4 + dimension : -1].reshape(2, dimension) / max(calm, 1)
+    steepness = [math.sqrt(max(total[n] / number - float(direction @ added[n]), 0.0)) for n in range(2)]
+    return Edges(steepness[0], steepness[1], math.sqrt(total[2] / number), int(number), places)
 
 
 def _slopes(array: np.ndarray, part: tuple[int, int], spacing: Sequence[float]) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from ..blockwise import for_each
 from ..errors import GeometryError, InputError
 from ..geometry import Grid, image_like
+from ..kernels.morphology import dilate
 from ..kernels.ranks import slabs_of
 from ..kernels.separable import working_type
 from ..operation import Operation
@@ -21,11 +22,14 @@ from ..quality.findings import STATUS, WARNINGS, Findings
 from ..values import Column, Curves, Image, Labels, Mask, Measurements
 from .edge_evidence import Edges, autocorrelation, edges_of
 from .evidence_curves import histogram, spectra
+from .faint_structure import faint_structure
 from .flat_blocks import Flat, flat_blocks
 from .normalising import inside_of, mean_and_sd
 
 REACH = 5
 DETAIL, BLUR, SHARP, SHIFT, CONTRAST = 1.1, 0.9, 1.1, 0.1, 0.95
+BY_EDGE = 3
+"""Voxels by an edge that the search for faint structure leaves out."""
 
 COLUMNS = (
     Column("n", "Voxels", "", "Voxels that were looked at", int),
@@ -43,6 +47,14 @@ COLUMNS = (
     Column("edge_slope_after", "Edge slope after", "1/mm", "The same at the same edges after"),
     Column("edge_slope_ratio", "Edge sharpness kept", "",
            "Slope after / before; an edge of width w blurred by b keeps at most (w^2 / (w^2 + b^2))^(1/4)"),
+    Column("structure_score", "Structure taken", "",
+           "Strongest local mean of the residual away from edges over what noise makes anywhere; above 1 is structure"),
+    Column("structure_percent", "Places with structure", "%", "Share of the places with a score above 1"),
+    Column("structure_width_mm", "Width of structure", "mm", "Full width at half maximum of the weights at the score"),
+    Column("structure_taken", "Brightness taken", "", "Weighted mean of before - after there; below 0 where added"),
+    Column("structure_l_mm", "Structure L", "mm", "Where it is, LPS", position="L"),
+    Column("structure_p_mm", "Structure P", "mm", "Where it is, LPS", position="P"),
+    Column("structure_s_mm", "Structure S", "mm", "Where it is, LPS; not for a 2-D image", position="S"),
     Column("contrast_before", "Contrast before", "", "Mean of the first region - mean of the second"),
     Column("contrast_after", "Contrast after", "", "The same after"),
     Column("cnr_before", "CNR before", "", "|contrast| / sqrt((SD1^2 + SD2^2) / 2)"),
@@ -79,9 +91,16 @@ class FilterEvidence(Operation):
     Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges became
     steeper by a tenth), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
     (noise_ratio above 1.1), `brightness_changed` (the mean of the residual is above a tenth of the noise and above
-    what chance explains), `contrast_lost` (contrast between the regions below 95 % of before). None of them: no edge
-    that stands out of the noise was taken. Structures as faint as the noise can go without a word; only regions, such
-    as a faint lesion and its surroundings, show that.
+    what chance explains), `contrast_lost` (contrast between the regions below 95 % of before), `structure_removed`
+    (structure_score above 1).
+
+    The structure score finds what is too faint or too smooth to be an edge. Away from edges the residual r is summed
+    with Gaussian weights w of 3.5 to 16.5 mm width around each place, T = sum w r / sqrt(sum w^2 r^2). For white noise
+    of whatever strength T is normal with SD 1; for other noise its SD is measured in the flat regions. The score is
+    |T - median| / SD over the value that noise exceeds anywhere in the image with a probability of 1 % (Worsley et al.
+    1996), at the most the local mean over a tenth of the noise. Its limit: a ball of n voxels that lost
+    the contrast c (in noise SD) is found when c sqrt(n) is well above 8 in white noise; smaller or fainter losses stay
+    unseen, and lie in the noise. In noise that is correlated over v voxels n counts as n / v.
 
     Inputs
     ------
@@ -114,7 +133,8 @@ class FilterEvidence(Operation):
     name: ClassVar[str] = "filter_evidence"
     title: ClassVar[str] = "Evidence of filtering"
     group: ClassVar[str] = "Evidence"
-    memory_factor: ClassVar[float] = 5.0
+    memory_factor: ClassVar[float] = 7.0
+    revision: ClassVar[int] = 2
 
     residual_image: bool = True
 
@@ -141,13 +161,15 @@ class FilterEvidence(Operation):
         flat = self._noise(found, (first, second, residual), inside, progress.part(0.05, 0.25))
         self._residual(found, residual, inside, flat, progress.part(0.25, 0.4))
         calm, shift = None if flat is None else flat.voxels, found.values["residual_mean"]
-        edges = edges_of(first, second, inside, calm, grid.spacing_kji, shift, progress.part(0.4, 0.7))
+        known = 0.0 if flat is None else flat.noise[0]
+        edges = edges_of(first, second, inside, calm, grid.spacing_kji, shift, known, progress.part(0.4, 0.7))
         self._edges(found, edges, flat)
+        self._structure(found, residual, inside, edges, flat, grid, progress.part(0.7, 0.8))
         if regions is not None:
             self._contrast(found, before, after, regions, progress)
         _judge(found)
         images = {"Before": first, "After": second, "Residual": residual}
-        curves = spectra(images, inside, grid.spacing_kji, progress.part(0.7, 0.95))
+        curves = spectra(images, inside, grid.spacing_kji, progress.part(0.8, 0.95))
         bars = histogram(images, inside, progress.part(0.95, 1.0))
         columns = tuple(c for c in COLUMNS if c.key in found.values or c in (WARNINGS, STATUS))
         table = Measurements(columns, (found.row(),))
@@ -186,6 +208,35 @@ class FilterEvidence(Operation):
         found.ratio("residual_edge_ratio", edges.residual, quiet,
                     "no_flat_region" if flat is None else "zero_variance")  # fmt: skip
 
+    def _structure(
+        self,
+        found: Findings,
+        residual: np.ndarray,
+        inside: np.ndarray | None,
+        edges: Edges | None,
+        flat: Flat | None,
+        grid: Grid,
+        progress: Progress,
+    ) -> None:
+        near = None if edges is None else edges.places
+        if near is not None:
+            near = dilate(near.view(np.uint8), [BY_EDGE] * near.ndim, "box", progress.part(0.0, 0.2)).view(bool)
+        calm, noise = (None, 0.0) if flat is None else (flat.voxels, flat.noise[0])
+        most = faint_structure(residual, inside, near, calm, noise, grid.spacing_kji, progress.part(0.2, 1.0))
+        place = [f"structure_{axis}_mm" for axis in "lps"[: grid.dimension]]
+        if most is None:
+            reason = "zero_variance" if found.values["residual_sd"] == 0 else "too_small"
+            found.missing(
+                reason, "structure_score", "structure_percent", "structure_width_mm", "structure_taken", *place
+            )
+            return
+        found.put("structure_score", most.score)
+        found.put("structure_percent", most.percent)
+        found.put("structure_width_mm", most.width_mm)
+        found.put("structure_taken", most.taken)
+        for key, value in zip(place, grid.to_physical(np.array([most.place[::-1]]))[0], strict=True):
+            found.put(key, value)
+
     def _contrast(
         self, found: Findings, before: sitk.Image, after: sitk.Image, regions: Labels, progress: Progress
     ) -> None:
@@ -218,6 +269,8 @@ def _judge(found: Findings) -> None:
         found.warn("edges_blurred")
     if value["edge_slope_ratio"] > SHARP:
         found.warn("edges_sharpened")
+    if value["structure_score"] > 1:
+        found.warn("structure_removed")
     if value["noise_ratio"] > SHARP:
         found.warn("noise_raised")
     chance = 4 * value["residual_sd"] / math.sqrt(value["n"])
