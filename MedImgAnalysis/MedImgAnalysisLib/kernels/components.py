@@ -78,6 +78,14 @@ class Components:
         wanted[self._component[labels[labels > 0]]] = True
         return self.where(wanted, progress)
 
+    def meeting(self, other: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
+        """The components that share a voxel with the boolean array `other`."""
+        wanted = np.zeros(self._count, bool)
+        for part in _slabs(other, progress):
+            labels = self._labels[part][other[part]]
+            wanted[self._component[labels[labels > 0]]] = True
+        return self.where(wanted, progress)
+
     def _sizes(self, progress: Progress) -> np.ndarray:
         sizes = np.zeros(self._component.size, np.int64)
         for part in _slabs(self._labels, progress):

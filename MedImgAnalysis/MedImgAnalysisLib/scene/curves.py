@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import InputError
 from ..values import PALETTE, Curve, Curves
-from . import frames
+from . import frames, tables
 
 UNITS = ("MedImgAnalysis.XUnit", "MedImgAnalysis.YUnit")
 LENGTH = "MedImgAnalysis.Length"
@@ -24,8 +24,8 @@ def curves_of(node: Any) -> Curves:
     found = []
     for number in range(node.GetNumberOfPlotSeriesNodes()):
         series = node.GetNthPlotSeriesNode(number)
-        table = series.GetTableNode().GetTable() if series and series.GetTableNode() else None
-        if table is None:
+        table = series.GetTableNode() if series else None
+        if table is None or table.GetTable() is None:
             raise InputError(f"A series of the plot {frames.identifier(node)} has no table.", node=node.GetID())
         y = _numbers(table, series.GetYColumnName())
         x = _numbers(table, series.GetXColumnName()) if series.GetXColumnName() else np.arange(len(y), dtype=float)
@@ -43,11 +43,13 @@ def curves_of(node: Any) -> Curves:
     )
 
 
-def _numbers(table: Any, name: str) -> np.ndarray:
-    column = table.GetColumnByName(name)
+def _numbers(node: Any, name: str) -> np.ndarray:
+    """A column of a table node; scene files keep six digits of it, the exact ones are left with the node."""
+    column = node.GetTable().GetColumnByName(name)
     if column is None or not column.IsA("vtkDataArray"):
         raise InputError(f"The plot has no column of numbers named {name!r}.")
-    return vtk_to_numpy(column).astype(float)
+    shown = vtk_to_numpy(column).astype(float)
+    return np.array(tables.restored(shown.tolist(), tables.exact_numbers(node).get(name)), float)
 
 
 def put_curves(value: Curves, node: Any) -> None:
@@ -55,7 +57,9 @@ def put_curves(value: Curves, node: Any) -> None:
     scene = node.GetScene()
     node.RemoveAllPlotSeriesNodeIDs()
     table_node = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{node.GetName()} values")
-    table_node.SetAndObserveTable(_table(value))
+    columns = _columns(value)
+    table_node.SetAndObserveTable(_table(columns))
+    tables.keep_exact(table_node, {name: numbers.tolist() for name, numbers in columns.items()})
     node.SetTitle(value.title)
     node.SetTitleVisibility(bool(value.title))
     node.SetXAxisTitle(_axis(value.x_title, value.x_unit))
@@ -94,21 +98,28 @@ def parts_of(node: Any) -> list[Any]:
     """The series and table nodes that `put_curves` made for a chart and that nobody needs once it is overwritten."""
     series = [node.GetNthPlotSeriesNode(n) for n in range(node.GetNumberOfPlotSeriesNodes())]
     own = [found for found in series if found is not None and found.GetAttribute(LENGTH)]
-    tables = {found.GetTableNode() for found in own} - {None}
-    return [*own, *tables]
+    values = {found.GetTableNode() for found in own} - {None}
+    return [*own, *values]
 
 
-def _table(value: Curves) -> Any:
+def _columns(value: Curves) -> dict[str, np.ndarray]:
     """Two columns per curve; shorter ones end in NaN, since a table has one number of rows."""
     rows = max((len(curve.x) for curve in value.series), default=0)
-    table = vtk.vtkTable()
+    columns = {}
     for number, curve in enumerate(value.series):
         for letter, numbers in (("x", curve.x), ("y", curve.y)):
             padded = np.full(rows, np.nan)
             padded[: len(numbers)] = numbers
-            array = numpy_to_vtk(padded, deep=1)
-            array.SetName(f"{number + 1} {curve.name} {letter}")
-            table.AddColumn(array)
+            columns[f"{number + 1} {curve.name} {letter}"] = padded
+    return columns
+
+
+def _table(columns: dict[str, np.ndarray]) -> Any:
+    table = vtk.vtkTable()
+    for name, numbers in columns.items():
+        array = numpy_to_vtk(numbers, deep=1)
+        array.SetName(name)
+        table.AddColumn(array)
     return table
 
 

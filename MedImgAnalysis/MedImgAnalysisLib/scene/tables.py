@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import vtk
@@ -32,7 +33,7 @@ def measurements_of(node: Any) -> Measurements:
     """
     frames.expect(node, "vtkMRMLTableNode", "a table")
     table = node.GetTable()
-    exact = _exact(node)
+    exact = exact_numbers(node)
     columns: list[Column] = []
     cells: dict[str, list[Any]] = {}
     for number in range(table.GetNumberOfColumns()):
@@ -41,7 +42,7 @@ def measurements_of(node: Any) -> Measurements:
         if key in cells:
             raise InputError(f"The table {frames.identifier(node)} has two columns named {key!r}.", node=node.GetID())
         values, kind = _values(array, node.GetColumnProperty(key, TYPE))
-        cells[key] = _restored(values, exact.get(key), kind)
+        cells[key] = restored(values, exact.get(key)) if kind is float else values
         columns.append(
             Column(
                 key,
@@ -70,7 +71,8 @@ def _values(array: Any, declared: str) -> tuple[list[Any], type]:
     return [int(array.GetVariantValue(row).ToLongLong()) for row in range(count)], int
 
 
-def _exact(node: Any) -> dict[str, list[Any]]:
+def exact_numbers(node: Any) -> dict[str, list[Any]]:
+    """The exact numbers of a table node by column key, those that `keep_exact` left with it."""
     try:
         found = json.loads(node.GetAttribute(EXACT) or "{}")
     except ValueError:
@@ -78,14 +80,22 @@ def _exact(node: Any) -> dict[str, list[Any]]:
     return found if isinstance(found, dict) else {}
 
 
-def _restored(values: list[Any], exact: Any, kind: type) -> list[Any]:
+def restored(values: list[Any], exact: Any) -> list[Any]:
     """The exact number wherever the cell still shows it, so that edits by hand count."""
-    if kind is not float or not isinstance(exact, list) or len(exact) != len(values):
+    if not isinstance(exact, list) or len(exact) != len(values):
         return values
     return [
         number if isinstance(number, float) and math.isclose(number, shown, rel_tol=1e-5, abs_tol=1e-300) else shown
         for shown, number in zip(values, exact)
     ]
+
+
+def keep_exact(node: Any, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Leave exact numbers with a table node, by column key; what is no finite float is not kept."""
+    exact = {
+        key: [c if isinstance(c, float) and math.isfinite(c) else None for c in cells] for key, cells in columns.items()
+    }
+    node.SetAttribute(EXACT, json.dumps(exact) if exact else None)
 
 
 def put_measurements(value: Measurements, node: Any) -> None:
@@ -94,7 +104,6 @@ def put_measurements(value: Measurements, node: Any) -> None:
     node.SetAndObserveTable(vtk.vtkTable())
     node.RemoveAllColumns()
     node.SetUseColumnTitleAsColumnHeader(True)
-    exact: dict[str, list[Any]] = {}
     for column in value.columns:
         cells = value.column(column.key)
         array, kind = _array(column, cells)
@@ -106,9 +115,7 @@ def put_measurements(value: Measurements, node: Any) -> None:
             node.SetColumnProperty(column.key, TYPE, kind)
         if column.position:
             node.SetColumnProperty(column.key, POSITION, column.position)
-        if column.dtype is float:
-            exact[column.key] = [c if isinstance(c, float) and math.isfinite(c) else None for c in cells]
-    node.SetAttribute(EXACT, json.dumps(exact) if exact else None)
+    keep_exact(node, {column.key: value.column(column.key) for column in value.columns if column.dtype is float})
     node.EndModify(before)
 
 

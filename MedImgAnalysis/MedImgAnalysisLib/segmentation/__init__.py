@@ -12,8 +12,8 @@ from .multi_otsu import MultiOtsu
 from .threshold import Threshold
 
 SEGMENTATION = (
-    Threshold,
     AutoThreshold,
+    Threshold,
     MultiOtsu,
     LocalThreshold,
     HysteresisThreshold,
