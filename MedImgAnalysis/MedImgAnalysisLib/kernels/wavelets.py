@@ -106,18 +106,23 @@ def synthesis(n: int, family: str) -> np.ndarray:
     return matrix
 
 
-def noise_sigma(array: np.ndarray, progress: Progress = SILENT, family: str = "db2") -> float:
+def noise_sigma(
+    array: np.ndarray, progress: Progress = SILENT, family: str = "db2", dtype: type | None = None
+) -> float:
     """Standard deviation of white noise: median |finest diagonal detail| / 0.6745 (Donoho and Johnstone 1994).
 
-    Exact zeros, as of a ground that was set to 0, are left out. Texture raises the value; 0 for constant images and
-    ones of a single voxel.
+    Exact zeros, as of a ground that was set to 0, are left out, as in scikit-image's `estimate_sigma`. Texture raises
+    the value, and on axes of few voxels the repeated borders lower it; axes of one voxel are not transformed. 0 for
+    constant images and ones of a single voxel. `dtype` is the type of the computation, `working_type` if None.
     """
     matrices = [analysis(n, family)[1::2] if n > 1 else None for n in array.shape]
     if all(matrix is None for matrix in matrices):
         return 0.0
-    detail = np.abs(apply(array, matrices, progress, "Noise estimate"))
+    detail = apply(array, matrices, progress, "Noise estimate", dtype)
+    np.abs(detail, out=detail)
+    # The taps add up to 0 but for rounding, so a constant ground leaves a trace of that size.
     largest = max(abs(float(array.min())), abs(float(array.max())))
-    trace = ROUNDING * float(np.finfo(working_type(array.dtype)).eps) * largest
+    trace = ROUNDING * float(np.finfo(dtype or working_type(array.dtype)).eps) * largest
     detail = detail[detail > trace]
     return float(np.median(detail)) / NORMAL_QUARTILE if detail.size else 0.0
 
