@@ -6,15 +6,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from cases_testing import SMOOTH, THRESHOLD, blob, environment, medimg, recipe_data, write_cohort, write_recipe
+from MedImgAnalysisLib import files
 from MedImgAnalysisLib.batch import scene_files
 from MedImgAnalysisLib.batch.case import Extras, run_case
 from MedImgAnalysisLib.batch.scene_files import scenes_to_show
+from MedImgAnalysisLib.provenance import ATTRIBUTE, fingerprint
 from MedImgAnalysisLib.recipe import Recipe
+from MedImgAnalysisLib.scene import bridge, standalone
+from MedImgAnalysisLib.scene.opengl import probe
+from MedImgAnalysisLib.values import Frames
 
 READ_SCENE = """
 import json, sys
@@ -138,3 +144,20 @@ def test_segmentations_are_shown_on_their_image_and_registered_images_on_the_fix
     assert scenes_to_show(Recipe.from_data(recipe_data(SMOOTH, outputs=["smoothed"])), {"t1": 0, "smoothed": 1}) == [
         ("smoothed", {"background": "smoothed"})
     ]
+
+
+def test_a_case_of_a_4d_file_is_saved_as_a_scene_with_its_sequences(tmp_path: Path, scene: Any) -> None:
+    frames = Frames(tuple(blob(n) for n in range(3)), (0, 1.5, 4), "time", "s")
+    files.write(frames, tmp_path / "t1.seq.nrrd")
+    out = tmp_path / "case"
+    recipe, extras = Recipe.from_data(recipe_data()), Extras("case.mrb", snapshots=True)
+    record = run_case(recipe, {"t1": tmp_path / "t1.seq.nrrd"}, out, extras=extras)
+    standalone.load(out / "case.mrb")
+    found = {name: scene.GetFirstNodeByName(name) for name in ("t1", "smoothed", "seg")}
+    assert {node.GetClassName() for node in found.values()} == {"vtkMRMLSequenceNode"}
+    saved = bridge.value_of(found["smoothed"], "image")
+    expected = files.read(out / "smoothed.seq.nrrd", "image")
+    assert saved.positions == expected.positions == (0, 1.5, 4) and saved.unit == "s"
+    assert fingerprint(saved) == fingerprint(expected)
+    assert json.loads(found["smoothed"].GetAttribute(ATTRIBUTE))["outputs"]["image"]["frames"] == 3
+    assert bool(record["snapshots"]) == (probe() is None)

@@ -169,5 +169,5 @@ def test_a_frame_of_a_sequence_is_named_in_a_warning(volume, scene):
     proxy = browser.GetProxyNode(sequence)
     said: list[str] = []
     made = run_in_scene(Gaussian(), {"image": proxy}, progress=Progress(on_warning=said.append))["image"]
-    assert "belongs to the sequence 'Browser'; only its current frame (1) is used" in said[0]
+    assert "belongs to the sequence 'Perfusion'; only its current frame (#0) is used" in said[0]
     assert said[0] in json.loads(made.GetAttribute(ATTRIBUTE))["warnings"]

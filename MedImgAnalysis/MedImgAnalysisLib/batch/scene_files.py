@@ -70,20 +70,23 @@ def _like(recipe: Recipe, name: str, nodes: Mapping[str, Any]) -> Any:
 
 
 def _pictures(folder: Path, recipe: Recipe, nodes: Mapping[str, Any], progress: Progress) -> list[str]:
-    from ..scene import views
+    from ..scene import sequences, views
     from ..scene.opengl import probe
 
     reason = probe()
     if reason:
         progress.warn(f"There are no pictures: {reason}.")
         return []
+    # Of a sequence the pictures show the first frame, which is what its proxy holds.
+    seen = {name: next(iter(sequences.proxies_of(node)), node) if sequences.is_sequence(node) else node
+            for name, node in nodes.items()}  # fmt: skip
     place = folder / PICTURES
     place.mkdir()
     written: list[Path] = []
     try:
         for prefix, shown in scenes_to_show(recipe, nodes):
             written += views.save_slices(
-                place, **{role: nodes[name] for role, name in shown.items()}, prefix=f"{prefix}-"
+                place, **{role: seen[name] for role, name in shown.items()}, prefix=f"{prefix}-"
             )
     except (MedImgError, RuntimeError) as error:
         progress.warn(f"Pictures could not be taken: {error}")

@@ -14,8 +14,20 @@ import slicer
 from ..errors import InputError
 from ..geometry import Grid
 from ..progress import SILENT, Progress
-from ..values import Labels, Segment
-from . import curves, frames, landmarks, rois, segment_writing, segmentations, surfaces, tables, transforms, volumes
+from ..values import Frames, Labels, Segment
+from . import (
+    curves,
+    frames,
+    landmarks,
+    rois,
+    segment_writing,
+    segmentations,
+    sequences,
+    surfaces,
+    tables,
+    transforms,
+    volumes,
+)
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLLabelMapVolumeNode"),
@@ -31,9 +43,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
     "surface": ("vtkMRMLModelNode",),
+    "frames": (sequences.CLASS,),
 }
 """Node classes that can be read as a kind, the usual one first. Subclasses do not count: a label map is
-a scalar volume for MRML, but no image of intensities."""
+a scalar volume for MRML, but no image of intensities. A sequence of such nodes is read as frames of the kind."""
 
 OUTPUT_CLASSES = {
     **CLASSES,
@@ -60,9 +73,9 @@ def value_of(
     Parameters
     ----------
     node
-        A node of a class in `CLASSES[kind]`.
+        A node of a class in `CLASSES[kind]`, or a sequence of such nodes, which gives `Frames`.
     kind
-        image, mask, labels, transform, landmarks, table, curves or surface.
+        image, mask, labels, transform, landmarks, table, curves, surface, or frames for a sequence of volumes.
     segment
         Id or name of one segment, for masks and labels.
     world
@@ -80,6 +93,12 @@ def value_of(
         The grid of the node is sheared.
     """
     check_class(node, kind)
+    if sequences.is_sequence(node):
+
+        def read(item: Any) -> Any:
+            return value_of(item, item_kind(kind), segment, world=world, progress=progress, grid=grid)
+
+        return sequences.frames_of(node, read, progress)
     if rois.is_roi(node):
         if grid is None:
             raise InputError(
@@ -112,7 +131,10 @@ def check_class(node: Any, kind: str, output: bool = False) -> None:
         raise InputError(f"There is no kind of value {kind!r}; there are {', '.join(CLASSES)}.")
     if node is None or not hasattr(node, "GetClassName"):
         raise InputError(f"A node is needed for {kind}, not {node!r:.80}.")
-    if node.GetClassName() not in classes:
+    fits = node.GetClassName() in classes
+    if sequences.is_sequence(node) and not output:
+        fits = sequences.item_class(node) in CLASSES[item_kind(kind)]
+    if not fits:
         words = ", ".join(name.removeprefix("vtkMRML").removesuffix("Node") for name in classes)
         raise InputError(
             f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; {kind} needs one of: {words}.",
@@ -120,8 +142,15 @@ def check_class(node: Any, kind: str, output: bool = False) -> None:
         )
 
 
+def item_kind(kind: str) -> str:
+    """The kind of one frame."""
+    return "image" if kind == "frames" else kind
+
+
 def node_class(value: Any, kind: str) -> str:
     """The class of the node that holds a value."""
+    if isinstance(value, Frames):
+        return sequences.CLASS
     if kind == "image":
         return volumes.node_class(value)
     return transforms.node_class(value) if kind == "transform" else OUTPUT_CLASSES[kind][0]
@@ -151,6 +180,8 @@ def add_node(
     try:
         put_value(value, node, kind, name=name, like=like, parent=parent, keeps_display=keeps_display)
         _into_folder(node, like)
+        if isinstance(value, Frames):
+            _browse(node, like if keeps_display else None)
     except BaseException:
         remove_new(scene, before)
         raise
@@ -168,6 +199,12 @@ def put_value(
     keeps_display: bool = False,
 ) -> None:
     """Overwrite a node with a value; see `add_node`. Its parent transform becomes that of the value."""
+    if isinstance(value, Frames):
+        if parent is not None:
+            raise InputError("A sequence cannot be under a transform; take the inputs out of theirs.")
+        shown = _one_of(like) if keeps_display else None
+        sequences.put_frames(value, node, lambda item: _new_item(item, item_kind(kind), name, shown))
+        return
     if kind in ("image", "transform", "landmarks", "labels", "mask", "surface"):
         _set_parent(node, parent)
     if kind == "image":
@@ -179,7 +216,7 @@ def put_value(
         volumes.put_image(value, node)
         volumes.new_display(node)
         if keeps_display and like is not None:
-            volumes.keep_display(node, like)
+            volumes.keep_display(node, _one_of(like))
     elif kind in ("labels", "mask"):
         labels = value if kind == "labels" else mask_labels(value, name)
         node.GetSegmentation().RemoveAllSegments()
@@ -198,6 +235,40 @@ def put_value(
         writers[kind](value, node)
         if kind == "landmarks" and node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
+
+
+def _new_item(value: Any, kind: str, name: str, shown: Any) -> Any:
+    """A data node for one frame, outside of the scene; `shown` is the volume whose quantity and unit it keeps."""
+    item = slicer.mrmlScene.CreateNodeByClass(node_class(value, kind))
+    item.UnRegister(None)
+    if kind == "image":
+        volumes.put_image(value, item)
+        if shown is not None:
+            volumes.keep_display(item, shown)
+    elif kind in ("labels", "mask"):
+        segment_writing.put_labels(value if kind == "labels" else mask_labels(value, name), item)
+    elif kind == "surface":
+        surfaces.put_mesh(value, item)
+    elif kind == "transform":
+        transforms.put_transform(value, item)
+    else:
+        landmarks.put_landmarks(value, item)
+    return item
+
+
+def _one_of(node: Any) -> Any:
+    """The first frame of a sequence, another node itself."""
+    return sequences.items(node)[0] if sequences.is_sequence(node) else node
+
+
+def _browse(node: Any, like: Any) -> None:
+    """Show the first frame of a new sequence, with the window and level of what shows `like`."""
+    if sequences.browse(node) is None:
+        return
+    source = next(iter(sequences.proxies_of(like)), None) if sequences.is_sequence(like) else like
+    for proxy in sequences.proxies_of(node):
+        if source is not None and proxy.IsA("vtkMRMLVolumeNode") and source.IsA("vtkMRMLVolumeNode"):
+            volumes.keep_display(proxy, source)
 
 
 def mask_labels(mask: Any, name: str) -> Labels:
@@ -242,6 +313,8 @@ def node_ids(scene: Any) -> set[str]:
 def remove_new(scene: Any, before: set[str]) -> None:
     """Remove every node that has come since `before`, the last one first."""
     nodes = [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
-    for node in reversed([found for found in nodes if found.GetID() not in before]):
+    new = [found for found in reversed(nodes) if found.GetID() not in before]
+    # A browser that is still there would make a new proxy for the one that is removed.
+    for node in sorted(new, key=lambda found: found.GetClassName() != sequences.BROWSER):
         if node.GetScene() is not None:
             scene.RemoveNode(node)

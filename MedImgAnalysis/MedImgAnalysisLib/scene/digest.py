@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from . import frames, segmentations
+from . import frames, segmentations, sequences
 
 
 def scene_digest(scene: Any = None) -> dict[str, str]:
@@ -66,6 +66,12 @@ def _common(node: Any) -> list[Any]:
 
 
 def _content(node: Any) -> list[Any]:
+    if sequences.is_sequence(node):
+        return [
+            part
+            for number, item in enumerate(sequences.items(node))
+            for part in (node.GetNthIndexValue(number), item.GetClassName(), *_content(item))
+        ]
     if node.IsA("vtkMRMLVolumeNode"):
         matrix = vtk.vtkMatrix4x4()
         node.GetIJKToRASMatrix(matrix)

@@ -10,7 +10,7 @@ from typing import Any
 import slicer
 
 from ..provenance import ATTRIBUTE
-from ..values import Labels, Segment
+from ..values import Frames, Labels, Segment
 from . import bridge, curves, segment_writing, segmentations
 
 INPUT = "MedImgAnalysis.Input."
@@ -43,7 +43,8 @@ def write(output: Output, obsolete: list[Any]) -> Any:
     options: dict[str, Any] = {"like": like, "parent": output.parent, "keeps_display": output.keeps_display}
     segments: dict[str, str] = {}
     target = output.target
-    if output.kind in ("labels", "mask"):
+    several = isinstance(output.value, Frames)
+    if output.kind in ("labels", "mask") and not several:
         labels = output.value if output.kind == "labels" else bridge.mask_labels(output.value, output.title)
         if target is None or isinstance(target, str):
             node = bridge.add_node(labels, target or output.title, kind="labels", **options)
@@ -58,7 +59,7 @@ def write(output: Output, obsolete: list[Any]) -> Any:
         if output.kind == "curves":
             obsolete += curves.parts_of(node)
         bridge.put_value(output.value, node, output.kind, **options)
-    if output.kind == "transform":
+    if output.kind == "transform" and not several:
         _refer(node, output)
     _sign(node, output, segments)
     return node
@@ -156,5 +157,5 @@ def _refer(node: Any, output: Output) -> None:
     kind = slicer.vtkMRMLTransformNode
     pairs = (kind.GetMovingNodeReferenceRole(), output.moving), (kind.GetFixedNodeReferenceRole(), output.fixed)
     for role, other in pairs:
-        if other is not None:
+        if other is not None and other.IsA("vtkMRMLVolumeNode"):
             node.SetNodeReferenceID(role, other.GetID())

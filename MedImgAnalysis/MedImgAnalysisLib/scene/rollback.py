@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import bridge
+from . import bridge, sequences
 
 
 class Restore:
@@ -29,6 +29,7 @@ class _Kept:
         self.node = node
         self.copy = node.CreateNodeInstance()
         self.copy.CopyContent(node)
+        self.frames = sequences.Kept(node) if sequences.is_sequence(node) else None
         self.attributes = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
         self.references = {
             role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
@@ -42,6 +43,8 @@ class _Kept:
         node = self.node
         before = node.StartModify()
         node.CopyContent(self.copy)
+        if self.frames is not None:
+            self.frames.back()
         for name in set(node.GetAttributeNames()) - set(self.attributes):
             node.RemoveAttribute(name)
         for name, value in self.attributes.items():

@@ -9,7 +9,7 @@ point leaves the scene as it was. Inputs are never written to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import slicer
@@ -19,7 +19,7 @@ from ..errors import InputError, RecipeError
 from ..operation import Operation
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
-from . import alignment, bridge, frames, outputs
+from . import alignment, bridge, frames, outputs, sequences
 from .rollback import Restore
 from .sources import Source, check_not_moved_twice, common_parent, values_of
 from .standalone import batch
@@ -58,8 +58,11 @@ class SceneRun:
             raise RecipeError(f"Step {step!r}: {sentence}" if step else sentence, step=step or None)
         self.recipe = recipe
         self.sources = _sources(recipe, inputs)
-        self.targets = _targets(recipe, outputs or {}, self.sources)
+        several = _several(recipe, self.sources)
+        self.targets = _targets(recipe, outputs or {}, self.sources, several)
         self.world, self.parent = common_parent(self.sources.values())
+        if several:  # a sequence cannot be under a transform
+            self.world, self.parent = True, None
         self.warnings: list[str] = []
         self._values: dict[str, Any] = {}
         self._stamps: dict[str, tuple[Any, ...]] = {}
@@ -202,7 +205,11 @@ class SceneRun:
             operation = step.build()
             interpolation = str(getattr(operation, "interpolation", "linear"))
             outside = getattr(operation, "outside_value", None)
-            sentence = alignment.difference(source.node, transform, image, interpolation, self.world, outside)
+            found = (
+                alignment.difference(moving, way, aligned, interpolation, self.world, outside)
+                for moving, way, aligned in sequences.together(source.node, transform, image)
+            )
+            sentence = next(filter(None, found), "")
             if sentence:
                 progress.warn(sentence)
                 for name in step.outputs.values():
@@ -327,7 +334,25 @@ def _sources(recipe: Recipe, inputs: Mapping[str, Any]) -> dict[str, Source]:
     return sources
 
 
-def _targets(recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, Source]) -> dict[str, Any]:
+def _several(recipe: Recipe, sources: Mapping[str, Source]) -> set[str]:
+    """The names of the results that are sequences of frames."""
+    found = {name for name, source in sources.items() if sequences.is_sequence(source.node)}
+    for step in recipe.steps:
+        if step.enabled:
+            operation = catalog.find(step.operation)
+            single = [role.name for role in operation.inputs() if not role.many and role.kind != "frames"]
+            framed = any(isinstance(bound := step.inputs.get(name), str) and bound in found for name in single)
+            found |= {
+                step.outputs[role.name]
+                for role in operation.outputs()
+                if role.name in step.outputs and role.kind not in ("table", "curves") and (framed or role.several)
+            }
+    return found & set(recipe.outputs)
+
+
+def _targets(
+    recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, Source], several: Collection[str]
+) -> dict[str, Any]:
     """The given outputs, checked: right class, no input, no transform that an input is under, no node twice."""
     kinds = recipe.kinds()
     read = {node for source in sources.values() for node in source.nodes}
@@ -339,7 +364,13 @@ def _targets(recipe: Recipe, wanted: Mapping[str, Any], sources: Mapping[str, So
         if target is None or target == "":
             continue
         if not isinstance(target, str):
-            bridge.check_class(target, kinds[name], output=True)
+            bridge.check_class(target, "frames" if name in several else kinds[name], output=True)
+            if sequences.browser_of_proxy(target) is not None:
+                raise InputError(
+                    f"{frames.identifier(target)} shows a frame of a sequence, which would be overwritten; choose "
+                    "another output.",
+                    role=name,
+                )
             what = frames.identifier(target)
             if target in read:
                 raise InputError(f"{what} is an input, and inputs are never changed; choose another output.", role=name)

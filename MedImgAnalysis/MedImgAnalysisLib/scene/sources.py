@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..geometry import Grid
 from ..progress import Progress
 from ..recipe import Recipe
-from ..values import Labels
-from . import bridge, frames, rois
+from ..values import Frames, Labels
+from . import bridge, frames, rois, sequences
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class Source:
 
         `grid` is that of the image which regions of interest are used with.
         """
-        sequences = getattr(slicer.modules, "sequences", None)
-        browser = sequences.logic().GetFirstBrowserNodeForProxyNode(self.node) if sequences is not None else None
+        browser = sequences.browser_of_proxy(self.node)
         if browser is not None:
-            frame = browser.GetSelectedItemNumber() + 1
+            whole = browser.GetSequenceNode(self.node)
             progress.warn(
-                f"{frames.identifier(self.node)} belongs to the sequence {browser.GetName()!r}; only its "
-                f"current frame ({frame}) is used."
+                f"{frames.identifier(self.node)} belongs to the sequence "
+                f"{(browser if whole is None else whole).GetName()!r}; only its current frame "
+                f"(#{browser.GetSelectedItemNumber()}) is used. Choose the sequence itself for all its frames."
             )
         if self.more and grid is not None:
             return rois.roi_labels(self.nodes, grid, world=world)
@@ -100,7 +100,7 @@ class Source:
         if self.segment is None:
             return str(self.node.GetName())
         if not self.node.IsA("vtkMRMLSegmentationNode"):
-            return self.segment
+            return f"{self.node.GetName()} {self.segment}" if sequences.is_sequence(self.node) else self.segment
         segment = self.node.GetSegmentation().GetSegment(self.segment)
         return str(segment.GetName()) if segment is not None else self.segment
 
@@ -123,6 +123,11 @@ class Source:
 
 def _stamp(node: Any, kind: str) -> list[Any]:
     parts: list[Any] = []
+    if sequences.is_sequence(node):
+        parts += [node.GetIndexName(), node.GetIndexUnit()]
+        for number, item in enumerate(sequences.items(node)):
+            parts += [node.GetNthIndexValue(number), *_stamp(item, bridge.item_kind(kind))]
+        return parts
     if node.IsA("vtkMRMLVolumeNode"):
         data = node.GetImageData()
         parts += [data.GetMTime() if data else 0, _matrix(node)]
@@ -212,6 +217,7 @@ def _grid_for(name: str, recipe: Recipe, values: Mapping[str, Any]) -> Grid | No
     for kind in (sitk.Image, Labels):
         for other in ordered:
             value = values.get(other)
+            value = value.values[0] if isinstance(value, Frames) else value
             if isinstance(value, kind):
                 return Grid.of(value) if isinstance(value, sitk.Image) else value.grid
     return None

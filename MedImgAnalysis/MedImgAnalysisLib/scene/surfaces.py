@@ -63,6 +63,15 @@ def _triangles(mesh: Any) -> np.ndarray:
 
 def put_surface(value: Surface, node: Any) -> None:
     """Replace the mesh of `node` (in its own coordinates) and colour it by its first value."""
+    put_mesh(value, node)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    if value.values:
+        show_values(node, value.values[0])
+
+
+def put_mesh(value: Surface, node: Any) -> None:
+    """Replace the mesh of `node`, which need not be in a scene, and leave its display alone."""
     mesh = vtk.vtkPolyData()
     points = vtk.vtkPoints()
     points.SetDataTypeToDouble()
@@ -80,10 +89,6 @@ def put_surface(value: Surface, node: Any) -> None:
         array.SetName(numbers.heading)
         mesh.GetPointData().AddArray(array)
     node.SetAndObservePolyData(mesh)
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
-    if value.values:
-        show_values(node, value.values[0])
 
 
 def show_values(node: Any, values: PointValues) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 import slicer
 
@@ -16,7 +17,7 @@ from ..progress import SILENT, Progress
 from ..provenance import fingerprint, software
 from ..recipe import Recipe
 from ..resampling import on_grid
-from ..values import Labels
+from ..values import Frames, Labels
 from . import bridge, frames, outputs, segment_writing, segmentations, volumes
 from .sources import Source, values_of
 
@@ -113,6 +114,12 @@ def _compare(
     values: Mapping[str, Any],
 ) -> list[Difference]:
     name = str(node.GetName())
+    points = _points(values)
+    if isinstance(result, Frames):
+        held = bridge.value_of(node, kind, world=False)
+        if kind in ("image", "frames"):
+            result = result.with_values([volumes.stored(value) for value in result.values])
+        return list(differences(name, held, result, max(tolerance, POSITION_TOLERANCE), points))
     if kind in ("labels", "mask"):
         labels = result if kind == "labels" else bridge.mask_labels(result, name)
         return _segments(node, segment_writing.between(labels, parent, node), entry.get("segments", {}), tolerance)
@@ -120,10 +127,15 @@ def _compare(
     if kind == "image":
         return list(differences(name, held, volumes.stored(result), tolerance))
     if kind == "transform":
-        images = [value for value in values.values() if isinstance(value, sitk.Image)]
-        points = Grid.of(images[0]).corners if images else None
         return list(differences(name, held, result, max(tolerance, POSITION_TOLERANCE), points))
     return list(differences(name, held, result, tolerance))
+
+
+def _points(values: Mapping[str, Any]) -> np.ndarray | None:
+    """The corners of the first image, where transforms are compared."""
+    firsts = [value.values[0] if isinstance(value, Frames) else value for value in values.values()]
+    images = [value for value in firsts if isinstance(value, sitk.Image)]
+    return Grid.of(images[0]).corners if images else None
 
 
 def _segments(node: Any, expected: Labels, ids: Mapping[str, str], tolerance: float) -> list[Difference]:
