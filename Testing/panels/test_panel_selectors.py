@@ -24,6 +24,7 @@ NODES = {
     "line": "vtkMRMLMarkupsLineNode",
     "numbers": "vtkMRMLTableNode",
     "plot": "vtkMRMLPlotChartNode",
+    "cine": "vtkMRMLSequenceNode",
 }
 
 
@@ -71,13 +72,13 @@ def inputs(scene):
 @pytest.mark.parametrize(
     ("role", "names"),
     [
-        ("image", ["image", "colour"]),
-        ("labels", ["labelmap", "segmentation"]),
-        ("transform", ["linear", "bspline", "grid"]),
-        ("landmarks", ["points"]),
+        ("image", ["image", "colour", "cine"]),
+        ("labels", ["labelmap", "segmentation", "cine"]),
+        ("transform", ["linear", "bspline", "grid", "cine"]),
+        ("landmarks", ["points", "cine"]),
         ("table", ["numbers"]),
         ("curves", ["plot"]),
-        ("more", ["image", "colour"]),
+        ("more", ["image", "colour", "cine"]),
     ],
 )
 def test_a_role_offers_the_nodes_that_fit_and_no_other(inputs, role, names):

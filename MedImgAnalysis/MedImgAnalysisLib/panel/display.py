@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 
+from ..scene import sequences
 from .request import Request
 
 
@@ -34,7 +35,7 @@ def _over(request: Request, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """The volume whose grid the new one has, and the new one."""
     volume = _volume(nodes)
     given = request.inputs.get("fixed") or request.inputs.get("reference") or ()
-    fixed = next((node for node in given if node.IsA("vtkMRMLVolumeNode")), None)
+    fixed = next((shown for node in given if (shown := _shown(node)).IsA("vtkMRMLVolumeNode")), None)
     return None if volume is None or fixed is None else (fixed, volume)
 
 
@@ -45,4 +46,9 @@ def show_blended(fixed: Any, aligned: Any) -> None:
 
 
 def _volume(nodes: Mapping[str, Any]) -> Any:
-    return next((node for node in nodes.values() if node.IsA("vtkMRMLVolumeNode")), None)
+    return next((shown for node in nodes.values() if (shown := _shown(node)).IsA("vtkMRMLVolumeNode")), None)
+
+
+def _shown(node: Any) -> Any:
+    """What stands for a node in the views: of a sequence the node that shows its current frame."""
+    return next(iter(sequences.proxies_of(node)), node) if sequences.is_sequence(node) else node

@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..operation import Operation, Role
-from ..scene import rois
+from ..scene import rois, sequences
 from .regions import RegionPicker
 
 NODE_CLASSES: dict[str, tuple[str, ...]] = {
@@ -28,12 +28,28 @@ NODE_CLASSES: dict[str, tuple[str, ...]] = {
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
     "surface": ("vtkMRMLModelNode",),
+    "frames": (sequences.CLASS,),
 }
 """Scene nodes that can play a role, by kind of the role; exactly these classes, not those derived from them.
 Regions of interest, which can stand for masks and labels, have a row of their own."""
 
 WRITTEN_CLASSES = {**NODE_CLASSES, "labels": ("vtkMRMLSegmentationNode",)}
 """Scene nodes that can get an output."""
+
+IN_SEQUENCES = ("image", "labels", "transform", "landmarks")
+"""Kinds that a sequence can hold in place of one node; the operation then runs on each frame."""
+
+
+def input_classes(kind: str) -> tuple[str, ...]:
+    """The classes of nodes that the selector of an input role offers."""
+    return (*NODE_CLASSES[kind], sequences.CLASS) if kind in IN_SEQUENCES else NODE_CLASSES[kind]
+
+
+def output_classes(role: Role) -> tuple[str, ...]:
+    """The classes of nodes that the selector of an output role offers."""
+    if role.several:
+        return (sequences.CLASS,)
+    return (*WRITTEN_CLASSES[role.kind], sequences.CLASS) if role.kind in IN_SEQUENCES else WRITTEN_CLASSES[role.kind]
 
 
 def kind_title(kind: str) -> str:
@@ -47,6 +63,7 @@ def kind_title(kind: str) -> str:
         "table": _("table"),
         "curves": _("chart"),
         "surface": _("model"),
+        "frames": _("sequence"),
     }[kind]
 
 
@@ -125,7 +142,7 @@ class NodeSelector(InputSelector):
     """One node."""
 
     def _build(self) -> None:
-        self.widget = node_combo(NODE_CLASSES[self.role.kind], f"input_{self.role.name}")
+        self.widget = node_combo(input_classes(self.role.kind), f"input_{self.role.name}")
         self.widget.noneEnabled = True
         self.widget.noneDisplay = (_("Select a {kind}") if self.role.required else _("None (optional)")).format(
             kind=kind_title(self.role.kind)
@@ -145,7 +162,7 @@ class NodesSelector(InputSelector):
     """Several nodes, by check boxes."""
 
     def _build(self) -> None:
-        self.widget = node_combo(NODE_CLASSES[self.role.kind], f"input_{self.role.name}", many=True)
+        self.widget = node_combo(input_classes(self.role.kind), f"input_{self.role.name}", many=True)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect("checkedNodesChanged()", self._changed)
 
@@ -223,12 +240,12 @@ class OutputSelectors:
         self.combos: dict[str, Any] = {}
         self._tool_tips: dict[str, str] = {}
         for role in operation.outputs():
-            combo = node_combo(WRITTEN_CLASSES[role.kind], f"output_{role.name}")
+            combo = node_combo(output_classes(role), f"output_{role.name}")
             combo.noneEnabled = True
             combo.setMRMLScene(slicer.mrmlScene)
             tip = (
                 _("{what} A new {kind} unless you choose one to write over.")
-                .format(what=role.description, kind=kind_title(role.kind))
+                .format(what=role.description, kind=kind_title("frames" if role.several else role.kind))
                 .strip()
             )
             self._tool_tips[role.name] = combo.toolTip = tip

@@ -6,8 +6,10 @@ from typing import Any
 
 import slicer
 
+from ..errors import InputError
 from ..operation import Operation
-from .selectors import NODE_CLASSES
+from ..scene import bridge
+from .selectors import NODE_CLASSES, input_classes
 from .state import PanelState
 
 
@@ -24,7 +26,7 @@ def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
             not role.required
             or role.many
             or role.kind == "mask"
-            or any(node.GetClassName() in NODE_CLASSES[role.kind] for node in state.inputs(role.name))
+            or any(node.GetClassName() in input_classes(role.kind) for node in state.inputs(role.name))
         ):
             continue
         node = next((node for node in candidates(role.kind) if node not in used), None)
@@ -41,10 +43,19 @@ def candidates(kind: str) -> list[Any]:
         node
         for name in NODE_CLASSES[kind]
         for node in slicer.util.getNodesByClass(name)
-        if node.GetClassName() == name and not node.GetHideFromEditors()
+        if node.GetClassName() == name and not node.GetHideFromEditors() and _fits(node, kind)
     ]
     shown = shown_volume()
     return sorted(found, key=lambda node: node is not shown)
+
+
+def _fits(node: Any, kind: str) -> bool:
+    """Whether the frames of a sequence are of this kind; other nodes are by their class."""
+    try:
+        bridge.check_class(node, kind)
+    except InputError:
+        return False
+    return True
 
 
 def shown_volume() -> Any:

@@ -135,11 +135,17 @@ def check_class(node: Any, kind: str, output: bool = False) -> None:
     if sequences.is_sequence(node) and not output:
         fits = sequences.item_class(node) in CLASSES[item_kind(kind)]
     if not fits:
-        words = ", ".join(name.removeprefix("vtkMRML").removesuffix("Node") for name in classes)
+        words = ", ".join(_word(name) for name in classes)
+        inside = f" of {_word(sequences.item_class(node))} nodes" if sequences.is_sequence(node) and not output else ""
         raise InputError(
-            f"{frames.identifier(node)} is a {node.GetNodeTagName()} node; {kind} needs one of: {words}.",
+            f"{frames.identifier(node)} is a {node.GetNodeTagName()} node{inside}; {kind} needs one of: {words}.",
             node=node.GetID(),
         )
+
+
+def _word(name: str) -> str:
+    """What people call a class of nodes."""
+    return name.removeprefix("vtkMRML").removesuffix("Node")
 
 
 def item_kind(kind: str) -> str:
