@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..operation import Operation
 from ..recipe import Recipe
+from ..scene import sequences
 from ..scene.run import SceneRun
 
 WILDCARDS = frozenset("*?[]")
@@ -67,6 +68,8 @@ class Request:
     def spacing(self) -> tuple[float, ...] | None:
         """Spacing of the first input volume along (i, j, k) in millimetres, None without one."""
         source = self.source()
+        if sequences.is_sequence(source) and source.GetNumberOfDataNodes():
+            source = source.GetNthDataNode(0)
         return tuple(source.GetSpacing()) if source is not None and source.IsA("vtkMRMLVolumeNode") else None
 
     def recipe(self) -> Recipe:
