@@ -47,6 +47,14 @@ def smooth(
     return derivative(array, sigmas, [0] * array.ndim, progress, message)
 
 
+def smooth_product(
+    array: np.ndarray, other: np.ndarray, sigmas: Sequence[float], progress: Progress = SILENT
+) -> np.ndarray:
+    """`smooth` of `array * other`, which is never made whole."""
+    matrices = [reflected(n, taps(sigma)) if radius(sigma) else None for n, sigma in zip(array.shape, sigmas)]
+    return apply(array, matrices, progress, "Smoothing", times=other)
+
+
 def derivative(
     array: np.ndarray,
     sigmas: Sequence[float],

@@ -55,6 +55,7 @@ def apply(
     progress: Progress = SILENT,
     message: str = "",
     dtype: type | None = None,
+    times: np.ndarray | None = None,
 ) -> np.ndarray:
     """The array with each axis multiplied by its matrix (new length, length); None leaves the axis.
 
@@ -66,9 +67,12 @@ def apply(
         One for each axis of `array`.
     dtype
         Type of result and computation; `working_type` of the array when None.
+    times
+        Real factors of the shape of `array`: their product is taken instead, without being made whole.
     """
     if array.ndim == 2:
-        return apply(array[None], [None, *matrices], progress, message, dtype)[0]
+        factors = None if times is None else times[None]
+        return apply(array[None], [None, *matrices], progress, message, dtype, factors)[0]
     dtype = dtype or working_type(array.dtype)
     along_k, along_j, along_i = (None if m is None else _tiles(m, dtype) for m in matrices)
     lengths = [n if m is None else m.shape[0] for n, m in zip(array.shape, matrices, strict=True)]
@@ -76,6 +80,8 @@ def apply(
 
     def plane(k: int) -> None:
         values = array[k].astype(dtype, copy=False)
+        if times is not None:
+            values = values * times[k].astype(dtype, copy=False)
         if along_i is not None:
             target = between[k] if along_j is None else np.empty((values.shape[0], lengths[2]), dtype)
             _times(along_i, values.T, target.T)

@@ -1,4 +1,4 @@
-"""The deformable stage of a registration: a smooth field on top of a linear transform."""
+"""The deformable stage of a registration: a smooth invertible field ahead of a linear transform."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..geometry import Grid, image_like
+from ..geometry import Grid
 from ..progress import Progress
+from .field_result import Linear, field_transform, smooth_around, spline_transform
 from .flow_level import FlowLevel, Force
 from .jacobian import jacobian_determinant
 from .pyramid import SMALLEST, shrunk
 from .rigid import matrix_of
+from .stiffness import Stiffness
 
 Trace = list[tuple[int, int, float]]
+Masks = tuple[sitk.Image | None, sitk.Image | None]
+
+BENDING, STRETCHING = 0.5, 0.15
+"""Stiffness of the field between neighbouring nodes, relative to the mean certainty that the images give a node."""
+LOCAL_VOXELS = 2.0
+FLOOR = 0.05
+"""Texture with an SD below this part of the range of intensities counts as noise."""
+STILL = 0.005
+"""A level ends when a step moves nodes by less than this part of its voxel size (RMS)."""
+ROUNDS = 20
+MENDS = 12
 
 
 @dataclass(frozen=True)
@@ -26,41 +39,44 @@ class DeformableSettings:
     Attributes
     ----------
     model
-        `demons` gives a displacement field on the fixed grid, `bspline` a cubic B-spline.
+        `demons` gives a displacement on every fixed voxel, `bspline` a cubic B-spline.
     similarity
-        `local_correlation` for images whose intensities are related locally, whatever the sign (CT-CT, MR-MR, T1-T2);
-        `mean_squares` for equal intensities; `mutual_information` for any relation, B-spline only.
+        `local_correlation` where intensities are related within a few voxels, whatever the sign (CT and CT, MR of any
+        contrast); `mean_squares` for equal intensities; `mutual_information` for any relation that holds throughout.
     folding
-        False keeps the result invertible. True takes larger steps with less smoothing, which may fold.
+        False composes small steps and mends what still folds; True adds them up, which is faster and may fold.
     finest_mm
-        Voxel size of the last level; 0 takes the smallest spacing of the fixed image.
+        Voxel size of the last level, at the least the smallest spacing of the fixed image.
+    smoothing_mm
+        SD of the window in which a displacement is found, at the last level; 0 takes four voxels. Wider is smoother
+        and less disturbed by noise.
+    stiffness
+        Factor of the resistance of the field to bending and stretching.
     levels
-        Largest number of resolutions, each twice as fine as the one before.
-    window_voxels, smoothing_voxels
-        SD of the window in which a step is found, and of the smoothing of the field after each step, in voxels of the
-        level.
+        Largest number of resolutions, each half as fine as the next.
     iterations
-        Largest number of steps per level, from the finest one backwards.
+        Largest number of steps per level, from the finest one backwards; the last one for all coarser ones.
     grid_mm
-        Distance of the control points of the B-spline.
+        Distance of the control points of a B-spline.
     """
 
     model: Literal["bspline", "demons"] = "demons"
     similarity: Literal["local_correlation", "mean_squares", "mutual_information"] = "local_correlation"
     folding: bool = False
-    finest_mm: float = 0.0
-    levels: int = 3
-    window_voxels: float = 3.0
-    smoothing_voxels: float = 1.5
+    finest_mm: float = 1.0
+    smoothing_mm: float = 0.0
+    stiffness: float = 1.0
+    levels: int = 4
     iterations: tuple[int, ...] = (5, 8, 12, 12)
     grid_mm: float = 10.0
 
 
 class Deformed(NamedTuple):
-    """Result: `transform` maps points of the fixed to the moving image in LPS millimetres, the linear part included.
+    """`transform` maps points of the fixed to the moving image in LPS millimetres, the linear part included.
 
-    `trace` has (level, iteration, metric), level 0 the coarsest; `folded_percent` is the part of the fixed voxels at
-    which the determinant of the Jacobian is not positive.
+    It is one displacement field or B-spline, defined on the fixed grid. `trace` has (level, iteration, similarity) with
+    level 0 the coarsest; `folded_percent` is the part of the fixed voxels where the determinant of the Jacobian is not
+    positive.
     """
 
     transform: sitk.Transform
@@ -77,92 +93,144 @@ def refine_deformable(
     fixed_mask: sitk.Image | None = None,
     moving_mask: sitk.Image | None = None,
 ) -> Deformed:
-    """Deform the moving image onto the fixed one, starting from a linear transform (fixed to moving, LPS).
+    """Deform the moving image onto the fixed one, beginning at a linear transform (fixed to moving, LPS).
+
+    Gauss-Newton steps from coarse to fine (`flow_level`), invertible by composition; the Jacobian of the result is
+    looked at, and where it folds nevertheless the field is smoothed there, with a warning.
 
     Parameters
     ----------
     fixed, moving
-        Float images of one dimension (2 or 3) with finite values.
+        Images of one dimension (2 or 3) with finite values.
     linear
-        Where the linear stages ended; any linear SimpleITK transform.
+        Where the linear stages ended: any SimpleITK transform that is linear.
     fixed_mask, moving_mask
-        Non-zero where differences count; the field goes on smoothly beyond. Each on the grid of its image.
+        Non-zero where differences count; the field goes on smoothly beyond.
+
+    Raises
+    ------
+    InputError
+        Values that are not finite, a transform that is not linear, or masks that leave nothing.
     """
     if not linear.IsLinear():
-        raise InputError("The deformable stage starts from a linear transform; this one is not.")
-    trace: Trace = []
-    matrix, offset = matrix_of(linear)
-    spacings = level_spacings(fixed, settings)
-    before: FlowLevel | None = None
-    for number, spacing in enumerate(spacings):
-        share = progress.part(0.9 * number / len(spacings), 0.9 * (number + 1) / len(spacings))
-        small_fixed, small_moving = shrunk(fixed, spacing), shrunk(moving, spacing)
-        masks = (_on(fixed_mask, small_fixed), _on(moving_mask, small_moving))
-        level = FlowLevel(
-            small_fixed, small_moving, (matrix, offset), spacing, _force(settings, fixed, moving), masks, share
-        )
-        if before is not None:
-            level.start_from(before)
-        steps = settings.iterations[min(len(spacings) - 1 - number, len(settings.iterations) - 1)]
-        for iteration in range(steps):
-            measure, moved = level.step()
-            trace.append((number, iteration, measure))
-            share.report(
-                (iteration + 1) / steps, f"Deforming: {spacing:.3g} mm, iteration {iteration + 1}, metric {measure:.4f}"
-            )
-            if moved < 0.01 * spacing:
-                break
-        before = level
-    assert before is not None
-    transform = _field_transform(before, Grid.of(fixed), matrix, offset)
-    found = jacobian_determinant(transform, Grid.of(fixed), progress.part(0.9, 1.0))
-    values = found.values if found.valid is None else found.values[found.valid]
-    folded = 100 * float(np.mean(values <= 0)) if values.size else 0.0
-    if folded > 0:
-        progress.warn(f"The deformation folds at {folded:.2g} % of the voxels.")
-    return Deformed(transform, trace, folded)
+        raise InputError("The deformable stage begins at a linear transform; this one is not.")
+    for role, image in (("fixed", fixed), ("moving", moving)):
+        if not np.isfinite(sitk.GetArrayViewFromImage(image).sum(dtype=np.float64)):
+            raise InputError(f"The {role} image has values that are not finite.", role=role)
+    way = matrix_of(linear)
+    level, trace = _levels(fixed, moving, way, settings, (fixed_mask, moving_mask), progress.part(0.0, 0.85))
+    return _finished(level, Grid.of(fixed), way, settings, trace, progress.part(0.85, 1.0))
 
 
 def level_spacings(fixed: sitk.Image, settings: DeformableSettings) -> list[float]:
-    """Voxel sizes of the levels in mm, coarse to fine."""
-    finest = max(settings.finest_mm, min(fixed.GetSpacing()))
-    longest = max(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing()))
-    spacings = [finest]
+    """Voxel sizes of the levels in mm, coarse to fine; small images have fewer levels."""
+    spacings = [max(settings.finest_mm, min(fixed.GetSpacing()))]
+    longest = max(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True))
     while len(spacings) < settings.levels and longest / (2 * spacings[0]) >= 2 * SMALLEST:
         spacings.insert(0, 2 * spacings[0])
     return spacings
 
 
-def _force(settings: DeformableSettings, fixed: sitk.Image, moving: sitk.Image) -> Force:
-    floors = (noise_floor(fixed), noise_floor(moving))
+def _levels(
+    fixed: sitk.Image,
+    moving: sitk.Image,
+    linear: Linear,
+    settings: DeformableSettings,
+    masks: Masks,
+    progress: Progress,
+) -> tuple[FlowLevel, Trace]:
+    trace: Trace = []
+    spacings = level_spacings(fixed, settings)
+    force = _force(fixed, moving, settings, spacings[-1])
+    level: FlowLevel | None = None
+    begin = 0.0
+    for number, spacing in enumerate(spacings):
+        # Each level has eight times the voxels of the one before.
+        end = 1.0 if number == len(spacings) - 1 else 0.5 * (begin + 0.5)
+        share = progress.part(begin, end)
+        begin = end
+        images = (shrunk(fixed, spacing), shrunk(moving, spacing))
+        small = tuple(
+            _mask(mask, image, role) for mask, image, role in zip(masks, images, ("fixed", "moving"), strict=True)
+        )
+        before, level = level, FlowLevel(images, linear, spacing, force, (small[0], small[1]), share)
+        if before is not None:
+            level.start_from(before)
+            del before
+        backwards = len(spacings) - 1 - number
+        steps = settings.iterations[min(backwards, len(settings.iterations) - 1)]
+        for iteration in range(steps):
+            measure, moved = level.step()
+            trace.append((number, iteration + 1, measure))
+            text = f"Deforming: {spacing:.3g} mm, iteration {iteration + 1}, metric {measure:.4f}"
+            share.report((iteration + 1) / steps, text)
+            if moved < STILL * spacing:
+                break
+    assert level is not None
+    return level, trace
+
+
+def _force(fixed: sitk.Image, moving: sitk.Image, settings: DeformableSettings, finest: float) -> Force:
+    ranges = (_range(fixed), _range(moving))
+    floors = tuple(max(FLOOR * (high - low), 1e-9) for low, high in ranges)
+    window = settings.smoothing_mm / finest if settings.smoothing_mm > 0 else 4.0
+    stiffness = Stiffness(BENDING * settings.stiffness, STRETCHING * settings.stiffness)
     return Force(
-        settings.similarity == "local_correlation", settings.window_voxels, settings.smoothing_voxels, 2.0, floors
+        settings.similarity,
+        window,
+        LOCAL_VOXELS,
+        stiffness,
+        ROUNDS,
+        (floors[0], floors[1]),
+        ranges,
+        composed=not settings.folding,
     )
 
 
-def noise_floor(image: sitk.Image) -> float:
-    """Texture below this SD counts little: a twentieth of the range from the 1st to the 99th percentile."""
-    low, high = np.percentile(sitk.GetArrayViewFromImage(image), [1, 99])
-    return max(0.05 * float(high - low), 1e-6)
+def _range(image: sitk.Image) -> tuple[float, float]:
+    """The 1st and the 99th percentile of some hundred thousand regular voxels; all values where these are equal."""
+    array = sitk.GetArrayViewFromImage(image).reshape(-1)
+    low, high = np.percentile(array[:: max(1, array.size // 300_000)], [1, 99])
+    if low == high:
+        low, high = array.min(), array.max()
+    return float(low), float(high)
 
 
-def _on(mask: sitk.Image | None, image: sitk.Image) -> sitk.Image | None:
-    return None if mask is None else sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor)
+def _mask(mask: sitk.Image | None, image: sitk.Image, role: str) -> np.ndarray | None:
+    if mask is None:
+        return None
+    small = sitk.Resample(mask, image, sitk.Transform(mask.GetDimension(), sitk.sitkIdentity), sitk.sitkNearestNeighbor)
+    array = sitk.GetArrayFromImage(small) != 0
+    if not array.any():
+        if not sitk.GetArrayViewFromImage(mask).any():
+            raise InputError(f"The mask of the {role} image is empty.", role=f"{role}_mask")
+        return None
+    return array
 
 
-def _field_transform(level: FlowLevel, grid: Grid, matrix: np.ndarray, offset: np.ndarray) -> sitk.Transform:
-    """T(x) - x on every voxel centre of the fixed grid, with the linear part."""
-    along = level.at(grid)
-    turn = np.reshape(grid.direction, (grid.dimension,) * 2)
-    index = np.meshgrid(*[np.arange(n) for n in grid.size[::-1]], indexing="ij", sparse=True)
-    field = np.empty((*grid.size[::-1], grid.dimension))
-    to_lps = matrix @ turn
-    from_index = (matrix - np.eye(grid.dimension)) @ grid.axes
-    begin = (matrix - np.eye(grid.dimension)) @ np.array(grid.origin) + offset
-    for row in range(grid.dimension):
-        part = field[..., row]
-        part[...] = begin[row]
-        for axis in range(grid.dimension):
-            part += from_index[row, axis] * index[grid.dimension - 1 - axis]
-            part += to_lps[row, axis] * along[grid.dimension - 1 - axis]
-    return sitk.DisplacementFieldTransform(image_like(field, grid))
+def _finished(
+    level: FlowLevel, grid: Grid, linear: Linear, settings: DeformableSettings, trace: Trace, progress: Progress
+) -> Deformed:
+    """The transform, checked; where it folds the field is smoothed, ever wider, until it does not."""
+    mended = 0
+    for attempt in range(MENDS + 1):
+        progress.check()
+        if settings.model == "bspline":
+            transform = spline_transform(level, grid, linear, settings.grid_mm)
+        else:
+            transform = field_transform(level, grid, linear)
+        found = jacobian_determinant(transform, grid, progress)
+        bad = found.values <= 0
+        if found.valid is not None:
+            bad &= found.valid
+        count = int(np.count_nonzero(bad))
+        if count == 0 or settings.folding or attempt == MENDS:
+            break
+        mended = max(mended, count)
+        smooth_around(level, bad, grid, 0.8 * 1.3**attempt)
+    folded = 100 * count / bad.size
+    if folded:
+        progress.warn(f"The deformation folds at {folded:.2g} % of the voxels; look at its Jacobian before using it.")
+    elif mended:
+        progress.warn(f"The deformation was smoothed around {mended} voxels at which it would have folded.")
+    return Deformed(transform, trace, folded)

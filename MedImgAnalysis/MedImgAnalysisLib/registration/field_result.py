@@ -1,0 +1,100 @@
+"""The displacements of a lattice as one transform of its own, the linear part included.
+
+One node in the scene and one file hold the whole result then, and a volume under the node is seen where the resampled
+one is. A displacement field has a vector for every fixed voxel; a cubic B-spline contains linear maps exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid, image_like
+from ..kernels import gaussian, separable
+from ..kernels.spline_field import basis
+from .flow_level import FlowLevel
+
+Linear = tuple[np.ndarray, np.ndarray]
+FAINT = 1e-3
+"""Weight of the bending of a B-spline in its fit: fixes control points that no node of the field lies near."""
+
+
+def field_transform(level: FlowLevel, grid: Grid, linear: Linear) -> sitk.Transform:
+    """T(x) - x at every voxel centre of the fixed grid, float32 vectors given as the doubles that ITK wants."""
+    d = grid.dimension
+    index = np.meshgrid(*[np.arange(n) for n in grid.size[::-1]], indexing="ij", sparse=True)
+    field = np.empty((*grid.size[::-1], d), np.float32)
+    begin, from_index, from_mm = _parts(grid, linear)
+    for row in range(d):
+        steps = (from_index[row, axis] * index[d - 1 - axis] for axis in range(d))
+        field[..., row] = sum(steps, begin[row])
+    for axis in range(d):
+        along = level.at(grid, d - 1 - axis)
+        for row in range(d):
+            field[..., row] += np.float32(from_mm[row, axis]) * along
+    image = image_like(field, grid)
+    del field, along
+    return sitk.DisplacementFieldTransform(sitk.Cast(image, sitk.sitkVectorFloat64))
+
+
+def spline_transform(level: FlowLevel, grid: Grid, linear: Linear, grid_mm: float) -> sitk.Transform:
+    """The B-spline with control points about `grid_mm` apart that is nearest to the field in the least squares sense.
+
+    Its domain reaches one voxel beyond the outermost voxel centres of the fixed grid.
+    """
+    d, lattice = grid.dimension, level.lattice_grid
+    start = grid.to_index(np.array([lattice.origin]))[0]
+    fits: list[np.ndarray] = []
+    counts: list[int] = []
+    for axis in range(d):
+        n = grid.size[axis]
+        spans = max(1, round((n + 1) * grid.spacing[axis] / grid_mm))
+        at = start[axis] + np.arange(lattice.size[axis]) * lattice.spacing[axis] / grid.spacing[axis]
+        fits.insert(0, _fit(np.clip(at, -1, n) + 1, n + 2, spans))
+        counts.append(spans)
+    steps = (np.array(grid.size) + 1) / np.array(counts)
+    origin = grid.to_physical((-1 - steps)[None])[0]
+    spacing = tuple((steps * grid.spacing).tolist())
+    nodes = Grid(tuple(n + 3 for n in counts), spacing, tuple(origin.tolist()), grid.direction)
+    along = [separable.apply(part, fits, dtype=np.float64) for part in level.field[::-1]]
+    begin, from_index, from_mm = _parts(nodes, linear)
+    index = np.meshgrid(*[np.arange(n) for n in nodes.size[::-1]], indexing="ij", sparse=True)
+    images = []
+    for row in range(d):
+        values = np.full(nodes.size[::-1], begin[row])
+        for axis in range(d):
+            values += from_index[row, axis] * index[d - 1 - axis]
+            values += from_mm[row, axis] * along[axis]
+        images.append(image_like(values, nodes))
+    return sitk.BSplineTransform(images, 3)
+
+
+def smooth_around(level: FlowLevel, bad: np.ndarray, grid: Grid, nodes: float) -> None:
+    """Smooth the field by an SD of `nodes` near the voxels `bad` (k, j, i) of the fixed grid; elsewhere it stays."""
+    lattice = level.lattice_grid
+    where = lattice.to_index(grid.to_physical(np.argwhere(bad)[:, ::-1].astype(float)))[:, ::-1]
+    shape = level.field.shape[1:]
+    near = np.zeros(shape, np.float32)
+    near[tuple(np.clip(np.rint(where), 0, np.array(shape) - 1).astype(int).T)] = 1
+    sigmas = [nodes] * near.ndim
+    # One bad node alone still reaches a weight of 1 at its place.
+    peak = float(np.prod([gaussian.taps(nodes).max()] * near.ndim))
+    weight = np.minimum(gaussian.smooth(near, sigmas) / peak, 1)
+    for part in level.field:
+        part += weight * (gaussian.smooth(part, sigmas) - part)
+
+
+def _parts(grid: Grid, linear: Linear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """T(x) - x = begin + from_index i + from_mm u for index i and displacement u (mm along the axes of the grid)."""
+    matrix, offset = linear
+    more = matrix - np.eye(grid.dimension)
+    turn = np.reshape(grid.direction, (grid.dimension,) * 2)
+    return more @ np.array(grid.origin) + offset, more @ grid.axes, matrix @ turn
+
+
+def _fit(at: np.ndarray, length: int, spans: int) -> np.ndarray:
+    """Matrix (control points, positions) of the least squares fit of a B-spline to values at `at`."""
+    functions = basis(at, length, spans)
+    bends = FAINT * np.diff(np.eye(spans + 3), 2, axis=0)
+    both = np.linalg.pinv(np.concatenate([functions, bends]))
+    return both[:, : len(at)]
