@@ -1,6 +1,7 @@
 """Filters and preparation of images: an image in, an image out."""
 
 from .adaptive_histogram import AdaptiveHistogram
+from .add_noise import AddNoise
 from .apply_mask import ApplyMask
 from .bilateral import Bilateral
 from .body_mask import BodyMask
@@ -11,6 +12,7 @@ from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
 from .deconvolve import Deconvolve
+from .estimate_noise import EstimateNoise
 from .fill_missing import FillMissing
 from .filter_evidence import FilterEvidence
 from .filter_response import FilterResponse
@@ -87,6 +89,7 @@ GEOMETRY = (Resample, Crop, Pad, Reorient, Shrink)
 BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
 REPAIR = (CheckIntegrity, FillMissing, RegulariseSlices)
+NOISE = (EstimateNoise, AddNoise)
 EVIDENCE = (FilterEvidence,)
 
 FILTERS = (
@@ -100,5 +103,6 @@ FILTERS = (
     *BIAS_FIELD,
     *MASKS,
     *REPAIR,
+    *NOISE,
     *EVIDENCE,
 )

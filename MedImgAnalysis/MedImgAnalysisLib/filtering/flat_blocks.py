@@ -18,29 +18,37 @@ LOW, HIGH = 0.1, 0.99
 
 
 class Flat(NamedTuple):
-    """Flat blocks: a mask (k, j, i) of their voxels, and the noise of each image in them."""
+    """Flat blocks: a mask (k, j, i) of their voxels, the noise of each image in them; for each block the mean of the
+    first image and its variance about the plane."""
 
     voxels: np.ndarray
     noise: tuple[float, ...]
+    means: np.ndarray
+    variances: np.ndarray
 
 
-def flat_blocks(images: tuple[np.ndarray, ...], inside: np.ndarray | None, progress: Progress) -> Flat | None:
+def flat_blocks(
+    images: tuple[np.ndarray, ...], inside: np.ndarray | None, progress: Progress, *, own_noise: bool = False
+) -> Flat | None:
     """The flat blocks of the first image, and the noise of all images in them; None where there are too few.
 
     A block (8 voxels a side, or 4) is cut into 4 x 4 x 4 parts. After the best plane is taken away, the variance of the
     means of its parts is its score: noise gives small ones, an edge gives large ones. A tenth of the blocks is taken
     for noise; it tells how large a score noise can make (chi-squared distribution), and every block up to there is
     flat. The noise of an image is the root mean variance about the plane in the flat blocks. Blocks without any
-    noise (air that was set to 0) are left out where others are there.
+    noise (air that was set to 0) are left out where others are there. With `own_noise` the score of a block is divided
+    by its variance, so that blocks with stronger noise than others are flat too.
     """
     for side in SIDES:
-        found = _search(images, inside, side, progress)
+        found = _search(images, inside, side, own_noise, progress)
         if found is not None:
             return found
     return None
 
 
-def _search(images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int, progress: Progress) -> Flat | None:
+def _search(
+    images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int, own_noise: bool, progress: Progress
+) -> Flat | None:
     from scipy.stats import chi2
 
     shape = images[0].shape
@@ -50,19 +58,21 @@ def _search(images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int
     if not wide:
         return None
 
-    def row(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def row(number: int) -> tuple[np.ndarray, ...]:
         start = number * size[0]
         box = (slice(start, start + size[0]), *(slice(0, n * s) for n, s in zip(counts[1:], size[1:], strict=True)))
         parts = [_blocks(image[box].astype(np.float64), size) for image in images]
         whole = np.ones(len(parts[0]), bool) if inside is None else _blocks(inside[box], size).all(axis=1)
         planes = [_without_plane(part, size) for part in parts]
         score = _part_means(planes[0], size).var(axis=1)
-        return score, np.stack([np.square(plane).sum(axis=1) for plane in planes]), whole
+        return score, np.stack([np.square(plane).sum(axis=1) for plane in planes]), whole, parts[0].mean(axis=1)
 
     rows = for_each(row, range(counts[0]), progress=progress, message="Looking for flat regions")
-    score, squares, whole = (np.concatenate([entry[n] for entry in rows], axis=-1) for n in range(3))
+    score, squares, whole, means = (np.concatenate([entry[n] for entry in rows], axis=-1) for n in range(4))
     usable = whole & (squares[0] > 0)
     silent = whole & (squares[0] == 0)
+    if own_noise:
+        score = np.divide(score, squares[0], out=np.zeros_like(score), where=squares[0] > 0)
     if usable.sum() >= FEWEST:
         free = PARTS**wide - wide - 1
         limit = float(np.quantile(score[usable], LOW)) * chi2.ppf(HIGH, free) / chi2.ppf(LOW, free)
@@ -78,7 +88,7 @@ def _search(images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int
     for axis, s in enumerate(size):
         grown = np.repeat(grown, s, axis=axis)
     voxels[tuple(slice(0, n) for n in grown.shape)] = grown
-    return Flat(voxels, noise)
+    return Flat(voxels, noise, means[chosen], squares[0][chosen] / degrees)
 
 
 def _blocks(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
