@@ -49,7 +49,14 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
     return makers[role.kind]()
 
 
-SEEDS = {"seeds": (0.25, 0.32), "seed_points": (0.25, 0.32), "other": (0.0, 0.1), "other_points": (0.0, 0.1)}
+SEEDS = {
+    "seeds": (0.25, 0.32),
+    "seed_points": (0.25, 0.32),
+    "other": (0.0, 0.1),
+    "other_points": (0.0, 0.1),
+    "start": (0.2, 0.36),
+    "start_points": (0.2, 0.36),
+}
 """Roles of segmentation that say where to begin: from and to which part of each axis; the first is the bright blob."""
 
 
@@ -120,6 +127,20 @@ TABLES = {"compare_readings": readings, "compare_classes": cases, "standardise_l
 """Tables that an operation can read, by its name; columns have the names of its defaults."""
 
 
+def every_third_slice(labels: Labels) -> Labels:
+    """Segments that were drawn on some slices only."""
+    layers = []
+    for layer in labels.layers:
+        array = sitk.GetArrayFromImage(layer)
+        array[np.arange(len(array)) % 3 > 0] = 0
+        layers.append(image_like(array, layer))
+    return Labels(tuple(layers), labels.segments)
+
+
+DRAWN = {"propagate_between_slices": every_third_slice}
+"""What is made of the example labels for an operation that needs special ones, by its name."""
+
+
 def examples(operation: type[Operation], optional: bool = False, dimension: int = 3) -> dict[str, Any]:
     """Inputs by role; optional ones only where asked, seeds always, images also where none is required."""
     values = {}
@@ -128,5 +149,7 @@ def examples(operation: type[Operation], optional: bool = False, dimension: int 
         painted = role.name in SEEDS and role.kind == "mask"
         if role.required or optional or painted or (images and role.kind == "image"):
             value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension)
+            if role.kind == "labels" and operation.name in DRAWN:
+                value = DRAWN[operation.name](value)
             values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
     return values

@@ -10,11 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import SimpleITK as sitk
 
 from .errors import Cancelled
+
+T = TypeVar("T")
+
+PATIENCE = 0.1
+"""Seconds between two looks at the wish to stop."""
 
 logger = logging.getLogger("MedImgAnalysis")
 
@@ -97,6 +102,21 @@ class Recorder(_Part):
             self._whole.warn(sentence)
 
 
+class Quiet(Progress):
+    """Stops when `whole` does, reports and warns nothing: for a short step within another one."""
+
+    def __init__(self, whole: Progress) -> None:
+        super().__init__(on_warning=lambda sentence: None)
+        self._whole = whole
+
+    @property
+    def cancelled(self) -> bool:
+        return self._whole.cancelled
+
+    def cancel(self) -> None:
+        self._whole.cancel()
+
+
 SILENT = Progress()
 """Reports nothing and never stops: the default of every operation."""
 
@@ -153,4 +173,26 @@ def run_filter(filter_: Any, *images: sitk.Image, progress: Progress = SILENT, m
     finally:
         filter_.RemoveAllCommands()
     progress.check()
+    return result
+
+
+def waited(function: Callable[..., T], *arguments: Any, progress: Progress) -> T:
+    """The result of a call that cannot be stopped; a stop leaves it to end by itself and raises at once."""
+    progress.check()
+    box: list[Any] = []
+
+    def work() -> None:
+        try:
+            box.append((function(*arguments), None))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            box.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(PATIENCE)
+        progress.check()
+    result, error = box[0]
+    if error is not None:
+        raise error
     return result

@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from contract_inputs import SIZE_KJI, examples, image_of, positions, structure
+from contract_inputs import SEEDS, SIZE_KJI, examples, image_of, positions, seeds, structure
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.docstrings import summary
@@ -39,9 +39,11 @@ TYPES = {
 
 
 def images_replaced(name: str, make, optional: bool = False) -> dict:
-    """The example inputs of an operation with every image replaced by `make(number)`."""
+    """The example inputs of an operation with every image replaced by `make(number)`, and seeds to match."""
     values = examples(catalog.find(name), optional)
     for number, role in enumerate(catalog.find(name).inputs()):
+        if role.name in SEEDS and role.name in values and "image" in values:
+            values[role.name] = seeds(role, values["image"])
         if role.kind == "image" and role.name in values:
             values[role.name] = [make(number), make(number + 10)] if role.many else make(number)
             if "positions" in values and not role.many:

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..boxes import Box
-from ..progress import Progress
+from ..progress import Progress, waited
 from ..values import PointValues, Segment, Surface
 from .common_grid import CommonGrid
-from .nearest import nearest, waited
+from .nearest import nearest
 from .pairing import Pair
 from .scan import Elements
 from .surfel_areas import area_table

@@ -11,10 +11,9 @@ import SimpleITK as sitk
 
 from ..boxes import Box, boxes_of, shape_of
 from ..errors import InputError
-from ..progress import Progress
+from ..progress import Progress, waited
 from ..values import Segment
 from .common_grid import Side
-from .nearest import waited
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,24 +8,18 @@ exact distance map of the joint box is faster.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..blockwise import thread_count
-from ..progress import Progress
+from ..progress import Progress, waited
 from .scan import Elements
-
-T = TypeVar("T")
 
 FIRST_CHUNK = 2000
 CHUNK_SECONDS = 0.15
-PATIENCE = 0.1
-"""Seconds between two looks at the wish to stop."""
 
 SAMPLE = 1000
 """Elements whose mean distance decides between tree and map."""
@@ -33,28 +27,6 @@ MANY = 50_000
 FAR_VOXELS = 25.0
 LARGEST_MAP = 60_000_000
 """The map is taken for more than `MANY` elements that are `FAR_VOXELS` apart, in a box of at most so many voxels."""
-
-
-def waited(function: Callable[..., T], *arguments: Any, progress: Progress) -> T:
-    """The result of a call that cannot be stopped; a stop leaves it to end by itself and raises at once."""
-    progress.check()
-    box: list[Any] = []
-
-    def work() -> None:
-        try:
-            box.append((function(*arguments), None))
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            box.append((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(PATIENCE)
-        progress.check()
-    result, error = box[0]
-    if error is not None:
-        raise error
-    return result
 
 
 def nearest(surface: Elements, other: Elements, progress: Progress) -> np.ndarray:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..progress import Progress
+from ..progress import Progress, waited
 from ..values import Column
-from .nearest import distance_map, waited
+from .nearest import distance_map
 from .scan import Elements
 from .surface import TOLERANCE_MM, nsd_key
 from .surfel_areas import area_table

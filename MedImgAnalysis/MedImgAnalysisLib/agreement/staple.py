@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..progress import Progress
-from .nearest import waited
+from ..progress import Progress, waited
 
 
 @dataclass(frozen=True, eq=False)

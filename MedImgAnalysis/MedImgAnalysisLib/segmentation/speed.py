@@ -17,9 +17,9 @@ AUTOMATIC_PERCENTILE = 70.0
 
 
 def edge_speed(
-    image: sitk.Image, sigma_mm: float, edge: float | None, progress: Progress = SILENT
+    image: sitk.Image, sigma_mm: float, edge: float | None, progress: Progress = SILENT, power: float = 2.0
 ) -> tuple[np.ndarray, float]:
-    """1 / (1 + (|grad| / edge)^2) as float32 (k, j, i), and the `edge` that was used, in units of the image per mm.
+    """1 / (1 + (|grad| / edge)^power) as float32 (k, j, i), and the `edge` that was used, in units of the image per mm.
 
     The gradient is that of the image smoothed by a Gaussian of `sigma_mm`. Without `edge` it is the 70th percentile of
     the gradient; an image without gradients is refused.
@@ -33,7 +33,7 @@ def edge_speed(
         sloped = gradient[gradient > gradient.max() * 1e-3]
         edge = float(np.percentile(sloped, AUTOMATIC_PERCENTILE))
     np.divide(gradient, edge, out=gradient)
-    np.square(gradient, out=gradient)
+    np.power(gradient, power, out=gradient)
     gradient += 1
     return np.reciprocal(gradient, out=gradient), edge
 
