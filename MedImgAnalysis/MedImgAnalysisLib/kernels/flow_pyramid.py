@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Quiet
 from . import interpolation as along_axis
 from .separable import apply
 
@@ -79,19 +79,7 @@ def resized(flow: np.ndarray, shape: tuple[int, ...], progress: Progress = SILEN
     if flow.shape[1:] == shape:
         return flow
     matrices = [_matrix(old, new, 0.0) for old, new in zip(flow.shape[1:], shape, strict=True)]
-    return np.stack([apply(part, matrices, _Silent(progress)) for part in flow])
-
-
-class _Silent(Progress):
-    """Stops when the whole does and reports nothing: short work within a level."""
-
-    def __init__(self, whole: Progress) -> None:
-        super().__init__()
-        self._whole = whole
-
-    @property
-    def cancelled(self) -> bool:
-        return self._whole.cancelled
+    return np.stack([apply(part, matrices, Quiet(progress)) for part in flow])
 
 
 def _halved(level: FlowLevel) -> tuple[int, ...]:
@@ -106,7 +94,7 @@ def _reduced(level: FlowLevel, shape: tuple[int, ...], progress: Progress) -> Fl
     old = level.fixed.shape
     matrices = [_matrix(a, b, SMOOTHING if b < a else 0.0) if a != b else None for a, b in zip(old, shape)]
     steps = tuple(step * a / b for step, a, b in zip(level.steps, old, shape))
-    quiet = _Silent(progress)
+    quiet = Quiet(progress)
     fixed, moving = (apply(array, matrices, quiet) for array in (level.fixed, level.moving))
     weight = None if level.weight is None else apply(level.weight, matrices, quiet)
     return FlowLevel(fixed, moving, weight, steps)

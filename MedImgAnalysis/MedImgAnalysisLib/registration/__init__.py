@@ -10,11 +10,13 @@ from .optical_flow import OpticalFlow
 from .propagate_labels import PropagateLabels
 from .register import Register
 from .register_landmarks import RegisterLandmarks
+from .register_segments import RegisterSegments
 from .to_displacement_field import ToDisplacementField
 
 REGISTRATION = (
     Register,
     RegisterLandmarks,
+    RegisterSegments,
     OpticalFlow,
     ApplyTransform,
     ApplyTransformLabels,

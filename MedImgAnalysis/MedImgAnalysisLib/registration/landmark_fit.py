@@ -130,12 +130,13 @@ def summary(fit: Fit, extra: Mapping[str, Any]) -> dict[str, Any]:
     else:
         freedom = n * d - parameters_of(fit.model, d)
         found.put("fle_mm", _rms(fre) * math.sqrt(n * d / freedom) if freedom > 0 else math.nan, "too_few_landmarks")
-        _put_linear(found, fit.transform)
+        put_linear(found, fit.transform)
     row = found.row()
     return {key: value for key, value in row.items() if key != "warnings"}
 
 
-def _put_linear(found: Findings, transform: sitk.Transform) -> None:
+def put_linear(found: Findings, transform: sitk.Transform) -> None:
+    """Angle and scale of a linear transform, the columns of `LINEAR`."""
     matrix, _ = matrix_of(transform)
     d = len(matrix)
     u, s, vt = np.linalg.svd(matrix)
