@@ -22,9 +22,12 @@ EVIDENCE = "filter_evidence"
 def compared_roles(operation: type[Operation]) -> tuple[str, str] | None:
     """Input and output role that evidence compares; None for operations whose result is no filtered input.
 
-    The result must show the same quantity on the same grid (`keeps`, `keeps_grid`), and the input must be finite.
+    The result must show the same quantity at the same place (`keeps`, `keeps_grid`), and the input must be finite.
     """
     if not operation.keeps_grid or not operation.finite_only:
+        return None
+    # What is moved is not where it was, whatever the filter left of it.
+    if any(role.kind == "transform" for role in operation.outputs()):
         return None
     # The grid is that of the first image; what is kept from another one (a moving image) may lie on another grid.
     first = next((role for role in operation.inputs() if role.kind == "image"), None)

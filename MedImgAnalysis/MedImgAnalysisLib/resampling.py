@@ -63,7 +63,7 @@ def resample(
     parallel = _parallel(own, grid) if transform is None and _is_finite(image) else None
     if parallel is not None:
         values = _along_axes(image, grid, parallel, MATRICES[interpolation], sigmas, outside, progress)
-        return image_like(_of_type(values, whole), grid)
+        return image_like(of_type(values, whole), grid)
     if any(sigmas):
         image = _smoothed(image, sigmas, progress.part(0.0, 0.5))
         progress = progress.part(0.5, 1.0)
@@ -71,7 +71,7 @@ def resample(
     moved = _by_itk(image, grid, transform, interpolation, outside, working, progress)
     if whole == np.dtype(sitk.GetArrayViewFromImage(moved).dtype):
         return moved
-    return image_like(_of_type(sitk.GetArrayFromImage(moved), whole), grid)
+    return image_like(of_type(sitk.GetArrayFromImage(moved), whole), grid)
 
 
 def smallest(image: sitk.Image) -> float:
@@ -138,7 +138,7 @@ def _by_itk(
     return moved
 
 
-def _of_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def of_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Values in `dtype`: rounded and clipped to its limits when it is a whole number; `values` is used up."""
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)

@@ -3,6 +3,7 @@
 from .adaptive_histogram import AdaptiveHistogram
 from .add_noise import AddNoise
 from .apply_mask import ApplyMask
+from .augment import Augment
 from .bilateral import Bilateral
 from .body_mask import BodyMask
 from .canny import Canny
@@ -12,6 +13,7 @@ from .crop import Crop
 from .curvature_diffusion import CurvatureDiffusion
 from .curvature_flow import CurvatureFlow
 from .deconvolve import Deconvolve
+from .deform import Deform
 from .estimate_noise import EstimateNoise
 from .fill_missing import FillMissing
 from .filter_evidence import FilterEvidence
@@ -90,6 +92,7 @@ BIAS_FIELD = (CorrectBias,)
 MASKS = (BodyMask, ApplyMask)
 REPAIR = (CheckIntegrity, FillMissing, RegulariseSlices)
 NOISE = (EstimateNoise, AddNoise)
+AUGMENT = (Augment, Deform)
 EVIDENCE = (FilterEvidence,)
 
 FILTERS = (
@@ -104,5 +107,6 @@ FILTERS = (
     *MASKS,
     *REPAIR,
     *NOISE,
+    *AUGMENT,
     *EVIDENCE,
 )
