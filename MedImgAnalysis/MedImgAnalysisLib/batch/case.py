@@ -19,6 +19,7 @@ from ..files.paths import split_part
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
 from ..values import Frames, Measurements
+from . import case_pages
 from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
 from .sources import content
@@ -26,10 +27,12 @@ from .sources import content
 
 @dataclass(frozen=True)
 class Extras:
-    """What a case gets beside its outputs: pictures, and a scene file (`.mrb`, absolute or relative to its folder)."""
+    """What a case gets beside its outputs: pictures, a page per step, and a scene file (`.mrb`, absolute or relative to
+    its folder)."""
 
     scene: str | None = None
     snapshots: bool = False
+    pages: bool = False
 
     def __post_init__(self) -> None:
         if self.scene is not None and Path(self.scene).suffix.lower() != ".mrb":
@@ -156,6 +159,11 @@ def run_case(
         if scene is not None:
             whole.report(0.9, "Scene")
             pictures = scene.write(place, recipe, values, result)
+        pages: list[str] = []
+        if extras.pages:
+            whole.report(0.94, "Pages")
+            names = {name: split_part(path)[0].name for name, path in paths.items()}
+            pages = case_pages.write(place, recipe, values, result, names, whole)
         record |= {
             "steps": list(result.records),
             "warnings": whole.warnings,
@@ -163,8 +171,9 @@ def run_case(
             "software": dict(provenance.software()),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
-            "options": {"scene": extras.scene, "snapshots": extras.snapshots},
+            "options": {"scene": extras.scene, "snapshots": extras.snapshots, "pages": extras.pages},
             "snapshots": pictures,
+            "pages": pages,
             "files": sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()),
         }
         whole.report(0.98, "Record")
@@ -193,6 +202,8 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
     options = record.get("options", {})
     if (extras.scene and options.get("scene") != extras.scene) or (extras.snapshots and not options.get("snapshots")):
         return None, "a scene or pictures are asked for this time"
+    if extras.pages and not options.get("pages"):
+        return None, "pages are asked for this time"
     for entry in record.get("outputs", {}).values():
         if _size(folder / entry["file"]) != entry["bytes"]:
             return None, f"{entry['file']} is missing or has another size"

@@ -171,7 +171,11 @@ def _cell(value: Any, css: str) -> str:
 def _folder_link(case: CaseResult) -> str:
     if not case.record:
         return escape(case.id)
-    return f'<a href="{escape(quote(case.id))}/">{escape(case.id)}</a>'
+    links = [f'<a href="{escape(quote(case.id))}/">{escape(case.id)}</a>']
+    for page in case.record.get("pages", []):
+        address = escape(quote(f"{case.id}/{page}"))
+        links.append(f'<a class="unit" href="{address}">{escape(Path(page).stem)}</a>')
+    return " ".join(links)
 
 
 class _Pictures:

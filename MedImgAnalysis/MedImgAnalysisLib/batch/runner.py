@@ -51,6 +51,7 @@ def run_batch(
     restart: bool = False,
     scene: bool = False,
     snapshots: bool = False,
+    pages: bool = False,
     on_event: Callable[[str, str, dict[str, Any]], None] | None = None,
     progress: Progress = SILENT,
 ) -> BatchResult:
@@ -71,8 +72,8 @@ def run_batch(
         Processes; the cores are shared among them. Default: half the cores, four at the most.
     restart
         Run every case again.
-    scene, snapshots
-        Add a scene file `<id>.mrb` and pictures of slices to each case.
+    scene, snapshots, pages
+        Add a scene file `<id>.mrb`, pictures of slices, and a page per step to each case.
     on_event
         Called with (event, case id, data) for started, done, kept and failed cases, and for warnings.
     progress
@@ -106,7 +107,7 @@ def run_batch(
             restart=restart,
         )
         tasks = [
-            _task(recipe, case, out, restart, Extras(f"{case.id}.mrb" if scene else None, snapshots))
+            _task(recipe, case, out, restart, Extras(f"{case.id}.mrb" if scene else None, snapshots, pages))
             for case in cohort.cases
         ]
         run = _Run(cohort.cases, journal, out, progress, on_event)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, catalog, files, framewise
+from ..batch.drawing import drawer
 from ..batch.folder import named_after, remove
 from ..batch.plain import columns_of, rows_of, staging_name
 from ..blockwise import set_thread_count
@@ -80,7 +81,16 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         write(kind, result.outputs, outputs, progress)
         if options.page:
             names = {role: ", ".join(os.path.basename(path) for path in paths) for role, paths in inputs.items()}
-            write_result_page(options.page, operation, values, result.outputs, names=names, warnings=result.warnings)
+            progress.report(0.97, "Writing the page")
+            write_result_page(
+                options.page,
+                operation,
+                values,
+                result.outputs,
+                names=names,
+                warnings=result.warnings,
+                draw=drawer(progress),
+            )
     tables = {role: value for role, value in result.outputs.items() if isinstance(value, Measurements)}
     terminal.give(
         {

@@ -37,6 +37,7 @@ def add(parsers: Any) -> None:
     parser.add_argument("--restart", action="store_true", help="run finished cases again")
     parser.add_argument("--scene", action="store_true", help="save each case as a Slicer scene, too")
     parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
+    parser.add_argument("--pages", action="store_true", help="write a page of tables and pictures per step, too")
     parser.set_defaults(call=batch)
 
 
@@ -57,6 +58,7 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
             restart=options.restart,
             scene=options.scene,
             snapshots=options.snapshots,
+            pages=options.pages,
             on_event=events,
             progress=progress,
         )

@@ -39,6 +39,7 @@ def add(parsers: Any) -> None:
     parser.add_argument("--case", metavar="ID", help="put the results into FOLDER/ID")
     parser.add_argument("--scene", metavar="FILE.mrb", help="save inputs and results as a Slicer scene, too")
     parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
+    parser.add_argument("--pages", action="store_true", help="write a page of tables and pictures per step, too")
     parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
     parser.set_defaults(call=run)
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.threads:
         set_thread_count(options.threads)
     scene = None if options.scene is None else scene_place(options.scene, folder, inputs)
-    extras = Extras(scene, options.snapshots)
+    extras = Extras(scene, options.snapshots, options.pages)
     with terminal.working(recipe.name or "Recipe") as progress:
         record = run_case(recipe, inputs, folder, case=options.case or "", extras=extras, progress=progress)
     terminal.give(
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             "columns": {name: table["columns"] for name, table in record["measurements"].items()},
             "scene": options.scene,
             "snapshots": [str(folder / name) for name in record["snapshots"]],
+            "pages": [str(folder / name) for name in record["pages"]],
             "provenance": str(folder / "provenance.json"),
         }
     )

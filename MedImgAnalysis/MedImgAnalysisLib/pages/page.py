@@ -50,6 +50,10 @@ th[aria-sort=descending] button::after { content: " \\2193"; opacity: 1; }
 .unit { color: var(--soft); font-weight: 400; }
 .pictures { display: grid; grid-template-columns: repeat(3, max-content); gap: .4rem; }
 .pictures img { max-height: 170px; border-radius: 4px; display: block; background: #000; }
+.planes { display: flex; flex-wrap: wrap; gap: .4rem; }
+.planes img { width: min(360px, 31vw); border-radius: 4px; background: #000; }
+section { break-inside: avoid; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
 a { color: var(--accent); }
 input[type=search] { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
   border-radius: 6px; padding: .35rem .7rem; width: 20rem; max-width: 100%; margin: 0 0 .5rem .4rem; }

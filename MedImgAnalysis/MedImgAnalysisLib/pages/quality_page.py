@@ -19,6 +19,8 @@ from .page import page
 from .plots import svg
 from .slice_pictures import slice_picture
 
+VERDICTS = "criteria"
+"""Output role of a table that says what passes and what fails."""
 UPRIGHT_ROWS = 4
 """Tables of so few rows are turned: a line per measure."""
 
@@ -39,6 +41,7 @@ def quality_page(
     title: str = "Image quality",
     warnings: Sequence[str] = (),
     notes: str = "",
+    figures: str = "",
 ) -> str:
     """The page of the outputs of an operation, such as `quality_report`; see `result_page` for a whole run.
 
@@ -54,6 +57,8 @@ def quality_page(
         Sentences of the run.
     notes
         HTML that comes last.
+    figures
+        HTML of pictures that come before the tables; only a table of criteria goes ahead of them.
     """
     labels = regions or next((value for value in outputs.values() if isinstance(value, Labels)), None)
     plots = [svg(value) for value in outputs.values() if isinstance(value, Curves)]
@@ -64,13 +69,14 @@ def quality_page(
         _warnings(warnings),
         _pictures(image, labels, [plot for plot in plots if plot]),
     ]
+    # What passes and fails comes first, then what can be seen, then all numbers.
+    first = [(role, table) for role, table in tables if figures and role == VERDICTS]
+    for role, table in first:
+        parts += _table(role, table)
+    parts.append(figures)
     for role, table in tables:
-        if {"section", "title", "value"} <= {column.key for column in table.columns}:
-            parts += _sections(table)
-        else:
-            upright = len(table.rows) <= UPRIGHT_ROWS < len(table.columns)
-            show = _upright if upright else _wide
-            parts.append(f"<h2>{escape(role.replace('_', ' ').capitalize())}</h2>{show(table.columns, table.rows)}")
+        if (role, table) not in first:
+            parts += _table(role, table)
     parts.append(notes)
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     parts.append(
@@ -78,6 +84,14 @@ def quality_page(
         "A dash is an undefined number; its reason is under status.</footer>"
     )
     return page(title, "\n".join(filter(None, parts)))
+
+
+def _table(role: str, table: Measurements) -> list[str]:
+    if {"section", "title", "value"} <= {column.key for column in table.columns}:
+        return _sections(table)
+    upright = len(table.rows) <= UPRIGHT_ROWS < len(table.columns)
+    show = _upright if upright else _wide
+    return [f"<h2>{escape(role.replace('_', ' ').capitalize())}</h2>{show(table.columns, table.rows)}"]
 
 
 def _pictures(image: sitk.Image | None, labels: Labels | None, plots: Sequence[str]) -> str:

@@ -14,7 +14,10 @@ from ..files.paths import appearing
 from ..geometry import Grid, image_like
 from ..operation import Operation
 from ..values import PALETTE, Frames, Labels
+from . import plane_pictures, registration_pictures
+from .layers import Draw
 from .quality_page import quality_page
+from .registration_pictures import aligned_of
 from .slice_pictures import mask_on
 
 MARGIN = 8
@@ -29,9 +32,10 @@ def write_result_page(
     *,
     names: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
+    draw: Draw = plane_pictures.draw,
 ) -> Path:
     """Write `result_page` to a file that appears when it is complete."""
-    text = result_page(operation, inputs, outputs, names=names, warnings=warnings)
+    text = result_page(operation, inputs, outputs, names=names, warnings=warnings, draw=draw)
     with appearing(Path(path)) as place:
         place.write_text(text, encoding="utf-8")
     return Path(path)
@@ -44,8 +48,11 @@ def result_page(
     *,
     names: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
+    draw: Draw = plane_pictures.draw,
 ) -> str:
     """The page of one run.
+
+    A registration, its evaluation and an applied transform are shown before and after, see `registration_pictures`.
 
     Parameters
     ----------
@@ -58,15 +65,19 @@ def result_page(
         What the inputs are called, by role.
     warnings
         Sentences of the run.
+    draw
+        Draws slices of volumes.
     """
     first = next(iter((names or {}).values()), "")
     title = f"{operation.title}: {first}" if first else operation.title
     given = [(f"Input {role}", name) for role, name in (names or {}).items()]
     given += [(name, _plain(value)) for name, value in operation.values().items()]
     lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in given)
-    image, labels = _picture(inputs, outputs)
+    aligned = aligned_of(inputs, outputs)
+    image, labels = _picture(inputs, outputs) if aligned is None else (None, None)
+    figures = "" if aligned is None else registration_pictures.figures(aligned, draw)
     notes = f'<h2>Inputs and parameters</h2><div class="card"><table><tbody>{lines}</tbody></table></div>'
-    return quality_page(outputs, image, regions=labels, title=title, warnings=warnings, notes=notes)
+    return quality_page(outputs, image, regions=labels, title=title, warnings=warnings, notes=notes, figures=figures)
 
 
 def _plain(value: Any) -> str:

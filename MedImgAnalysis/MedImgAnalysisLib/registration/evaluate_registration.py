@@ -93,7 +93,8 @@ class EvaluateRegistration(Operation):
     segments
         One row per pair of segments, where there are any.
     jacobian
-        Determinant of the Jacobian on the fixed grid, float32, where asked for; 1 where the transform is not defined.
+        Determinant of the Jacobian on the fixed grid, float32, where there is a grid; 1 where the transform is not
+        defined.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ class EvaluateRegistration(Operation):
     bins
         Histogram bins per image for mutual information.
     jacobian_image
-        Make an image of the determinant as well.
+        Make an image of the determinant as well, which is shown on the page of pictures.
     """
 
     name: ClassVar[str] = "evaluate_registration"
@@ -138,7 +139,7 @@ class EvaluateRegistration(Operation):
     tg132_consistency_mm: Annotated[float, Quantity("mm", low=0.0, high=100.0)] = 3.0
     judge: Annotated[str, Choice("mean", "p95", "max")] = "mean"
     bins: Annotated[int, Quantity("", low=2, high=1024)] = 32
-    jacobian_image: bool = False
+    jacobian_image: bool = True
 
     def run(
         self,
@@ -203,8 +204,6 @@ class EvaluateRegistration(Operation):
         inside: np.ndarray | None,
         progress: Progress,
     ) -> sitk.Image | None:
-        if grid is None and self.jacobian_image:
-            raise InputError("The image of the Jacobian needs a grid; give the fixed image.", role="fixed")
         if grid is not None:
             jacobian = jacobian_determinant(transform, grid, progress)
         elif transform.IsLinear():

@@ -11,6 +11,7 @@ from ..pages.result_page import write_result_page
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
 from . import bridge, frames, outputs
+from .drawing import drawer
 from .sources import values_of
 from .verify import sources_of
 
@@ -58,4 +59,6 @@ def write_page(path: str | Path, nodes: Sequence[Any], progress: Progress = SILE
         if node is not None:
             made[role] = bridge.value_of(node, kind, world=world)
     titles = {role: ", ".join(sources[name].origin()["name"] for name in names) for role, names in bound.items()}
-    return write_result_page(Path(path), step.build(), inputs, made, names=titles, warnings=records[0]["warnings"])
+    warnings = records[0]["warnings"]
+    draw = drawer(progress.warn)
+    return write_result_page(Path(path), step.build(), inputs, made, names=titles, warnings=warnings, draw=draw)

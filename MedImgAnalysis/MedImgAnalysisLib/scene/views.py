@@ -89,7 +89,7 @@ def save_slices(
             stack.enter_context(_window(volume))
         for name, sides in ORIENTATIONS.items():
             path = Path(folder) / f"{prefix}{name}.png"
-            with _SliceView(name, size) as view:
+            with SliceView(name, size) as view:
                 view.show(background, foreground, point)
                 view.mark(sides)
                 view.write(path)
@@ -196,14 +196,14 @@ def _body(volume: Any) -> np.ndarray | None:
     return inside if inside.size >= 64 else None
 
 
-class _SliceView:
+class SliceView:
     """One slice view with its window; its nodes leave the scene on exit."""
 
     def __init__(self, orientation: str, size: tuple[int, int]) -> None:
         self._orientation = orientation
         self._size = size
 
-    def __enter__(self) -> _SliceView:
+    def __enter__(self) -> SliceView:
         scene, application = slicer.mrmlScene, application_logic()
         self._before = bridge.node_ids(scene)
         self.renderer = vtk.vtkRenderer()
@@ -240,12 +240,21 @@ class _SliceView:
         self.group.SetMRMLDisplayableNode(self.node)
         return self
 
-    def show(self, background: Any, foreground: Any, point: tuple[float, float, float]) -> None:
-        """Show the slice through a RAS point."""
+    def show(
+        self,
+        background: Any,
+        foreground: Any,
+        point: tuple[float, float, float],
+        *,
+        opacity: float = 0.5,
+        add: bool = False,
+    ) -> None:
+        """Show the slice through a RAS point; with `add` the colours of both volumes are added up."""
         composite = self.logic.GetSliceCompositeNode()
         composite.SetBackgroundVolumeID(background.GetID())
         composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
-        composite.SetForegroundOpacity(0.5 if foreground is not None else 0.0)
+        composite.SetForegroundOpacity(0.0 if foreground is None else 1.0 if add else opacity)
+        composite.SetCompositing(composite.Add if add and foreground is not None else composite.Alpha)
         composite.SetLabelVolumeID(None)
         self.logic.ResizeSliceNode(*self.window.GetSize())
         self.logic.FitSliceToBackground()
