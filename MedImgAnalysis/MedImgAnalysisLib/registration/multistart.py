@@ -7,23 +7,30 @@ by the same score. One evaluation takes about a millisecond.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..blockwise import thread_count
+from ..blockwise import for_each
+from ..errors import InputError
 from ..geometry import Grid
 from ..progress import Progress
 from .optimise import Settings, optimise_level
-from .pyramid import Level, centre_of_mass, shrunk
-from .rigid import Rigid, angle_between_deg, matrix_of, rigid, rotation_grid
+from .pyramid import START_LEVEL, shrunk, small_mask
+from .rigid import angle_between_deg, rotation_grid
+from .starts import Hints, Pose, by_landmarks, by_transform, centre, centre_of_mass
+from .units import Masks, in_units, unit_of
 
-SPACING_MM = 8.0
 POINTS = 12_000
 BINS = 24
 LARGEST_DEG, STEP_DEG = 40.0, 20.0
 KEPT = 4
+FAR_DEG, FAR_VOXELS = 15.0, 2.0
+"""Poses that differ by more are different ones."""
+TIED = 0.97
+"""Part of the best score (above that of no relation) from which another pose counts as equally good."""
 
 
 class Score:
@@ -46,66 +53,127 @@ class Score:
         self._to_index = np.linalg.inv(grid.axes)
         self._origin = np.asarray(grid.origin)
 
-    def __call__(self, rotation: np.ndarray, offset: np.ndarray) -> float:
-        """Score of y = rotation x + offset; larger is better, 1 is none, 2 is identical."""
-        index = self._points @ (self._to_index @ rotation).T + self._to_index @ (offset - self._origin)
+    def __call__(self, matrix: np.ndarray, offset: np.ndarray) -> float:
+        """Score of y = matrix x + offset; larger is better, 1 is none, 2 is identical."""
+        index = self._points @ (self._to_index @ matrix).T + self._to_index @ (offset - self._origin)
         values = self._sample(self._moving, index[:, ::-1].T, order=1, mode="constant", cval=0.0, output=np.float32)
         joint = np.bincount(self._fixed + np.rint(values).astype(np.int64), minlength=BINS * BINS).reshape(BINS, BINS)
         p = joint / joint.sum()
         return (_entropy(p.sum(axis=1)) + _entropy(p.sum(axis=0))) / max(_entropy(p), 1e-12)
 
 
+class Found(NamedTuple):
+    """The best pose, and another one that is about as good although it is far from it."""
+
+    best: Pose
+    rival: Pose | None
+
+
+class _Quiet(Progress):
+    """Carries the wish to stop and says nothing: several of them run at once."""
+
+    def __init__(self, whole: Progress) -> None:
+        super().__init__(on_warning=whole.warn)
+        self._whole = whole
+
+    @property
+    def cancelled(self) -> bool:
+        return self._whole.cancelled
+
+    def report(self, fraction: float, message: str = "") -> None:
+        self.check()
+
+
 def best_start(
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    masks: tuple[sitk.Image | None, sitk.Image | None],
+    images: tuple[sitk.Image, sitk.Image],
+    masks: Masks,
+    hints: Hints,
+    model: str,
+    scale: float,
     settings: Settings,
     progress: Progress,
-) -> Rigid:
-    """The rigid transform (fixed to moving, LPS) from which to go on at finer levels."""
-    small_fixed, small_moving = shrunk(fixed, SPACING_MM), shrunk(moving, SPACING_MM)
-    small_masks = tuple(
-        None if m is None else sitk.Resample(m, image, sitk.Transform(), sitk.sitkNearestNeighbor)
-        for m, image in zip(masks, (small_fixed, small_moving), strict=True)
-    )
-    score = Score(small_fixed, small_moving, usable(small_masks[0]), settings.seed)
-    middle, target = centre_of_mass(fixed, masks[0]), centre_of_mass(moving, masks[1])
-    rotations = rotation_grid(len(middle), LARGEST_DEG, STEP_DEG)
+) -> Found:
+    """The pose from which to go on at finer levels.
 
-    def rate(rotation: np.ndarray) -> float:
-        return 0.0 if progress.cancelled else score(rotation, target - rotation @ middle)
+    Parameters
+    ----------
+    images, masks
+        Fixed and moving, at any resolution finer than that of the search.
+    hints
+        Poses to try besides those of the search.
+    model
+        What is refined at low resolution; a translation is searched without rotations.
+    scale
+        Of the levels, see `pyramid.scale_of`.
+    """
+    level = START_LEVEL._replace(spacing_mm=START_LEVEL.spacing_mm * scale)
+    fixed, moving = (shrunk(image, level.spacing_mm, progress) for image in images)
+    small = small_mask(masks[0], fixed), small_mask(masks[1], moving)
+    score = Score(fixed, moving, small[0], settings.seed)
+    poses = _candidates((fixed, moving), small, hints, model, progress)
 
-    with ThreadPoolExecutor(thread_count()) as pool:
-        rated = list(pool.map(rate, rotations))
-    progress.report(0.6, "Searching a start")
-    chosen: list[np.ndarray] = []
+    def rate(pose: Pose) -> float:
+        return score(pose.matrix, pose.offset)
+
+    rated = for_each(rate, poses, progress=progress.part(0.0, 0.5), message="Searching a start")
+    middle = centre(fixed)
+    chosen: list[Pose] = []
     for number in np.argsort(rated)[::-1]:
-        rotation = rotations[number]
-        if all(angle_between_deg(rotation, other) > 0.9 * STEP_DEG for other in chosen):
-            chosen.append(rotation)
+        if all(_far(poses[number], other, middle, level.spacing_mm, 0.9 * STEP_DEG) for other in chosen):
+            chosen.append(poses[number])
         if len(chosen) == KEPT:
             break
-    level = Level(SPACING_MM, None, 40, 0.05)
-    found: list[tuple[float, Rigid]] = []
-    for number, rotation in enumerate(chosen):
-        transform = rigid(middle, rotation, target - middle)
-        optimise_level(
-            small_fixed,
-            small_moving,
-            transform,
-            level,
-            settings,
-            progress.part(0.6 + 0.1 * number, 0.7 + 0.1 * number),
-            step_mm=4.0,
-            message="Searching a start",
-        )
-        found.append((score(*matrix_of(transform)), transform))
-    return max(found, key=lambda pair: pair[0])[1]
+
+    with in_units(sitk.Image(fixed), sitk.Image(moving), small, unit_of(fixed)) as scaled:
+
+        def refine(pose: Pose) -> tuple[float, Pose]:
+            own = replace(settings, trace=[])
+            try:
+                better = optimise_level(scaled, pose, model, level, own, _Quiet(progress)).pose
+            except InputError:
+                return rate(pose), pose
+            return max((rate(better), better), (rate(pose), pose), key=lambda pair: pair[0])
+
+        found = for_each(refine, chosen, progress=progress.part(0.5, 1.0), message="Searching a start")
+    return _winner(found, middle, level.spacing_mm)
 
 
-def usable(mask: sitk.Image | None) -> sitk.Image | None:
-    """The mask, or None when a thin one vanished at low resolution."""
-    return mask if mask is not None and sitk.GetArrayViewFromImage(mask).any() else None
+def _candidates(
+    images: tuple[sitk.Image, sitk.Image], masks: Masks, hints: Hints, model: str, progress: Progress
+) -> list[Pose]:
+    """Rotations about the centres of mass and the middles, the images as they are, and what the user gave."""
+    fixed, moving = images
+    d = fixed.GetDimension()
+    rotations = [np.eye(d)] if model == "translation" else rotation_grid(d, LARGEST_DEG, STEP_DEG)
+    ends = [(centre_of_mass(fixed, masks[0]), centre_of_mass(moving, masks[1])), (centre(fixed), centre(moving))]
+    poses = [Pose("none", np.eye(d), np.zeros(d))]
+    for start, end in ends:
+        poses += [Pose("searched", turn, end - turn @ start) for turn in rotations]
+    if hints.has_landmarks:
+        poses.append(by_landmarks(hints, d, progress))
+    if hints.initial is not None:
+        given = by_transform(hints, d)
+        middle = centre(fixed)
+        there = given.at(middle)
+        poses += [Pose("given", turn @ given.matrix, there - turn @ given.matrix @ middle) for turn in rotations]
+    return poses
+
+
+def _far(a: Pose, b: Pose, middle: np.ndarray, spacing_mm: float, degrees: float) -> bool:
+    """Whether two poses differ by more than an angle, or by some voxels in the middle of the fixed image."""
+    apart = float(np.linalg.norm(a.at(middle) - b.at(middle)))
+    return angle_between_deg(a.matrix, b.matrix) > degrees or apart > FAR_VOXELS * spacing_mm
+
+
+def _winner(found: list[tuple[float, Pose]], middle: np.ndarray, spacing_mm: float) -> Found:
+    ranked = sorted(found, key=lambda pair: -pair[0])
+    top, best = ranked[0]
+    for score, pose in ranked[1:]:
+        if score - 1 < TIED * (top - 1):
+            break
+        if _far(pose, best, middle, spacing_mm, FAR_DEG):
+            return Found(best, pose)
+    return Found(best, None)
 
 
 def _binned(array: np.ndarray) -> np.ndarray:

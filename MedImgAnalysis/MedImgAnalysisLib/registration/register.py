@@ -8,33 +8,22 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError
 from ..geometry import Grid
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
-from ..resampling import resample
-from ..values import Column, Curve, Curves, Image, Mask, Measurements, Transform
-from .multistart import best_start, usable
-from .optimise import Settings, optimise_level
-from .pyramid import RIGID_LEVELS, Level, centre, centre_of_mass, prepared, shrunk
-from .rigid import Rigid, matrix_of, rigid
-
-COLUMNS = (
-    Column("model", "Model", "", "Kind of transform", str),
-    Column("metric", "Mutual information", "nat", "Mattes mutual information at the end"),
-    Column("iterations", "Iterations", "", "Iterations over all levels", int),
-    Column("overlap", "Overlap", "", "Part of the fixed voxels that map into the moving image"),
-    Column(
-        "rotation_x_deg", "Rotation about L", "degrees", "Euler angle about the first LPS axis (z, x, y order of ITK)"
-    ),
-    Column("rotation_y_deg", "Rotation about P", "degrees", "Euler angle about the second LPS axis"),
-    Column("rotation_z_deg", "Rotation about S", "degrees", "Euler angle about the third LPS axis; the angle in 2-D"),
-    Column("shift_x_mm", "Shift along L", "mm", "Where the centre of the fixed image goes, minus itself"),
-    Column("shift_y_mm", "Shift along P", "mm", "The same along the second LPS axis"),
-    Column("shift_z_mm", "Shift along S", "mm", "The same along the third LPS axis"),
-    Column("status", "Status", "", "Why a number is missing", str),
-)
+from ..resampling import on_grid, resample
+from ..values import Curves, Image, Landmarks, Mask, Measurements, Transform
+from . import metrics, outcome
+from .checks import check_mask, check_pair, prepared
+from .linear_stages import align, metric_at
+from .models import LINEAR, STAGES
+from .multistart import Found, best_start
+from .optimise import Settings
+from .presets import PRESETS
+from .pyramid import MIDDLE, plan, scale_of, shrunk, small_mask
+from .starts import SIMPLE, Hints, Pose, by_transform, centre, pose, told_simplified, told_unused
+from .units import Masks
 
 
 class Registered(NamedTuple):
@@ -48,11 +37,14 @@ class Registered(NamedTuple):
 class Register(Operation):
     """Align a moving image with a fixed image.
 
-    Rigid (rotation and shift) by Mattes mutual information (2003), for images of the same or of different
-    kinds. Coarse to fine: voxels are averaged to 8, 4, 2 and 1 mm and the optimiser looks at a fixed
-    number of regular samples per level. With `start` multi_start a grid of rotations up to 40 degrees
-    about the centres of mass is rated first, so that images far apart still align.
+    Translation, rigid, similarity or affine, for images of the same or of different kinds. Coarse to fine: voxels are
+    averaged to 8, 4, 2 and 1 mm (finer for images smaller than 128 mm) and the optimiser looks at a fixed number of
+    regular samples per level; few degrees of freedom come before many. With `start` multi_start a grid of rotations
+    up to 40 degrees about the centres is rated first, so that images far apart still align.
     The transform maps points of the fixed image to the moving image in LPS millimetres.
+
+    Metrics: Mattes mutual information (2003), squared correlation, mean squares, squared local correlation (Avants
+    2008). A high value does not prove a right registration; `evaluate_registration` judges one by what is known.
 
     Inputs
     ------
@@ -64,6 +56,12 @@ class Register(Operation):
         Part of the fixed image to look at.
     moving_mask
         Part of the moving image to look at.
+    initial
+        Linear transform to begin with, fixed to moving points: for the start given, and tried by multi_start.
+    fixed_landmarks
+        Points in the fixed image: for the start landmarks, and tried by multi_start.
+    moving_landmarks
+        The same points in the moving image, paired by name.
 
     Outputs
     -------
@@ -80,11 +78,16 @@ class Register(Operation):
     ----------
     model
         Kind of transform.
+    metric
+        What tells how alike the images are: automatic is mutual information; correlation and mean_squares for
+        images of one kind, mean_squares with equal scales of values.
     start
-        Where to begin: multi_start tries rotations, moments aligns centres of mass, geometry aligns the
-        middles of the images, none starts from the positions as they are.
+        Where to begin: multi_start tries rotations, moments aligns centres of mass, geometry the middles of the
+        images, landmarks takes the rigid fit of points, given the initial transform, none the positions as they are.
     finest_mm
         Resolution of the last level.
+    samples
+        Most voxels that the metric looks at per level.
     bins
         Histogram bins of the metric per image.
     seed
@@ -99,18 +102,17 @@ class Register(Operation):
     name: ClassVar[str] = "register"
     title: ClassVar[str] = "Register images"
     group: ClassVar[str] = "Align"
+    revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 3.0
     tolerance: ClassVar[float] = 1e-3
     keeps: ClassVar = {"image": "moving"}
-    presets: ClassVar = {
-        "Precise (1 mm)": {"finest_mm": 1.0},
-        "Fast (2 mm)": {"finest_mm": 2.0, "reproducible": False},
-        "Small correction": {"start": "none"},
-    }
+    presets: ClassVar = PRESETS
 
-    model: Annotated[str, Choice("rigid")] = "rigid"
-    start: Annotated[str, Choice("multi_start", "moments", "geometry", "none")] = "multi_start"
+    model: Annotated[str, Choice(*LINEAR)] = "rigid"
+    metric: Annotated[str, Choice(*metrics.CHOICES)] = "automatic"
+    start: Annotated[str, Choice("multi_start", *SIMPLE)] = "multi_start"
     finest_mm: Annotated[float, Quantity("mm", low=0.2, high=8.0)] = 1.0
+    samples: Annotated[int, Quantity("", low=1000, high=10_000_000)] = 100_000
     bins: Annotated[int, Quantity("", low=8, high=128)] = 32
     seed: Annotated[int, Quantity("", low=1, high=2**31 - 1)] = 1
     interpolation: Annotated[str, Choice("linear", "nearest", "bspline")] = "linear"
@@ -126,110 +128,66 @@ class Register(Operation):
         moving: Image,
         fixed_mask: Mask | None = None,
         moving_mask: Mask | None = None,
+        initial: Transform | None = None,
+        fixed_landmarks: Landmarks | None = None,
+        moving_landmarks: Landmarks | None = None,
         *,
         progress: Progress = SILENT,
     ) -> Registered:
-        if fixed.GetDimension() != moving.GetDimension():
-            raise InputError("One image is 2-D and the other 3-D; registration needs both of one dimension.")
-        small_fixed, small_moving = prepared(fixed, "fixed"), prepared(moving, "moving")
-        settings = Settings(self.bins, self.seed, self.reproducible)
-        transform = self._start(small_fixed, small_moving, (fixed_mask, moving_mask), settings, progress.part(0.0, 0.3))
-        settings.trace.clear()
-        levels = [level for level in RIGID_LEVELS if level.spacing_mm >= self.finest_mm]
-        if self.start == "multi_start":
-            levels = levels[1:] or levels
-        metric = 0.0
-        for number, level in enumerate(levels):
-            settings.level = number
-            share = progress.part(0.3 + 0.6 * number / len(levels), 0.3 + 0.6 * (number + 1) / len(levels))
-            metric = _refine(small_fixed, small_moving, transform, level, settings, (fixed_mask, moving_mask), share)
+        check_pair(fixed, moving, progress)
+        masks = _on_their_image(fixed_mask, fixed, "fixed"), _on_their_image(moving_mask, moving, "moving")
+        hints = Hints(initial, fixed_landmarks, moving_landmarks)
+        metric = metrics.find(self.metric)
+        settings = Settings(metric, self.bins, self.samples, self.seed, self.reproducible)
+        progress.report(0.0, "Preparing")
+        images = prepared(fixed, masks[0], "fixed", progress), prepared(moving, masks[1], "moving", progress)
+        scale = scale_of(fixed, moving)
+        begin = self._start(images, masks, hints, scale, settings, progress.part(0.0, 0.3))
+        told_simplified(STAGES[self.model][-1], begin.best, progress)
+        steps = plan(self.model, self.start == "multi_start", self.finest_mm, scale)
+        aligned = align(images, masks, begin.best, steps, settings, progress.part(0.3, 0.9))
+        before = by_transform(hints, fixed.GetDimension()) if initial is not None else _as_they_are(fixed)
+        metric_before = metric_at(images, masks, before, steps[-1], settings, progress)
         progress.report(0.9, "Resampling")
-        image = resample(moving, Grid.of(fixed), transform, self.interpolation)
-        table = _table(self.model, fixed, moving, transform, metric, settings, progress)
-        return Registered(transform, image, table, _curves(settings, levels))
+        image = resample(
+            moving, Grid.of(fixed), aligned.transform, self.interpolation, progress=progress.part(0.9, 1.0)
+        )
+        table = outcome.table(
+            self.model,
+            metric,
+            (metric_before, aligned.metric),
+            len(settings.trace),
+            aligned.transform,
+            (fixed, moving),
+            0.0,
+        )
+        outcome.doubts(table, metric, begin.rival, begin.best, centre(fixed), progress)
+        return Registered(aligned.transform, image, table, outcome.curves(metric, aligned.names, settings.trace))
 
     def _start(
         self,
-        fixed: sitk.Image,
-        moving: sitk.Image,
-        masks: tuple[sitk.Image | None, sitk.Image | None],
+        images: tuple[sitk.Image, sitk.Image],
+        masks: Masks,
+        hints: Hints,
+        scale: float,
         settings: Settings,
         progress: Progress,
-    ) -> Rigid:
+    ) -> Found:
+        told_unused(self.start, hints, progress)
+        spacing = MIDDLE[0].spacing_mm * scale
+        fixed, moving = (shrunk(image, spacing, progress.part(0.0, 0.0)) for image in images)
+        small = small_mask(masks[0], fixed), small_mask(masks[1], moving)
         if self.start == "multi_start":
-            return best_start(fixed, moving, masks, settings, progress)
-        if self.start == "moments":
-            middle = centre_of_mass(fixed, masks[0])
-            return rigid(middle, translation=centre_of_mass(moving, masks[1]) - middle)
-        middle = centre(fixed)
-        if self.start == "none":
-            if not Grid.of(fixed).overlaps(Grid.of(moving)):
-                raise InputError("The images do not overlap where they are; choose another start.")
-            return rigid(middle)
-        return rigid(middle, translation=centre(moving) - middle)
+            return best_start((fixed, moving), small, hints, STAGES[self.model][0], scale, settings, progress)
+        return Found(pose(self.start, (fixed, moving), small, hints, progress), None)
 
 
-def _refine(
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    transform: Rigid,
-    level: Level,
-    settings: Settings,
-    masks: tuple[sitk.Image | None, sitk.Image | None],
-    progress: Progress,
-) -> float:
-    fixed_level, moving_level = shrunk(fixed, level.spacing_mm), shrunk(moving, level.spacing_mm)
-    fixed_mask, moving_mask = (usable(mask) for mask in masks)
-    return optimise_level(
-        fixed_level, moving_level, transform, level, settings, progress, fixed_mask=fixed_mask, moving_mask=moving_mask
-    )
+def _on_their_image(mask: sitk.Image | None, image: sitk.Image, what: str) -> sitk.Image | None:
+    found = None if mask is None else on_grid(mask, Grid.of(image), labels=True, what=f"{what}_mask")
+    check_mask(found, what)
+    return found
 
 
-def _table(
-    model: str,
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    transform: Rigid,
-    metric: float,
-    settings: Settings,
-    progress: Progress,
-) -> Measurements:
-    middle = centre(fixed)
-    shift = np.array(transform.TransformPoint(middle.tolist())) - middle
-    flat = fixed.GetDimension() == 2
-    nan = float("nan")
-    # Parameters begin with the Euler angles: one in 2-D, three in 3-D.
-    angles = (nan, nan, transform.GetParameters()[0]) if flat else transform.GetParameters()[:3]
-    overlap = overlap_fraction(fixed, moving, transform)
-    if overlap < 0.2:
-        progress.warn(f"Only {overlap:.0%} of the fixed image lies in the aligned moving image; look at the result.")
-    row = {
-        "model": model,
-        "metric": metric,
-        "iterations": len(settings.trace),
-        "overlap": overlap,
-        **{f"rotation_{axis}_deg": float(np.degrees(a)) for axis, a in zip("xyz", angles, strict=True)},
-        **{f"shift_{axis}_mm": float(s) for axis, s in zip("xyz", (*shift, nan)[:3], strict=True)},
-        "status": "in_plane_only" if flat else "",
-    }
-    return Measurements(COLUMNS, (row,))
-
-
-def overlap_fraction(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
-    """Part of a regular grid of fixed voxels (about 30 per axis) that maps into the moving image."""
-    grid, other = Grid.of(fixed), Grid.of(moving)
-    axes = [np.unique(np.linspace(0, n - 1, min(n, 30)).round()) for n in grid.size]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, grid.dimension)
-    matrix, offset = matrix_of(transform)
-    mapped = other.to_index(grid.to_physical(index) @ matrix.T + offset)
-    return float(np.all((mapped >= -0.5) & (mapped <= np.asarray(other.size) - 0.5), axis=1).mean())
-
-
-def _curves(settings: Settings, levels: list[Level]) -> Curves:
-    series = []
-    for number, level in enumerate(levels):
-        points = [(iteration, metric) for at, iteration, metric in settings.trace if at == number]
-        x, y = np.array(points, float).reshape(-1, 2).T
-        name = f"{level.spacing_mm:g} mm{', refined' if level.quasi_newton else ''}"
-        series.append(Curve(name, x, y))
-    return Curves("Metric while aligning", "Iteration", "Mutual information", tuple(series), "", "nat")
+def _as_they_are(fixed: sitk.Image) -> Pose:
+    d = fixed.GetDimension()
+    return Pose("none", np.eye(d), np.zeros(d))

@@ -1,0 +1,143 @@
+"""What a registration tells of its result: one row of numbers, the course of the metric, and doubts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid
+from ..progress import Progress
+from ..values import Column, Curve, Curves, Measurements
+from .metrics import Metric
+from .models import numbers
+from .rigid import matrix_of
+from .starts import Pose, centre
+
+AXES = (("x", "L", "first"), ("y", "P", "second"), ("z", "S", "third"))
+COLUMNS = (
+    Column("model", "Model", "", "Kind of transform", str),
+    Column("metric_name", "Metric", "", "What was made better", str),
+    Column("metric", "Metric at the end", "", "Nats for mutual information; squares of correlations; squared values"),
+    Column(
+        "metric_before", "Metric before", "", "The same with the images as they are, or as the initial transform has it"
+    ),
+    Column("iterations", "Iterations", "", "Looks at the metric over all levels", int),
+    Column("overlap", "Overlap", "", "Part of the fixed voxels that map into the moving image"),
+    Column("overlap_moving", "Overlap of moving", "", "Part of the moving image that fixed voxels map into"),
+    *(
+        Column(
+            f"rotation_{x}_deg",
+            f"Rotation about {axis}",
+            "degrees",
+            f"Euler angle about the {nth} LPS axis (R = Rz Rx Ry)",
+        )
+        for x, axis, nth in AXES
+    ),
+    *(
+        Column(
+            f"shift_{x}_mm", f"Shift along {axis}", "mm", f"Where the centre of the fixed image goes, {nth} LPS axis"
+        )
+        for x, axis, nth in AXES
+    ),
+    *(
+        Column(f"scale_{x}", f"Scale along {axis}", "", f"Stretch from fixed to moving, {nth} axis; 1 is none")
+        for x, axis, nth in AXES
+    ),
+    *(
+        Column(f"shear_{a}{b}", f"Shear {a}{b}", "", f"Shift along {a} per shift along {b}, as A = R U tells it")
+        for a, b in ("xy", "xz", "yz")
+    ),
+    Column("folded_percent", "Folded", "%", "Part of the voxels where the transform folds; 0 for linear ones"),
+    Column("status", "Status", "", "Why a number is missing", str),
+)
+LITTLE_OVERLAP = 0.3
+LARGE_SCALE = 1.5
+
+
+def table(
+    model: str,
+    metric: Metric,
+    values: tuple[float, float],
+    iterations: int,
+    linear: sitk.Transform,
+    images: tuple[sitk.Image, sitk.Image],
+    folded_percent: float,
+) -> Measurements:
+    """One row; `values` are the metric before and at the end, `linear` is what angles and shifts are told of."""
+    fixed, moving = images
+    found = numbers(linear, centre(fixed))
+    missing = []
+    if fixed.GetDimension() == 2:
+        missing.append("in_plane_only")
+    if not math.isfinite(values[0]):
+        missing.append("no_overlap_before")
+    row: dict[str, Any] = {
+        "model": model,
+        "metric_name": metric.name,
+        "metric": values[1],
+        "metric_before": values[0],
+        "iterations": iterations,
+        "overlap": overlap_fraction(fixed, moving, linear),
+        "overlap_moving": overlap_fraction(moving, fixed, linear.GetInverse()),
+        **found,
+        "folded_percent": folded_percent,
+        "status": " ".join(missing),
+    }
+    return Measurements(COLUMNS, (row,))
+
+
+def doubts(
+    table: Measurements, metric: Metric, rival: Pose | None, best: Pose, middle: np.ndarray, progress: Progress
+) -> None:
+    """Warn of what speaks against a result."""
+    row = table.rows[0]
+    if max(row["overlap"], row["overlap_moving"]) < LITTLE_OVERLAP:
+        progress.warn(
+            f"Only {row['overlap']:.0%} of the fixed image lies in the aligned moving image; look at the result."
+        )
+    before, after = row["metric_before"], row["metric"]
+    if math.isfinite(before) and before != after and not metric.better(after, before):
+        progress.warn(
+            f"{metric.title} is not better than before ({after:.4g} against {before:.4g}); look at the result, or "
+            "start from landmarks."
+        )
+    scales = [row[f"scale_{x}"] for x in "xyz" if math.isfinite(row[f"scale_{x}"])]
+    if min(scales) <= 0:
+        progress.warn("The transform mirrors the image; left and right are exchanged. Check the orientation of both.")
+    elif max(*scales, *(1 / s for s in scales)) > LARGE_SCALE:
+        progress.warn(
+            f"The transform scales by {', '.join(f'{s:.2f}' for s in scales)}; check the voxel sizes, or use a model "
+            "with fewer degrees of freedom."
+        )
+    if rival is not None:
+        from .rigid import angle_between_deg
+
+        turn = angle_between_deg(best.matrix, rival.matrix)
+        apart = float(np.linalg.norm(best.at(middle) - rival.at(middle)))
+        progress.warn(
+            f"Another pose, {turn:.0f} degrees and {apart:.0f} mm away, fits nearly as well, as it happens with "
+            "symmetric anatomy; look at the result, or start from landmarks."
+        )
+
+
+def overlap_fraction(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -> float:
+    """Part of a regular grid of fixed voxels (about 30 per axis) that maps into the moving image."""
+    grid, other = Grid.of(fixed), Grid.of(moving)
+    axes = [np.unique(np.linspace(0, n - 1, min(n, 30)).round()) for n in grid.size]
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, grid.dimension)
+    matrix, offset = matrix_of(transform)
+    mapped = other.to_index(grid.to_physical(index) @ matrix.T + offset)
+    return float(np.all((mapped >= -0.5) & (mapped <= np.asarray(other.size) - 0.5), axis=1).mean())
+
+
+def curves(metric: Metric, names: tuple[str, ...], trace: list[tuple[int, int, float]]) -> Curves:
+    """The metric over the iterations, one series a level."""
+    series = []
+    for number, name in enumerate(names):
+        points = [(iteration, value) for at, iteration, value in trace if at == number]
+        x, y = np.array(points, float).reshape(-1, 2).T
+        series.append(Curve(name, x, y))
+    return Curves("Metric while aligning", "Iteration", metric.title, tuple(series), "", metric.unit)
