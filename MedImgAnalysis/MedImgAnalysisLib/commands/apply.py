@@ -22,6 +22,7 @@ from ..pages.result_page import write_result_page
 from ..progress import Progress
 from ..values import Measurements
 from .arguments import UsageError, bound, common, count, settings, single
+from .evidence_outputs import evidence_roles, with_evidence
 from .terminal import Terminal, table_text
 
 
@@ -51,6 +52,11 @@ def add(parsers: Any) -> None:
         "--set", dest="settings", metavar="PARAMETER=VALUE", action="append", default=[], help="a parameter"
     )
     parser.add_argument("--preset", metavar="P", help="start from a preset")
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="say what the filter took away; outputs evidence, evidence_residual, evidence_spectra, evidence_histogram",
+    )
     parser.add_argument("--page", metavar="FILE.html", help="write inputs, picture, plots and tables as one page")
     parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
     parser.set_defaults(call=apply)
@@ -61,11 +67,11 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
     kind = catalog.find(options.name)
     operation = built(kind, options.preset, settings(options.settings))
     inputs = bound(options.inputs, [role.name for role in kind.inputs()], "--in", only(kind.inputs()))
-    outputs = single(
-        bound(options.outputs, [role.name for role in kind.outputs()], "--out", only(kind.outputs())), "--out"
-    )
+    extra = evidence_roles(kind) if options.evidence else []
+    made = [*kind.outputs(), *extra]
+    outputs = single(bound(options.outputs, [role.name for role in made], "--out", only(kind.outputs())), "--out")
     check_inputs(kind, inputs)
-    check_outputs(kind, inputs, outputs, options.page)
+    check_outputs(kind, made, inputs, outputs, options.page)
     if options.threads:
         set_thread_count(options.threads)
     with terminal.working(operation.title) as progress:
@@ -77,8 +83,11 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
             else {"paths": [os.path.abspath(path) for path in paths]}
             for role, paths in inputs.items()
         }
-        result = execute(operation, values, origins=origins, progress=progress.part(0.1, 0.95))
-        write(kind, result.outputs, outputs, progress)
+        share = 0.6 if extra else 0.95
+        result = execute(operation, values, origins=origins, progress=progress.part(0.1, share))
+        if extra:
+            result = with_evidence(kind, values, result, outputs, progress.part(share, 0.95))
+        write(kind, made, result.outputs, outputs, progress)
         if options.page:
             names = {role: ", ".join(os.path.basename(path) for path in paths) for role, paths in inputs.items()}
             progress.report(0.97, "Writing the page")
@@ -142,10 +151,14 @@ def check_inputs(kind: type[Operation], inputs: Mapping[str, Sequence[str]]) -> 
 
 
 def check_outputs(
-    kind: type[Operation], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str], page: str | None = None
+    kind: type[Operation],
+    made: Sequence[Role],
+    inputs: Mapping[str, Sequence[str]],
+    outputs: Mapping[str, str],
+    page: str | None = None,
 ) -> None:
     """Refuse before the work what could not be written after it, and what would overwrite an input."""
-    roles = {role.name: role for role in kind.outputs()}
+    roles = {role.name: role for role in made}
     if not outputs and not page and not any(role.kind == "table" for role in roles.values()):
         names = ", ".join(f"{role.name} ({role.kind})" for role in roles.values())
         raise UsageError(f"{kind.name}: nothing would be kept; give --out ROLE=FILE for one of {names}.")
@@ -205,9 +218,15 @@ def read(kind: type[Operation], inputs: Mapping[str, Sequence[str]], progress: P
     return values
 
 
-def write(kind: type[Operation], values: Mapping[str, Any], outputs: Mapping[str, str], progress: Progress) -> None:
+def write(
+    kind: type[Operation],
+    made: Sequence[Role],
+    values: Mapping[str, Any],
+    outputs: Mapping[str, str],
+    progress: Progress,
+) -> None:
     """Write all outputs beside their places and rename them together at the end."""
-    kinds = {role.name: role.kind for role in kind.outputs()}
+    kinds = {role.name: role.kind for role in made}
     with ExitStack() as stack:
         moves: list[tuple[Path, Path]] = []
         for role, path in outputs.items():
