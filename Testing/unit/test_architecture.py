@@ -49,6 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filtering": LOWEST | {"operation", "filtering", "quality"},
     # A registration is judged by the overlap of segments and the likeness of images; nothing is written twice.
     "registration": LOWEST | {"operation", "registration", "agreement", "quality"},
+    # The mesh of a segment is that of its features.
+    "segmentation": LOWEST | {"operation", "segmentation", "quality"},
     "catalog": LOWEST | OPERATIONS | {"operation"},
     "framewise": CORE,
     "execution": CORE | {"framewise"},

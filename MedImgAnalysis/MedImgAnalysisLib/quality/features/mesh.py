@@ -41,7 +41,7 @@ def mesh_of(mask: np.ndarray, spacing: tuple[float, float, float], progress: Pro
     progress.check()
     hull = ConvexHull(points)
     k, j, i = (float(n) for n in np.ptp(points, axis=0))
-    diameter = _diameter(points[hull.vertices], progress)
+    diameter = largest_distance(points[hull.vertices], progress)
     return Mesh(volume, area, (k, j, i), diameter, float(hull.volume), float(hull.area))
 
 
@@ -59,20 +59,30 @@ def _volume_and_area(mask: np.ndarray, spacing: tuple[float, float, float], prog
     progress.check()
     cells = code.ravel()[at]
     counts = np.bincount(cells, minlength=CODES)
-    table = _table()
-    scale = np.array(spacing)
-    areas, fluxes, faces = np.zeros(CODES), np.zeros(CODES), np.zeros((CODES, 3))
-    for number in np.flatnonzero(counts):
-        triangles, weights = table[number][0] * scale, table[number][1]
-        normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]) / 2
-        areas[number] = weights @ np.linalg.norm(normals, axis=1)
-        fluxes[number] = weights @ (triangles.mean(axis=1) * normals).sum(axis=1)
-        faces[number] = weights @ normals
+    areas, fluxes, faces = cell_measures(spacing)
     flux = float(counts @ fluxes)
     for axis, index in enumerate(np.unravel_index(at, code.shape)):
         sums = np.bincount(cells, weights=index, minlength=CODES)
         flux += float(sums @ faces[:, axis]) * spacing[axis]
     return flux / 3, float(counts @ areas)
+
+
+@cache
+def cell_measures(spacing: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a cell adds to the mesh, by its code: area (256,), flux (256,) and normal (256, 3), axes (k, j, i).
+
+    With the index c of the first corner of a cell, V = 1/3 sum (flux + sum_axis normal c spacing), in mm3.
+    """
+    areas, fluxes, faces = np.zeros(CODES), np.zeros(CODES), np.zeros((CODES, 3))
+    for number, (corners, weights) in enumerate(_table()):
+        if not len(weights):
+            continue
+        triangles = corners * np.array(spacing)
+        normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]) / 2
+        areas[number] = weights @ np.linalg.norm(normals, axis=1)
+        fluxes[number] = weights @ (triangles.mean(axis=1) * normals).sum(axis=1)
+        faces[number] = weights @ normals
+    return areas, fluxes, faces
 
 
 def _points(mask: np.ndarray) -> np.ndarray:
@@ -92,7 +102,7 @@ def _points(mask: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _diameter(corners: np.ndarray, progress: Progress) -> float:
+def largest_distance(corners: np.ndarray, progress: Progress) -> float:
     """Largest distance of two of the points."""
     largest = 0.0
     for start in range(0, len(corners), 256):
