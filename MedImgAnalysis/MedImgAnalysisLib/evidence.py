@@ -17,6 +17,13 @@ from .operation import Operation
 from .recipe import Recipe, Step
 
 EVIDENCE = "filter_evidence"
+ROLES = {
+    "table": "evidence",
+    "residual": "evidence_residual",
+    "spectra": "evidence_spectra",
+    "histogram": "evidence_histogram",
+}
+"""What the outputs of the evidence are called beside those of the filter."""
 
 
 def compared_roles(operation: type[Operation]) -> tuple[str, str] | None:
@@ -76,6 +83,15 @@ def with_evidence(
     if problem:
         raise RecipeError(problem)
     return result
+
+
+def names_by_role(recipe: Recipe) -> dict[str, str]:
+    """The names of the outputs of a one-step recipe by role, and behind them those of its evidence by `ROLES`."""
+    names = dict(recipe.steps[0].outputs)
+    for step in recipe.steps[1:]:
+        if step.operation == EVIDENCE:
+            names |= {ROLES[role]: name for role, name in step.outputs.items() if name in recipe.outputs}
+    return names
 
 
 def _evidence_of(step: Step, regions: str | None, residual: bool) -> Step | None:

@@ -7,15 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from .. import catalog
-from ..evidence import EVIDENCE, compared_roles
+from ..evidence import EVIDENCE, ROLES, compared_roles
 from ..execution import Result, execute
 from ..operation import Operation, Role
 from ..progress import Progress
 from .arguments import UsageError
-
-ROLES = {"table": "evidence", "residual": "evidence_residual", "spectra": "evidence_spectra",
-         "histogram": "evidence_histogram"}  # fmt: skip
-"""What the outputs of the evidence are called beside those of the operation."""
 
 
 def evidence_roles(kind: type[Operation]) -> list[Role]:

@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 
 from .. import catalog
 from ..errors import ParameterError
+from ..evidence import compared_roles
 from .chooser import OperationChooser
 from .form import ParameterForm
 from .request import Request
@@ -56,6 +57,7 @@ class OperationPanel(VTKObservationMixin):
         self.chooser = OperationChooser(list(self.operations.values()), self._operation_chosen)
         self.ui.operationSection.layout().addWidget(self.chooser.widget)
         self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
+        self.run.evidence_box.connect("toggled(bool)", self._evidence_chosen)
         self._build(next(iter(self.operations)))
         for event, handler in (
             (SCENE.StartCloseEvent, self._scene_closes),
@@ -93,6 +95,7 @@ class OperationPanel(VTKObservationMixin):
             {name: selector.nodes() for name, selector in selectors.items() if selector.nodes()},
             {name: selector.segment() for name, selector in selectors.items() if selector.segment()},
             {role.name: self.outputs.node(role.name) for role in self.operation.outputs()},
+            bool(self.run.evidence_box.checked),
         )
 
     def obstacle(self) -> str:
@@ -138,6 +141,7 @@ class OperationPanel(VTKObservationMixin):
                 self._build(name)
             self.chooser.show(name)
             self._show_parameters(self.state)
+            self.run.evidence_box.checked = self.state.evidence
             for role, selector in self.inputs.selectors.items():
                 selector.show(self.state.inputs(role), self.state.segment(role))
             for role in self.outputs.combos:
@@ -170,6 +174,7 @@ class OperationPanel(VTKObservationMixin):
                 old.widget.deleteLater()
         self._shown = name
         operation = self.operations[name]
+        self.run.evidence_box.setVisible(compared_roles(operation) is not None)
         self.inputs = InputSelectors(operation, self._inputs_changed)
         self.form = ParameterForm(operation, self._form_changed)
         self.outputs = OutputSelectors(operation, self._outputs_changed)
@@ -193,6 +198,11 @@ class OperationPanel(VTKObservationMixin):
             self.state.keep_parameters(self._shown, self.form.build().values())
             self._updating = False
         self._check()
+
+    def _evidence_chosen(self, wanted: bool) -> None:
+        if self.state is not None and not self._updating:
+            self.state.evidence = wanted
+            self._check()
 
     def _inputs_changed(self) -> None:
         if self.state is not None and not self._updating:

@@ -10,7 +10,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
+from ..evidence import compared_roles, names_by_role, with_evidence
 from ..operation import Operation
+from ..parameters import title_of
 from ..recipe import Recipe
 from ..scene import sequences
 from ..scene.run import SceneRun
@@ -32,12 +34,15 @@ class Request:
         Segment id by mask role.
     outputs
         The node to write over by role, None for a new one.
+    evidence
+        Say what the filter took away, too, where the operation can have evidence.
     """
 
     operation: Operation
     inputs: Mapping[str, tuple[Any, ...]]
     segments: Mapping[str, str]
     outputs: Mapping[str, Any]
+    evidence: bool = False
 
     def obstacle(self) -> str:
         """Why this cannot run, empty when it can."""
@@ -73,12 +78,22 @@ class Request:
         return tuple(source.GetSpacing()) if source is not None and source.IsA("vtkMRMLVolumeNode") else None
 
     def recipe(self) -> Recipe:
-        """The one-step recipe of this run; names in it are role names and `<operation>_<role>`."""
+        """The recipe of this run, one step and perhaps its evidence; names are role names and `<operation>_<role>`."""
         roles = {role.name: role for role in self.operation.inputs()}
         inputs: dict[str, Any] = {}
         for role, nodes in self.inputs.items():
             inputs[role] = [f"{role}_{number}" for number in range(1, len(nodes) + 1)] if roles[role].many else role
-        return Recipe.single(self.operation, inputs, {role: f"{self.operation.name}_{role}" for role in self.outputs})
+        made = {role: f"{self.operation.name}_{role}" for role in self.outputs}
+        recipe = Recipe.single(self.operation, inputs, made)
+        return with_evidence(recipe, residual=True) if self.has_evidence() else recipe
+
+    def has_evidence(self) -> bool:
+        """Whether evidence is wanted and can be had."""
+        return self.evidence and compared_roles(type(self.operation)) is not None
+
+    def titles(self) -> dict[str, str]:
+        """What people read for each output, by role."""
+        return {role: title_of(role) for role in names_by_role(self.recipe())}
 
     def scene_run(self) -> SceneRun:
         """The run in the scene; raises `InputError` when a node does not fit."""
@@ -102,7 +117,7 @@ class Request:
 
     def by_role(self, nodes: Mapping[str, Any]) -> dict[str, Any]:
         """What a run wrote, by output role instead of by name in the recipe."""
-        return {role: nodes[name] for role, name in self.recipe().steps[0].outputs.items() if name in nodes}
+        return {role: nodes[name] for role, name in names_by_role(self.recipe()).items() if name in nodes}
 
     def watched(self) -> list[tuple[Any, str]]:
         """(node, name) of every node whose removal ends the run."""
@@ -120,6 +135,8 @@ class Request:
         defaults = type(self.operation)().values()
         parts += [f"{name}={value!r}" for name, value in self.operation.values().items() if value != defaults[name]]
         written = {role: node_call(node) for role, node in self.outputs.items() if node is not None}
+        if self.has_evidence():
+            parts.append("evidence=True")
         if written:
             parts.append("outputs={" + ", ".join(f"{role!r}: {call}" for role, call in written.items()) + "}")
         return f"slicer.util.getModuleLogic({module_name!r}).run({', '.join(parts)})"

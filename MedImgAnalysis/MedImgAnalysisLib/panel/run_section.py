@@ -63,6 +63,11 @@ class RunSection:
         self.apply_button.objectName = "applyButton"
         self.apply_button.default = True
         self.apply_button.connect("clicked()", self.apply_or_cancel)
+        self.evidence_box = qt.QCheckBox(_("Evidence: what did the filter remove?"))
+        self.evidence_box.objectName = "evidenceCheckBox"
+        self.evidence_box.toolTip = _(
+            "Compare the result with the input: noise, edges, faint structure, and what was taken away as an image."
+        )
         self.progress_bar = qt.QProgressBar()
         self.progress_bar.objectName = "progressBar"
         self.progress_bar.setRange(0, 100)
@@ -70,7 +75,7 @@ class RunSection:
         self.status = qt.QLabel("")
         self.status.objectName = "statusLabel"
         self.status.wordWrap = True
-        for widget in (self.apply_button, self.progress_bar, self.status):
+        for widget in (self.evidence_box, self.apply_button, self.progress_bar, self.status):
             column.addWidget(widget)
 
     def _build_result(self, column: Any) -> None:
@@ -214,7 +219,7 @@ class RunSection:
         if run is None or request is None:
             raise RuntimeError("nothing was run")
         nodes = request.by_role(run.commit(Progress(on_warning=self.log.warn)))
-        titles = {role.name: role.title for role in request.operation.outputs()}
+        titles = request.titles()
         seconds = sum(record["seconds"] for record in result.records)
         self.log.finish({titles[role]: node.GetName() for role, node in nodes.items()}, seconds)
         for role, value in request.by_role(result.outputs).items():

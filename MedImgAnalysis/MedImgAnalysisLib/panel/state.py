@@ -22,12 +22,13 @@ OUTPUT = "MedImgOutput."
 class PanelParameters:
     """The parameter node of a panel as `getParameterNode()` gives it.
 
-    `parameters` is JSON by operation name; `segments` is JSON by input role.
+    `parameters` is JSON by operation name; `segments` is JSON by input role; `evidence` is the switch of that name.
     """
 
     operation: str = ""
     parameters: str = "{}"
     segments: str = "{}"
+    evidence: bool = False
 
 
 class PanelState:
@@ -46,6 +47,16 @@ class PanelState:
     def operation(self, name: str) -> None:
         if name != self.wrapper.operation:
             self.wrapper.operation = name
+
+    @property
+    def evidence(self) -> bool:
+        """Whether runs say what the filter took away."""
+        return bool(self.wrapper.evidence)
+
+    @evidence.setter
+    def evidence(self, wanted: bool) -> None:
+        if bool(wanted) != self.wrapper.evidence:
+            self.wrapper.evidence = bool(wanted)
 
     def parameters(self, operation: str) -> Mapping[str, Any]:
         """The parameters kept for an operation, empty when there are none."""

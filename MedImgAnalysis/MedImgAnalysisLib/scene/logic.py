@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import catalog
 from ..errors import ParameterError
+from ..evidence import ROLES
 from ..operation import Operation
 from ..progress import SILENT, Progress
 from .run import run_in_scene
@@ -41,6 +42,7 @@ class OperationLogic:
         progress: Progress = SILENT,
         outputs: Mapping[str, Any] | Any = None,
         preset: str | None = None,
+        evidence: bool = False,
         **roles_and_parameters: Any,
     ) -> Any:
         """Run an operation on nodes and wait for it.
@@ -55,12 +57,15 @@ class OperationLogic:
             By output role a node to overwrite or the name of a new node; where there is one output, just that.
         preset
             Named parameters to start from; others given here go over them.
+        evidence
+            Say what the filter took away: nodes `evidence`, `evidence_residual`, `evidence_spectra` and
+            `evidence_histogram` beside those of the operation.
         **roles_and_parameters
             Inputs by role (a node, or a pair of segmentation node and segment id) and parameters by name.
 
         Returns
         -------
-        The output node, or a named tuple of nodes by role when the operation has several outputs.
+        The output node, or a named tuple of nodes by role when there are several outputs.
 
         Raises
         ------
@@ -79,7 +84,9 @@ class OperationLogic:
                     field="outputs",
                 )
             outputs = {roles[0]: outputs}
-        made = run_in_scene(operation, inputs, outputs, progress)
+        made = run_in_scene(operation, inputs, outputs, progress, evidence=evidence)
+        if evidence:
+            roles += ROLES.values()
         if len(roles) == 1:
             return made[roles[0]]
         return namedtuple(f"{type(operation).__name__}Nodes", roles)(**{role: made.get(role) for role in roles})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..evidence import EVIDENCE, ROLES
 from ..pages.result_page import write_result_page
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
@@ -42,7 +43,7 @@ def write_page(path: str | Path, nodes: Sequence[Any], progress: Progress = SILE
     if not nodes or any(entry["recipe"] != entries[0]["recipe"] for entry in entries):
         raise InputError("A page is of the results of one run.")
     recipe, world = Recipe.from_data(entries[0]["recipe"]), bool(entries[0]["world"])
-    if len(recipe.steps) != 1:
+    if any(step.operation != EVIDENCE for step in recipe.steps[1:]):
         raise InputError("A page is of the results of one operation, these are of a recipe of several.")
     step = recipe.steps[0]
     sources = sources_of(nodes[0], recipe, entries[0])
@@ -52,13 +53,14 @@ def write_page(path: str | Path, nodes: Sequence[Any], progress: Progress = SILE
     inputs = {
         role: [values[n] for n in names] if roles[role].many else values[names[0]] for role, names in bound.items()
     }
-    kinds = {role.name: role.kind for role in step.build().outputs()}
     made = {}
-    for role, kind in kinds.items():
-        node = next((node for node, entry in zip(nodes, entries) if entry["role"] == role), None)
-        if node is not None:
-            made[role] = bridge.value_of(node, kind, world=world)
+    for one in recipe.steps:
+        own = {entry["role"]: node for node, entry, record in zip(nodes, entries, records) if record["step"] == one.id}
+        for output in one.build().outputs():
+            if output.name in own:
+                name = output.name if one is step else ROLES[output.name]
+                made[name] = bridge.value_of(own[output.name], output.kind, world=world)
     titles = {role: ", ".join(sources[name].origin()["name"] for name in names) for role, names in bound.items()}
-    warnings = records[0]["warnings"]
+    warnings = list(dict.fromkeys(sentence for record in records for sentence in record["warnings"]))
     draw = drawer(progress.warn)
     return write_result_page(Path(path), step.build(), inputs, made, names=titles, warnings=warnings, draw=draw)

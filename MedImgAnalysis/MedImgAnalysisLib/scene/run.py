@@ -16,6 +16,7 @@ import slicer
 
 from .. import catalog
 from ..errors import InputError, RecipeError
+from ..evidence import names_by_role, with_evidence
 from ..operation import Operation
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
@@ -284,13 +285,18 @@ def run_in_scene(
     inputs: Mapping[str, Any],
     outputs: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
+    *,
+    evidence: bool = False,
 ) -> dict[str, Any]:
     """Run one operation on nodes; gives the output nodes by role.
 
-    `inputs` and `outputs` are by role, see `SceneRun`. A role that takes several values gets a list.
+    `inputs` and `outputs` are by role, see `SceneRun`. A role that takes several values gets a list. With `evidence`
+    there are the outputs of `evidence.ROLES` too; `RecipeError` for an operation that can have none.
     """
     recipe, nodes = single_step(operation, inputs)
-    names = dict(recipe.steps[0].outputs)
+    if evidence:
+        recipe = with_evidence(recipe, [recipe.steps[0].id], residual=True)
+    names = names_by_role(recipe)
     for role in outputs or {}:
         if role not in names:
             raise InputError(f"{operation.name} has no output {role!r}; it has {', '.join(names)}.", role=role)
