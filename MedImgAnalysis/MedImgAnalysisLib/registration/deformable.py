@@ -21,7 +21,7 @@ from .stiffness import Stiffness
 Trace = list[tuple[int, int, float]]
 Masks = tuple[sitk.Image | None, sitk.Image | None]
 
-BENDING, STRETCHING = 0.5, 0.15
+BENDING, STRETCHING = 0.5, 0.05
 """Stiffness of the field between neighbouring nodes, relative to the mean certainty that the images give a node."""
 LOCAL_VOXELS = 2.0
 FLOOR = 0.05
@@ -172,7 +172,7 @@ def _levels(
 
 def _force(fixed: sitk.Image, moving: sitk.Image, settings: DeformableSettings, finest: float) -> Force:
     ranges = (_range(fixed), _range(moving))
-    floors = tuple(max(FLOOR * (high - low), 1e-9) for low, high in ranges)
+    floors = tuple(FLOOR * (high - low) for low, high in ranges)
     window = settings.smoothing_mm / finest if settings.smoothing_mm > 0 else 4.0
     stiffness = Stiffness(BENDING * settings.stiffness, STRETCHING * settings.stiffness)
     return Force(
@@ -193,7 +193,9 @@ def _range(image: sitk.Image) -> tuple[float, float]:
     low, high = np.percentile(array[:: max(1, array.size // 300_000)], [1, 99])
     if low == high:
         low, high = array.min(), array.max()
-    return float(low), float(high)
+    # A range of nothing would make bins of rounding errors.
+    least = max(1e-2 * abs(float(low)), 1e-6)
+    return float(low), max(float(high), float(low) + least)
 
 
 def _mask(mask: sitk.Image | None, image: sitk.Image, role: str) -> np.ndarray | None:
@@ -219,15 +221,15 @@ def _finished(
             transform = spline_transform(level, grid, linear, settings.grid_mm)
         else:
             transform = field_transform(level, grid, linear)
-        found = jacobian_determinant(transform, grid, progress)
-        bad = found.values <= 0
-        if found.valid is not None:
-            bad &= found.valid
+        share = progress.part(attempt / (MENDS + 1), (attempt + 1) / (MENDS + 1))
+        # The outermost voxels, of which only one-sided differences are known, count too.
+        bad = jacobian_determinant(transform, grid, share).values <= 0
         count = int(np.count_nonzero(bad))
         if count == 0 or settings.folding or attempt == MENDS:
             break
         mended = max(mended, count)
         smooth_around(level, bad, grid, 0.8 * 1.3**attempt)
+    progress.report(1.0, "Jacobian")
     folded = 100 * count / bad.size
     if folded:
         progress.warn(f"The deformation folds at {folded:.2g} % of the voxels; look at its Jacobian before using it.")

@@ -18,6 +18,10 @@ Linear = tuple[np.ndarray, np.ndarray]
 FAINT = 1e-3
 """Weight of the bending of a B-spline in its fit: fixes control points that no node of the field lies near."""
 
+MARGIN = 2
+"""Voxels that the domain of a B-spline reaches beyond the outermost voxel centres: on its very edge ITK leaves points
+in place, and the differences at the last voxels ask for the next ones."""
+
 
 def field_transform(level: FlowLevel, grid: Grid, linear: Linear) -> sitk.Transform:
     """T(x) - x at every voxel centre of the fixed grid, float32 vectors given as the doubles that ITK wants."""
@@ -40,20 +44,20 @@ def field_transform(level: FlowLevel, grid: Grid, linear: Linear) -> sitk.Transf
 def spline_transform(level: FlowLevel, grid: Grid, linear: Linear, grid_mm: float) -> sitk.Transform:
     """The B-spline with control points about `grid_mm` apart that is nearest to the field in the least squares sense.
 
-    Its domain reaches one voxel beyond the outermost voxel centres of the fixed grid.
+    Its domain reaches two voxels beyond the outermost voxel centres of the fixed grid.
     """
     d, lattice = grid.dimension, level.lattice_grid
     start = grid.to_index(np.array([lattice.origin]))[0]
     fits: list[np.ndarray] = []
     counts: list[int] = []
     for axis in range(d):
-        n = grid.size[axis]
-        spans = max(1, round((n + 1) * grid.spacing[axis] / grid_mm))
+        length = grid.size[axis] + 2 * MARGIN
+        spans = max(1, round((length - 1) * grid.spacing[axis] / grid_mm))
         at = start[axis] + np.arange(lattice.size[axis]) * lattice.spacing[axis] / grid.spacing[axis]
-        fits.insert(0, _fit(np.clip(at, -1, n) + 1, n + 2, spans))
+        fits.insert(0, _fit(np.clip(at + MARGIN, 0, length - 1), length, spans))
         counts.append(spans)
-    steps = (np.array(grid.size) + 1) / np.array(counts)
-    origin = grid.to_physical((-1 - steps)[None])[0]
+    steps = (np.array(grid.size) + 2 * MARGIN - 1) / np.array(counts)
+    origin = grid.to_physical((-MARGIN - steps)[None])[0]
     spacing = tuple((steps * grid.spacing).tolist())
     nodes = Grid(tuple(n + 3 for n in counts), spacing, tuple(origin.tolist()), grid.direction)
     along = [separable.apply(part, fits, dtype=np.float64) for part in level.field[::-1]]

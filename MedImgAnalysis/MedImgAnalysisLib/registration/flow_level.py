@@ -31,6 +31,8 @@ LARGEST_STEP = 0.4
 NODE_VOXELS = 2.0
 RIM_VOXELS = 2.0
 """What lies nearer to the border of the moving image is not compared: the local window there knows one side only."""
+NOTHING = 1e-8
+"""Certainty per mm2 that rounding alone can make."""
 DAMPING = 0.01
 """Certainty that every node has, relative to the mean: keeps equations solvable where there is nothing to see."""
 
@@ -125,7 +127,7 @@ class FlowLevel:
         scale = self._usual
         if self._force.similarity == "mutual_information":
             scale = sum(float(entries[a, a].mean(dtype=np.float64)) for a in range(len(right))) / len(right)
-        scale = max(scale, 1e-12)
+        scale = max(scale, NOTHING)
         for axis in range(len(right)):
             entries[axis, axis] += np.float32(DAMPING * scale)
         stiffness = Stiffness(*(weight * scale for weight in self._force.stiffness))

@@ -44,23 +44,26 @@ Relate = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float], Progress
 def local_correlation(
     fixed: np.ndarray, warped: np.ndarray, inside: np.ndarray, sigmas: Sequence[float], progress: Progress = SILENT
 ) -> Relation:
-    """Both images must be normalised locally (`normalised`). Measure: the mean squared local correlation."""
+    """Both images must be normalised locally (`normalised`).
+
+    Measure: the part of the squares of the fixed image that local regression on the moving one explains, from 0 to 1.
+    """
     slope = gaussian.smooth_product(fixed, warped, sigmas, progress)
     pull = gaussian.smooth_product(warped, warped, sigmas, progress)
 
-    def work(piece: tuple[int, int]) -> float:
+    def work(piece: tuple[int, int]) -> tuple[float, float]:
         rows = slice(*piece)
         common, own = slope[rows], pull[rows]
         b = common / (own + np.float32(0.01))
         b *= inside[rows]
-        # The fixed image has local SD 1: what it shares with the moving one is the squared correlation.
-        shared = float(np.clip(common * b, 0, 1).sum(dtype=np.float64))
+        explained = float((common * b).sum(dtype=np.float64))
+        all_of_it = float(np.square(fixed[rows]).sum(dtype=np.float64, where=inside[rows]))
         own[...] = (fixed[rows] - b * warped[rows]) * b
         np.square(b, out=common)
-        return shared
+        return explained, all_of_it
 
-    total = sum(for_each(work, pieces(fixed.shape), progress=progress))
-    return Relation(pull, slope, total / max(int(np.count_nonzero(inside)), 1))
+    explained, all_of_it = np.sum(for_each(work, pieces(fixed.shape), progress=progress), axis=0)
+    return Relation(pull, slope, float(explained / max(all_of_it, 1e-12)))
 
 
 def squared_differences(
