@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from medimg_testing import find_data, oblique_grid
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("medimg", deadline=None)
 settings.load_profile("medimg")
+# What tests take on this computer is nothing to remember for the person who runs them.
+os.environ.setdefault("MEDIMG_CACHE", tempfile.mkdtemp(prefix="medimg-cache-"))
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,11 @@ from .errors import InputError
 from .frames import Frames
 from .geometry import Grid, check_orthonormal
 from .operation import Operation, Role
+from .plan import megavoxels
 from .progress import SILENT, Progress, Recorder
+from .rates import remember
 from .resampling import on_grid
+from .tiles import run_planned
 from .values import Curves, Labels, Landmarks, Measurements, Surface, as_labelmap, present_values
 
 CLASSES: dict[str, type] = {
@@ -71,7 +74,8 @@ def execute(
     Raises
     ------
     InputError
-        When a role is missing or unknown, or a value cannot be used; the message names the role.
+        When a role is missing or unknown, or a value cannot be used; the message names the role. When the memory does
+        not hold the work, neither at once nor in slabs; the message has the numbers.
     """
     whole = Recorder(progress)
     given = {role: value for role, value in inputs.items() if value is not None}
@@ -84,9 +88,11 @@ def execute(
     if framed:
         outputs = framewise.run(operation, values, framed, lambda here, part: _once(operation, here, part), whole)
     else:
-        outputs = operation.named(operation.run(**ready, progress=whole))
+        outputs = run_planned(operation, ready, whole)
     seconds = time.perf_counter() - started
     whole.check()
+    if not framed:
+        remember(operation, megavoxels(operation, ready), seconds)
     record = provenance.record(operation, hashes, outputs, seconds, whole.warnings, thread_count())
     return Result(outputs, record, tuple(whole.warnings), seconds)
 
@@ -95,7 +101,7 @@ def _once(operation: Operation, values: Mapping[str, Any], progress: Progress) -
     """The outputs for the inputs of one frame."""
     progress.check()
     ready = prepare(operation, values, progress)
-    return operation.named(operation.run(**ready, progress=progress))
+    return run_planned(operation, ready, progress)
 
 
 def check_roles(operation: Operation, inputs: Mapping[str, Any]) -> None:
@@ -217,7 +223,8 @@ def _mask_for(
     owner = next((i for i in images if name == f"{i}_mask"), images[0] if images else None)
     if owner is None:
         return mask
-    image = ready[owner].values[0] if isinstance(ready[owner], Frames) else ready[owner]
+    given = ready[owner]
+    image = given.values[0] if isinstance(given, Frames) else given[0] if isinstance(given, list) else given
     moved = on_grid(mask, Grid.of(image), labels=True, what=name, progress=progress)
     if not sitk.GetArrayViewFromImage(moved).any():
         raise InputError(f"The {name} does not cover any voxel of the {owner}.", role=name)

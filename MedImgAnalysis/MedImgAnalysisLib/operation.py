@@ -17,7 +17,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -68,6 +68,10 @@ class Operation:
         Raised when the same inputs and parameters give another result than before.
     memory_factor
         Peak extra bytes per input byte (of the float32 image), for planning a run.
+    memory_bytes
+        Peak extra bytes besides, whatever the size of the image.
+    measuring_factor
+        The same factor for `whole`.
     deterministic, tolerance
         Whether a repeated run gives the same bits; else the relative difference that verifying allows.
         `exact` answers for given parameters.
@@ -94,6 +98,8 @@ class Operation:
     group: ClassVar[str]
     revision: ClassVar[int] = 1
     memory_factor: ClassVar[float] = 4.0
+    memory_bytes: ClassVar[float] = 0.0
+    measuring_factor: ClassVar[float] = 0.0
     deterministic: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.0
     vector: ClassVar[bool] = False
@@ -136,6 +142,14 @@ class Operation:
         image what it gives there on the whole one.
         """
         return None
+
+    def growth(self, grids: Sequence[Grid]) -> float:
+        """Voxels of the result for each voxel of the first image; `grids` are those of all images."""
+        return 1.0
+
+    def effort(self) -> float:
+        """How much more work a voxel is than with the defaults, roughly: the time of a run grows with it."""
+        return 1.0
 
     def knowing(self: Same, numbers: Any) -> Same:
         """This operation with the numbers of `whole`, which `run` then takes as they are."""

@@ -33,26 +33,28 @@ LOWEST = {
     "frames",
 }
 """Plain building blocks; they import each other only."""
-CORE = LOWEST | {"operation", "slabs", "machine", "plan", "tiles", "provenance", "compare"}
+CORE = LOWEST | {"operation", "slabs", "machine", "rates_table", "rates", "plan", "tiles", "provenance", "compare"}
 ENGINE = CORE | OPERATIONS | {"catalog", "framewise", "execution", "recipe", "evidence", "preview"}
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
     "slabs": LOWEST | {"operation"},
     "machine": LOWEST,
-    "plan": LOWEST | {"operation", "slabs", "machine"},
-    "tiles": LOWEST | {"operation", "slabs", "plan"},
+    "rates_table": set(),
+    "rates": LOWEST | {"operation", "machine", "rates_table"},
+    "plan": LOWEST | {"operation", "slabs", "machine", "rates"},
+    "tiles": LOWEST | {"operation", "slabs", "machine", "plan"},
     "provenance": CORE,
     "compare": CORE,
     **{room: LOWEST | {"operation", room} for room in OPERATIONS},
     # Finding the body and judging what a filter did are matters of image quality.
     "filtering": LOWEST | {"operation", "filtering", "quality"},
     # A registration is judged by the overlap of segments and the likeness of images; nothing is written twice.
-    "registration": LOWEST | {"operation", "registration", "agreement", "quality"},
+    "registration": LOWEST | {"operation", "framewise", "registration", "agreement", "quality"},
     # The mesh of a segment is that of its features.
     "segmentation": LOWEST | {"operation", "segmentation", "quality"},
     "catalog": LOWEST | OPERATIONS | {"operation"},
-    "framewise": CORE,
+    "framewise": LOWEST | {"operation"},
     "execution": CORE | {"framewise"},
     "preview": CORE | {"execution"},
     "recipe": ENGINE - {"evidence"},

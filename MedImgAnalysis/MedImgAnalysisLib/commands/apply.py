@@ -17,8 +17,10 @@ from ..blockwise import set_thread_count
 from ..errors import FileError
 from ..execution import execute
 from ..files.paths import ending, split_part
+from ..frames import Frames
 from ..operation import Operation, Role
 from ..pages.result_page import write_result_page
+from ..plan import plan
 from ..progress import Progress
 from ..values import Measurements
 from .arguments import UsageError, bound, common, count, settings, single
@@ -58,6 +60,7 @@ def add(parsers: Any) -> None:
         help="say what the filter took away; outputs evidence, evidence_residual, evidence_spectra, evidence_histogram",
     )
     parser.add_argument("--page", metavar="FILE.html", help="write inputs, picture, plots and tables as one page")
+    parser.add_argument("--plan", action="store_true", help="say how long it will take and what memory, and stop there")
     parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
     parser.set_defaults(call=apply)
 
@@ -71,6 +74,8 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
     made = [*kind.outputs(), *extra]
     outputs = single(bound(options.outputs, [role.name for role in made], "--out", only(kind.outputs())), "--out")
     check_inputs(kind, inputs)
+    if options.plan:
+        return tell_plan(operation, inputs, terminal)
     check_outputs(kind, made, inputs, outputs, options.page)
     if options.threads:
         set_thread_count(options.threads)
@@ -119,6 +124,24 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
             terminal.say(table_text(columns_of(table), rows_of(table)))
     for role, path in outputs.items():
         terminal.note(f"{role}: {path}")
+    return 0
+
+
+def tell_plan(operation: Operation, inputs: Mapping[str, Sequence[str]], terminal: Terminal) -> int:
+    """Say what the run will need; the files are read, nothing is computed or written."""
+    with terminal.working(operation.title) as progress:
+        values = read(type(operation), inputs, progress)
+        frames = [value for value in values.values() if isinstance(value, Frames)]
+        one = {role: value.values[0] if isinstance(value, Frames) else value for role, value in values.items()}
+        planned = plan(operation, one)
+    data: dict[str, Any] = {"operation": operation.name, "parameters": operation.values()}
+    data["plan"] = planned.as_data()
+    if frames:
+        data["frames"] = len(frames[0])
+    terminal.give(data)
+    terminal.say((f"{len(frames[0])} frames, each: " if frames else "") + planned.text())
+    if planned.problem:
+        terminal.say(planned.problem)
     return 0
 
 

@@ -51,7 +51,7 @@ class ApplyMask(Operation):
     title: ClassVar[str] = "Apply mask"
     group: ClassVar[str] = "Masks"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 1.5
+    memory_factor: ClassVar[float] = 2.25
     finite_only: ClassVar[bool] = False
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Smallest value": {}, "CT air": {"outside_value": -1000.0}, "Zero": {"outside_value": 0.0}}

@@ -58,7 +58,8 @@ class Bilateral(Measuring):
     title: ClassVar[str] = "Bilateral"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 2.25
+    measuring_factor: ClassVar[float] = 1.5
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Light": {"sigma_mm": 0.8},
@@ -76,6 +77,9 @@ class Bilateral(Measuring):
 
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return self.range_sigma or 3 * noise_level(None, floating(part, progress), progress)
+
+    def effort(self) -> float:
+        return self.sigma_mm**3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)

@@ -54,7 +54,7 @@ class BodyMask(Operation):
     name: ClassVar[str] = "body_mask"
     title: ClassVar[str] = "Body mask"
     group: ClassVar[str] = "Masks"
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.75
     why_whole: ClassVar[str] = "the body is its largest part"
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Automatic": {}, "CT, -300 HU": {"threshold": -300.0}}

@@ -59,7 +59,7 @@ class Canny(Operation):
     name: ClassVar[str] = "canny"
     title: ClassVar[str] = "Canny edges"
     group: ClassVar[str] = "Edges"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 5.75
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "edges are followed through the whole image"
     presets: ClassVar = {"Fine": {"sigma_mm": 0.7, "low": 80.0, "high": 92.0}, "Coarse": {"sigma_mm": 2.0}}

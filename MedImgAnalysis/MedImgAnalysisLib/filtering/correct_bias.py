@@ -91,7 +91,7 @@ class CorrectBias(Operation):
     name: ClassVar[str] = "correct_bias"
     title: ClassVar[str] = "Bias field correction (N4)"
     group: ClassVar[str] = "Bias field"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 4.0
     why_whole: ClassVar[str] = "the field is fitted to all of it"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {

@@ -52,7 +52,8 @@ class CurvatureDiffusion(Operation):
     title: ClassVar[str] = "Curvature diffusion"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.75
+    memory_bytes: ClassVar[float] = 3e7
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "each step is steered by the mean gradient of the whole image"
     keeps: ClassVar = {"image": "image"}
@@ -65,6 +66,9 @@ class CurvatureDiffusion(Operation):
     iterations: Annotated[int, Quantity("", low=1, high=200)] = 5
     conductance: Annotated[float, Quantity("", low=0.05, high=1000.0)] = 3.0
     time_step_mm2: Annotated[float | None, Quantity("mm2", low=1e-9)] = None
+
+    def effort(self) -> float:
+        return self.iterations / 5
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         limit = curvature_limit(moving_spacing(Grid.of(image)))

@@ -53,7 +53,8 @@ class CurvatureFlow(Measuring):
     title: ClassVar[str] = "Curvature flow"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.75
+    memory_bytes: ClassVar[float] = 1e7
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"iterations": 3}, "Medium": {"iterations": 8}, "Strong": {"iterations": 20}}
 
@@ -65,6 +66,9 @@ class CurvatureFlow(Measuring):
 
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return halfway(part)
+
+    def effort(self) -> float:
+        return self.iterations / 5
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         limit = curvature_limit(moving_spacing(Grid.of(image)))

@@ -69,7 +69,8 @@ class Deconvolve(Operation):
     title: ClassVar[str] = "Deconvolution"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 5.0
+    memory_factor: ClassVar[float] = 4.5
+    memory_bytes: ClassVar[float] = 3e7
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the blur is undone step by step through the whole image"
     keeps: ClassVar = {"image": "image"}
@@ -85,6 +86,9 @@ class Deconvolve(Operation):
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
     largest_gain: Annotated[float, Quantity("", low=1.0, high=1000.0)] = 5.0
 
+    def effort(self) -> float:
+        return self.iterations / 10 if self.method == "richardson_lucy" else 0.3
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
         millimetres = per_axis(self.sigma_mm, self.axis_sigmas_mm, grid, "axis_sigmas_mm")
@@ -98,7 +102,9 @@ class Deconvolve(Operation):
             if self.method == "richardson_lucy":
                 ground = array.min()
                 array -= ground
-                return richardson_lucy(array, sigmas, self.iterations, progress) + ground
+                estimate = richardson_lucy(array, sigmas, self.iterations, progress)
+                estimate += ground
+                return estimate
             level = self.noise
             if level is None:
                 level = noise_sigma(array, progress.part(0.0, 0.2))
@@ -108,6 +114,8 @@ class Deconvolve(Operation):
             if spread == 0:
                 return array + mean
             ratio = max(level / spread, 0.5 / self.largest_gain) ** 2
-            return wiener(array, sigmas, ratio, progress.part(0.2, 1.0)) + mean
+            restored = wiener(array, sigmas, ratio, progress.part(0.2, 1.0))
+            restored += mean
+            return restored
 
         return filter_inside(image, mask, [REACH * n for n in halo], compute, progress)

@@ -60,6 +60,8 @@ def evolve_inside(
         # Differences are taken near zero, where float32 has its digits.
         middle = array.dtype.type(next(middles) if middles else halfway(part))
         solid -= middle
-        return (evolve(solid, scales(spacing), progress) + middle).reshape(array.shape)
+        found = evolve(solid, scales(spacing), progress)
+        found += middle
+        return found.reshape(array.shape)
 
     return filter_inside(image, mask, (iterations,) * grid.dimension, compute, progress)

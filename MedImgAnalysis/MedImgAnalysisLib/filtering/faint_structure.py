@@ -31,7 +31,10 @@ FAINTEST = 0.1
 LEAST_SPREAD = 0.2
 QUIET = 0.1
 """Where the residual is about as weak as this part of its mean strength it is rounding, or nothing, and not judged."""
-HALF, WHOLE = 0.5, 0.9
+HALF, WHOLE = 0.5, 0.97
+ENOUGH = 1.5
+"""T is at the most the root of the effective number of voxels; nearer to the limit its tails are not those of a normal
+distribution."""
 CALM_PLACES = 200
 NARROWEST = 0.4
 """Least sigma in voxels: kernels of a single voxel are left as they are."""
@@ -124,7 +127,7 @@ def _at_width(
     weights, places = [row[0] for row in rows], [row[1] for row in rows]
     middle = [w[len(w) // 2] for w in weights]
     effective = math.prod(float(m.sum() ** 2 / (m @ m)) for m in middle)
-    if math.sqrt(effective) <= limit:
+    if math.sqrt(effective) < ENOUGH * limit:
         return None
     sums = apply(kept, weights, progress.part(0.0, 0.4), "Looking for structure", np.float32)
     power = apply(squares, [w * w for w in weights], progress.part(0.4, 0.7), "Looking for structure", np.float32)

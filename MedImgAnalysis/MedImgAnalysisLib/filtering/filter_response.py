@@ -74,7 +74,7 @@ class FilterResponse(Operation):
     name: ClassVar[str] = "filter_response"
     title: ClassVar[str] = "Filter response (IBSI 2)"
     group: ClassVar[str] = "Texture"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 4.75
     why_whole: ClassVar[str] = "it is computed by Fourier transforms"
     presets: ClassVar = {
         "Mean, 15 voxels": {"filter": "mean", "support_voxels": 15},

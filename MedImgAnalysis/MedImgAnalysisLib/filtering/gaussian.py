@@ -55,7 +55,7 @@ class Gaussian(Operation):
     title: ClassVar[str] = "Gaussian smoothing"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.5
+    memory_factor: ClassVar[float] = 2.25
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"sigma_mm": 0.5}, "Medium": {"sigma_mm": 1.0}, "Strong": {"sigma_mm": 2.0}}

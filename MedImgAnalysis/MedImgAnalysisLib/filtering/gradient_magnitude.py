@@ -50,7 +50,7 @@ class GradientMagnitude(Measuring):
     title: ClassVar[str] = "Gradient magnitude"
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 2.5
 
     measured_by: ClassVar[tuple[str, ...]] = ("sigma_mm",)
 

@@ -55,7 +55,7 @@ class GreyMorphology(Operation):
     title: ClassVar[str] = "Grey morphology"
     group: ClassVar[str] = "Morphology"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 3.25
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
 

@@ -51,7 +51,7 @@ class LaplacianOfGaussian(Measuring):
     title: ClassVar[str] = "Laplacian of Gaussian"
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.5
     presets: ClassVar = {"Fine": {"sigma_mm": 1.0}, "Coarse": {"sigma_mm": 4.0}}
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=50.0)] = 2.0

@@ -49,7 +49,7 @@ class LaplacianSharpening(Operation):
     title: ClassVar[str] = "Laplacian sharpening"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 2.25
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
 

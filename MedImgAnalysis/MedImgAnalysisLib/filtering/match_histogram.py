@@ -58,7 +58,8 @@ class MatchHistogram(Operation):
     name: ClassVar[str] = "match_histogram"
     title: ClassVar[str] = "Match histogram"
     group: ClassVar[str] = "Intensity"
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 2.0
+    measuring_factor: ClassVar[float] = 0.75
     presets: ClassVar = {
         "Close": {},
         "Stiff, foreground only": {"quantiles": 8, "voxels": "above_mean"},

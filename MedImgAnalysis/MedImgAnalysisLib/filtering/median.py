@@ -68,6 +68,9 @@ class Median(Operation):
         depth = 0 if self.in_plane else self.radius_voxels
         return tuple((self.radius_voxels, self.radius_voxels, depth)[: grid.dimension])
 
+    def effort(self) -> float:
+        return ((2 * self.radius_voxels + 1) / 3) ** (2 if self.in_plane else 3)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
         radii = [r if n > 1 else 0 for r, n in zip(reversed(self.halo(grid)), reversed(grid.size), strict=True)]

@@ -59,7 +59,8 @@ class NonlocalMeans(Measuring):
     title: ClassVar[str] = "Non-local means"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 2.25
+    measuring_factor: ClassVar[float] = 1.5
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Light": {"search_radius_voxels": 2, "strength": 0.7},
@@ -81,6 +82,9 @@ class NonlocalMeans(Measuring):
 
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return noise_level(self.noise, floating(part, progress), progress)
+
+    def effort(self) -> float:
+        return ((2 * self.search_radius_voxels + 1) / 7) ** (2 if self.in_plane else 3)
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)

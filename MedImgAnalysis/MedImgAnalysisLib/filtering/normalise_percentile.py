@@ -57,7 +57,8 @@ class NormalisePercentile(Operation):
     name: ClassVar[str] = "normalise_percentile"
     title: ClassVar[str] = "Normalise by percentiles"
     group: ClassVar[str] = "Intensity"
-    memory_factor: ClassVar[float] = 2.5
+    memory_factor: ClassVar[float] = 4.0
+    measuring_factor: ClassVar[float] = 1.25
     presets: ClassVar = {
         "0.5 to 99.5 %, 0 to 1": {},
         "1 to 99 %, -1 to 1": {"low_percent": 1.0, "high_percent": 99.0, "to_low": -1.0, "to_high": 1.0},

@@ -51,7 +51,8 @@ class NormaliseRange(Operation):
     name: ClassVar[str] = "normalise_range"
     title: ClassVar[str] = "Normalise to a range"
     group: ClassVar[str] = "Intensity"
-    memory_factor: ClassVar[float] = 2.5
+    memory_factor: ClassVar[float] = 3.5
+    measuring_factor: ClassVar[float] = 1.25
     presets: ClassVar = {"0 to 1": {}, "-1 to 1": {"to_low": -1.0}, "0 to 255": {"to_high": 255.0}}
 
     to_low: float = 0.0

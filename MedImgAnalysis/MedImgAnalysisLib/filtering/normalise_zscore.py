@@ -41,7 +41,8 @@ class NormaliseZscore(Operation):
     name: ClassVar[str] = "normalise_zscore"
     title: ClassVar[str] = "Normalise to z-scores"
     group: ClassVar[str] = "Intensity"
-    memory_factor: ClassVar[float] = 2.5
+    memory_factor: ClassVar[float] = 2.75
+    measuring_factor: ClassVar[float] = 1.25
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (0,) * grid.dimension

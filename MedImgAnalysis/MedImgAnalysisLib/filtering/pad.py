@@ -56,7 +56,7 @@ class Pad(Operation):
     title: ClassVar[str] = "Pad"
     group: ClassVar[str] = "Geometry"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.0
+    memory_factor: ClassVar[float] = 2.75
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
     presets: ClassVar = {"10 mm": {}, "Multiple of 16": {"margin_mm": 0.0, "multiple_voxels": 16}}

@@ -54,7 +54,7 @@ class Reorient(Operation):
     title: ClassVar[str] = "Reorient"
     group: ClassVar[str] = "Geometry"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.0
+    memory_factor: ClassVar[float] = 2.25
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
     presets: ClassVar = {

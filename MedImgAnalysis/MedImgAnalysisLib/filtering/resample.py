@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -61,7 +63,7 @@ class Resample(Operation):
     title: ClassVar[str] = "Resample"
     group: ClassVar[str] = "Geometry"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 3.0
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
     presets: ClassVar = {
@@ -88,6 +90,10 @@ class Resample(Operation):
         for field in ("spacing_mm", "size_voxels"):
             per_axis(getattr(self, field), 3, field, self.name)
         whole_numbers(self.size_voxels, "size_voxels", self.name)
+
+    def growth(self, grids: Sequence[Grid]) -> float:
+        made = self._grid(grids[0], grids[1] if len(grids) > 1 else None)
+        return prod(made.size) / prod(grids[0].size)
 
     def run(self, image: Image, reference: Image | None = None, *, progress: Progress = SILENT) -> Image:
         grid = self._grid(Grid.of(image), None if reference is None else Grid.of(reference))

@@ -57,7 +57,8 @@ class Sigmoid(Measuring):
     title: ClassVar[str] = "Sigmoid"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.0
+    memory_factor: ClassVar[float] = 4.0
+    measuring_factor: ClassVar[float] = 1.25
 
     centre: float | None = None
     width: float | None = None

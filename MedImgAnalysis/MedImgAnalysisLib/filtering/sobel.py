@@ -42,7 +42,7 @@ class Sobel(Measuring):
     title: ClassVar[str] = "Sobel edges"
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 2.5
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (1,) * grid.dimension

@@ -45,7 +45,8 @@ class StandardiseLandmarks(Operation):
     name: ClassVar[str] = "standardise_landmarks"
     title: ClassVar[str] = "Standardise by landmarks"
     group: ClassVar[str] = "Intensity"
-    memory_factor: ClassVar[float] = 2.5
+    memory_factor: ClassVar[float] = 4.5
+    measuring_factor: ClassVar[float] = 1.25
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (0,) * grid.dimension

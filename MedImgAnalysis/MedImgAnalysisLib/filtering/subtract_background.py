@@ -64,6 +64,7 @@ class SubtractBackground(Measuring):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 4.0
+    memory_bytes: ClassVar[float] = 1e8
 
     method: Annotated[str, Choice("opening", "smoothing")] = "opening"
     radius_mm: Annotated[float, Quantity("mm", low=0.1, high=200.0)] = 15.0
@@ -90,11 +91,16 @@ class SubtractBackground(Measuring):
             level = array.dtype.type(middle)
             array -= level
             if self.method == "smoothing":
-                return smooth(array, sigmas, progress) + level
+                flat = smooth(array, sigmas, progress)
+                flat += level
+                return flat
             bright = self.structures == "bright"
             ground = (open_grey if bright else close_grey)(array, radii, "box", progress.part(0.0, 0.6))
             flat = smooth(ground, sigmas, progress.part(0.6, 1.0))
-            return np.asarray((np.minimum if bright else np.maximum)(flat, array, out=flat) + level)
+            del ground
+            (np.minimum if bright else np.maximum)(flat, array, out=flat)
+            flat += level
+            return flat
 
         background = filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)
         original = sitk.GetArrayViewFromImage(image)

@@ -53,7 +53,7 @@ class TopHat(Operation):
     title: ClassVar[str] = "Top hat"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 3.25
     works_in_mask: ClassVar[bool] = True
 
     structures: Annotated[str, Choice("bright", "dark")] = "bright"
@@ -72,7 +72,7 @@ class TopHat(Operation):
             array = sitk.GetArrayViewFromImage(part)
             dtype = working_type(array.dtype)
             if self.structures == "bright":
-                return array.astype(dtype) - open_grey(array, radii, self.shape, progress)
-            return close_grey(array, radii, self.shape, progress).astype(dtype) - array
+                return np.subtract(array, open_grey(array, radii, self.shape, progress), dtype=dtype)
+            return np.subtract(close_grey(array, radii, self.shape, progress), array, dtype=dtype)
 
         return filter_inside(image, mask, self.halo(grid), compute, progress, outside=0.0)

@@ -62,7 +62,7 @@ class TotalVariation(Operation):
     title: ClassVar[str] = "Total variation"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 6.25
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the steps end when the whole image has settled"
     keeps: ClassVar = {"image": "image"}

@@ -53,7 +53,7 @@ class UnsharpMask(Operation):
     title: ClassVar[str] = "Unsharp mask"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 2.25
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"amount": 0.3}, "Medium": {"amount": 0.7}, "Strong": {"amount": 1.5}}

@@ -69,7 +69,8 @@ class Vesselness(Measuring):
     name: ClassVar[str] = "vesselness"
     title: ClassVar[str] = "Vesselness"
     group: ClassVar[str] = "Enhance"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 5.0
+    memory_bytes: ClassVar[float] = 2.5e8
     why_whole: ClassVar[str] = "the contrast of tubes is that of the strongest one; give `contrast`"
     presets: ClassVar = {
         "Fine vessels": {"smallest_mm": 0.5, "largest_mm": 1.5},
@@ -97,6 +98,9 @@ class Vesselness(Measuring):
 
     def _margin(self, grid: Grid) -> tuple[int, ...]:
         return gaussian_halo((self.largest_mm,) * grid.dimension, grid, least=1)
+
+    def effort(self) -> float:
+        return self.scales / 3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)

@@ -62,7 +62,7 @@ class Wavelet(Operation):
     title: ClassVar[str] = "Wavelet denoising"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 5.0
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the thresholds come from all details of a band"
     keeps: ClassVar = {"image": "image"}

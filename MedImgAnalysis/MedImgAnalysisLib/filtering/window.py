@@ -55,7 +55,7 @@ class Window(Operation):
     title: ClassVar[str] = "Window"
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.0
+    memory_factor: ClassVar[float] = 2.25
     works_in_mask: ClassVar[bool] = True
     presets: ClassVar = {
         "CT soft tissue": {"level": 50.0, "width": 400.0},

@@ -55,7 +55,8 @@ class ZeroCrossings(Measuring):
     name: ClassVar[str] = "zero_crossings"
     title: ClassVar[str] = "Zero crossings"
     group: ClassVar[str] = "Edges"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 3.5
+    memory_bytes: ClassVar[float] = 4e7
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=50.0)] = 2.0
     min_gradient: Annotated[float, Quantity("", low=0.0)] = 0.0

@@ -36,6 +36,7 @@ def richardson_lucy(
         correction = smooth(blurred, sigmas, here.part(0.55, 0.95), "Deconvolution")
         for start, stop in slabs:
             estimate[start:stop] *= correction[start:stop]
+        del divide, blurred, correction  # else they would stay beside the next ones
         here.report(1.0, "Deconvolution")
     return estimate
 

@@ -54,6 +54,7 @@ def gaussian_laplacian(
             total = part
         else:
             total += part
+        del part  # else it would stay beside the next one
     assert total is not None
     return total
 
