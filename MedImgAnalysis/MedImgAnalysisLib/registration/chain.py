@@ -27,6 +27,16 @@ def moved_by(steps: Sequence[sitk.Transform], grid: Grid, start: np.ndarray | No
     return np.zeros((*grid.size[::-1], grid.dimension)) if here is None else here
 
 
+def through(steps: Sequence[sitk.Transform], points: np.ndarray) -> np.ndarray:
+    """Where points (N, d) in LPS millimetres come out of all `steps`, the first one first."""
+    count, d = points.shape
+    # The points become the displaced voxels of a row, which ITK maps in C++ and in several threads.
+    row = Grid((count, *(1,) * (d - 1)), (1.0,) * d, tuple(points.mean(axis=0).tolist()), tuple(np.eye(d).ravel()))
+    at = centres(row)
+    moved = moved_by(steps, row, np.ascontiguousarray((points - at).reshape((*row.size[::-1], d))))
+    return at + moved.reshape(points.shape)
+
+
 def _onward(step: sitk.Transform, here: np.ndarray, grid: Grid) -> np.ndarray:
     if step.IsLinear():
         matrix, offset = matrix_of(step)

@@ -11,20 +11,20 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..geometry import Grid, image_like
 from ..progress import Progress
-from .chain import moved_by
+from .chain import through
 from .definition import defined, displacement, parts, slab_grids
 from .landmark_error import inverse_point
 from .reach import centres, thinned
 from .rigid import matrix_of
 
 STEPS = 60
-PATIENCE = 8
-"""Steps without a better largest residual after which the rest is solved point by point."""
-ONE_BY_ONE = 4_000
-"""Points that are solved one by one at the most."""
+LEAST_PACE = 1 / 64
+"""Part of a whole step below which a point is given up."""
+ONE_BY_ONE, NEAR_MM = 1000, 2.0
+"""Points that are solved one by one at the most, and how near they must have come: others lie beyond the definition."""
 EDGE = -1e-6
 """A solution at the very edge of the definition of the transform does not count."""
-PER_CONTROL_POINT = 4
+PER_CONTROL_POINT = 12
 MOST_VOXELS = 1 << 22
 
 
@@ -36,14 +36,14 @@ class InverseField(NamedTuple):
     known: np.ndarray
 
 
-def own_grid(part: sitk.Transform) -> Grid:
-    """Where a field or a b-spline is defined, as a grid: its lattice, or its domain at a quarter of its spacing."""
+def own_grid(part: sitk.Transform, per_control_point: int = PER_CONTROL_POINT) -> Grid:
+    """Where a field or a b-spline is defined, as a grid: its lattice, or its domain in finer steps."""
     if isinstance(part, sitk.DisplacementFieldTransform):
         return Grid.of(part.GetDisplacementField())
     if not isinstance(part, sitk.BSplineTransform):
         raise InputError(f"A {part.GetName()} has no grid of its own; give a reference image.", role="reference")
     sides, mesh = np.array(part.GetTransformDomainPhysicalDimensions()), np.array(part.GetTransformDomainMeshSize())
-    cells = mesh * PER_CONTROL_POINT
+    cells = mesh * per_control_point
     fewer = max(1.0, (math.prod(int(n) + 1 for n in cells) / MOST_VOXELS) ** (1 / len(cells)))
     cells = np.maximum(1, np.ceil(cells / fewer)).astype(int)
     spacing = tuple((sides / cells).tolist())
@@ -64,10 +64,9 @@ def inverse_field(transform: sitk.Transform, grid: Grid, tolerance_mm: float, pr
     values, residual, known = np.empty((*shape, grid.dimension)), np.empty(shape), np.empty(shape, bool)
     allowed = ONE_BY_ONE
     for where, part in slab_grids(grid, progress, "Inverse"):
-        here, gap = _solved(steps, part, back, tolerance_mm, progress)
-        far = np.sqrt(np.square(gap).sum(axis=-1))
+        here, far = _solved(steps, part, back, tolerance_mm, progress)
         inside = _inside(transform, here, part)
-        stubborn = np.argwhere(inside & ~(far <= tolerance_mm))[:allowed]
+        stubborn = np.argwhere(inside & (far > tolerance_mm) & (far < NEAR_MM))[:allowed]
         if len(stubborn):
             allowed -= len(stubborn)
             _one_by_one(transform, part, here, far, stubborn, progress)
@@ -116,29 +115,29 @@ def _linear_part(steps: list[sitk.Transform]) -> np.ndarray:
 def _solved(
     steps: list[sitk.Transform], grid: Grid, back: np.ndarray, tolerance_mm: float, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Displacements x - y with T(x) near y, and T(x) - y."""
+    """Displacements x - y with T(x) near y, and |T(x) - y| in mm.
+
+    Only points that are not solved yet go into the next step; one whose steps have become small is given up.
+    """
     d = grid.dimension
-    shape = (*grid.size[::-1], d)
+    shape = grid.size[::-1]
     at = centres(grid)
-    here = (at @ back[:d, :d].T + back[:d, d] - at).reshape(shape)
-    gap = moved_by(steps, grid, here)
-    size = np.square(gap).sum(axis=-1)
-    pace = np.ones(shape[:-1])
-    best, since = float("inf"), 0
+    points = at @ back[:d, :d].T + back[:d, d]
+    gap = through(steps, points) - at
+    size, pace = np.linalg.norm(gap, axis=1), np.ones(len(at))
     for _ in range(STEPS):
         progress.check()
-        worst = float(size.max())
-        if worst <= (tolerance_mm / 10) ** 2 or since > PATIENCE:
+        open_ = np.flatnonzero((size > tolerance_mm / 2) & (pace > LEAST_PACE))
+        if not open_.size:
             break
-        since = 0 if worst < 0.9 * best else since + 1
-        best = min(best, worst)
-        trial = here - pace[..., None] * (gap @ back[:d, :d].T)
-        ahead = moved_by(steps, grid, trial)
-        smaller = np.square(ahead).sum(axis=-1)
-        good = smaller < size
-        here[good], gap[good], size[good] = trial[good], ahead[good], smaller[good]
-        pace = np.where(good, np.minimum(1.0, 1.5 * pace), pace / 2)
-    return here, gap
+        trial = points[open_] - pace[open_, None] * (gap[open_] @ back[:d, :d].T)
+        ahead = through(steps, trial) - at[open_]
+        smaller = np.linalg.norm(ahead, axis=1)
+        good = smaller < size[open_]
+        better = open_[good]
+        points[better], gap[better], size[better] = trial[good], ahead[good], smaller[good]
+        pace[open_] = np.where(good, np.minimum(1.0, 1.5 * pace[open_]), pace[open_] / 2)
+    return (points - at).reshape((*shape, d)), size.reshape(shape)
 
 
 def _one_by_one(

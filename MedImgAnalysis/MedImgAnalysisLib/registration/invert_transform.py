@@ -26,6 +26,8 @@ from .rigid import matrix_of
 SINGULAR = 1e-9
 """Smallest determinant of a matrix, relative to its largest number, that can be inverted."""
 EXACT_BOX_MM = 200.0
+FOLDING_VOXELS = 6
+"""Voxels per control point of a b-spline at which folding is looked for."""
 COLUMNS = (
     Column("kind", "Kind", "", "linear, field or composite: how the inverse is made", str),
     Column("n", "Voxels", "", "Voxels of the moving side where the inverse was measured", int),
@@ -119,7 +121,7 @@ class InvertTransform(Operation):
         worst = 0.0
         for number, step in enumerate(bent):
             part = progress.part(number / len(bent), (number + 1) / len(bent))
-            found = jacobian_statistics(jacobian_determinant(step, own_grid(step), part), None, part)
+            found = jacobian_statistics(jacobian_determinant(step, own_grid(step, FOLDING_VOXELS), part), None, part)
             if np.isfinite(found["folding_percent"]):
                 worst = max(worst, found["folding_percent"])
         if worst > 0:
