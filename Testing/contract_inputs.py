@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.geometry import image_like
 from MedImgAnalysisLib.operation import Operation, Role
-from MedImgAnalysisLib.values import Column, Labels, Landmarks, Measurements
+from MedImgAnalysisLib.values import Column, Frames, Labels, Landmarks, Measurements
 
 SIZE_KJI = (16, 20, 24)
 
@@ -32,7 +32,7 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
     """A value for one role; images of one operation differ in noise."""
     size = SIZE_KJI[-dimension:]
     image = image_of(structure(size, seed=number + 1).astype(np.float32))
-    if role.name in SEEDS:
+    if role.name in SEEDS or role.name == "markers":
         return seeds(role, image)
     half = np.zeros(size, np.uint8)
     half[..., : size[-1] // 2 + 4] = 1
@@ -44,6 +44,7 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
             [("Left", mask), ("Bright", image_like(np.uint8(structure(size) > 60), image))]
         ),
         "transform": lambda: sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.05, 0.0, 0.0, (1.0, 2.0, 3.0)),
+        "frames": lambda: Frames(tuple(image_of(structure(size, seed=n).astype(np.float32)) for n in (1, 2))),
         "landmarks": lambda: Landmarks(tuple("ABCDE"), np.random.default_rng(number).normal(0, 20, (5, 3))),
     }
     return makers[role.kind]()
@@ -62,9 +63,11 @@ SEEDS = {
 
 def seeds(role: Role, image: sitk.Image) -> Any:
     """A small painted box, or a point in its middle."""
-    low, high = SEEDS[role.name]
+    low, high = SEEDS.get(role.name, (0.0, 0.0))
     size = np.array(image.GetSize()[::-1])
     start, stop = (size * low).astype(int), np.maximum((size * high).astype(int), (size * low).astype(int) + 1)
+    if role.kind == "labels":
+        return Labels.from_masks([(name, seeds(Role(name, "mask"), image)) for name in ("start", "other")])
     if role.kind == "landmarks":
         middle = [int(n) for n in reversed((start + stop) // 2)]
         point = image.TransformIndexToPhysicalPoint(middle)

@@ -19,7 +19,7 @@ from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import fingerprint
-from MedImgAnalysisLib.values import Labels, Measurements
+from MedImgAnalysisLib.values import Frames, Labels, Measurements
 
 ALL = sorted(catalog.OPERATIONS)
 WITH_IMAGE = [name for name in ALL if any(role.kind == "image" for role in catalog.find(name).inputs())]
@@ -42,7 +42,7 @@ def images_replaced(name: str, make, optional: bool = False) -> dict:
     """The example inputs of an operation with every image replaced by `make(number)`, and seeds to match."""
     values = examples(catalog.find(name), optional)
     for number, role in enumerate(catalog.find(name).inputs()):
-        if role.name in SEEDS and role.name in values and "image" in values:
+        if (role.name in SEEDS or role.name == "markers") and role.name in values and "image" in values:
             values[role.name] = seeds(role, values["image"])
         if role.kind == "image" and role.name in values:
             values[role.name] = [make(number), make(number + 10)] if role.many else make(number)
@@ -116,7 +116,10 @@ def test_outputs_have_the_kind_they_announce(name):
         value = outputs[role.name]
         if value is None and not role.required:
             continue
-        if role.kind in ("image", "mask"):
+        if role.several:
+            assert isinstance(value, Frames)
+            value = value.values[0]
+        if role.kind in ("image", "mask", "frames"):
             assert isinstance(value, sitk.Image)
         elif role.kind == "transform":
             assert isinstance(value, sitk.Transform)
@@ -139,6 +142,7 @@ def test_image_results_keep_the_oblique_grid_of_the_first_image(name):
     operation = catalog.find(name)
     inputs = examples(operation)
     first = next(inputs[role.name] for role in operation.inputs() if role.kind == "image")
+    first = first[0] if isinstance(first, list) else first
     outputs = execute(operation(), inputs).outputs
     for value in outputs.values():
         found = Grid.of(value) if isinstance(value, sitk.Image) else value.grid if isinstance(value, Labels) else None

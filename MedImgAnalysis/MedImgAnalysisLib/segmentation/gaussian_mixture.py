@@ -1,0 +1,133 @@
+"""Tissue classes as normal distributions, with probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..geometry import image_like
+from ..kernels.mixture import Mixture, fit, k_means, log_densities
+from ..operation import Operation
+from ..parameters import Quantity
+from ..progress import SILENT, Progress
+from ..values import Column, Curve, Curves, Image, Labels, Mask, Measurements
+from .channels import channels_of, class_labels, class_names, mean_columns
+from .kmeans import STATUS, VOXELS, class_cells
+from .outcome import SEGMENT
+
+
+class Mixed(NamedTuple):
+    labels: Labels
+    table: Measurements
+    probability: Image
+    curves: Curves
+
+
+WEIGHT = Column("weight", "Weight", "", "Part of the voxels that the model gives to the class")
+UNSURE = Column("unsure", "Unsure", "", "Part of the class whose probability is below 0.75")
+
+
+@dataclass(frozen=True)
+class GaussianMixture(Operation):
+    """Sort voxels into classes, each a normal distribution over one or several images.
+
+    Like k-means, with classes of different size and spread, and with the probability of each decision. Fitted by
+    expectation maximisation on a random sample, begun with k-means (Dempster, Laird and Rubin 1977). Classes are
+    numbered by rising mean of the first image. Correct bias fields first.
+
+    Inputs
+    ------
+    images
+        Images of one patient; later ones are moved onto the grid of the first.
+    mask
+        Voxels that are sorted.
+
+    Outputs
+    -------
+    labels
+        A segment for each class.
+    table
+        Weight, volume, mean and SD of each class in each image.
+    probability
+        Of the class that each voxel was given, 0 to 1; 0 outside the mask.
+    curves
+        Mean log likelihood over the steps of the fit.
+
+    Parameters
+    ----------
+    classes
+        How many classes.
+    names
+        Names of the classes by rising mean of the first image, separated by commas.
+    seed
+        Seed of the sample and of the starts.
+    """
+
+    name: ClassVar[str] = "gaussian_mixture"
+    title: ClassVar[str] = "Gaussian mixture"
+    group: ClassVar[str] = "Regions"
+    memory_factor: ClassVar[float] = 6.0
+    presets: ClassVar = {"Brain tissue, T1": {"classes": 3, "names": "CSF, Grey matter, White matter"}}
+
+    classes: Annotated[int, Quantity("", low=2, high=50)] = 3
+    names: str = ""
+    seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 1
+
+    def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Mixed:
+        names = class_names(self.names, self.classes)
+        channels = channels_of(images, mask, progress)
+        sample = channels.sample(self.seed)
+        scale = sample.std(axis=0)
+        scale[scale == 0] = 1.0
+        if len(np.unique(sample, axis=0)) < self.classes:
+            raise InputError(f"There are fewer than {self.classes} different values; ask for fewer classes.")
+        centres, _ = k_means(sample / scale, self.classes, self.seed, progress=progress.part(0.0, 0.2))
+        mixture, likelihoods = fit(sample / scale, centres, progress=progress.part(0.2, 0.6))
+        sure = np.zeros(channels.arrays[0].shape, np.float32)
+        numbers = channels.classified(lambda rows: _best(rows / scale, mixture)[0], progress.part(0.6, 0.75))
+        self._probabilities(channels.arrays, numbers, mixture, scale, sure, progress.part(0.75, 0.9))
+        first = channels.images[0]
+        labels = class_labels(numbers, names, first)
+        columns = (SEGMENT, WEIGHT, UNSURE, *VOXELS, *mean_columns(len(channels.images)), STATUS)
+        rows = []
+        for number, name in enumerate(names, start=1):
+            progress.report(0.9 + 0.1 * number / len(names), "Measuring")
+            chosen = numbers == number
+            unsure = np.count_nonzero(sure[chosen] < 0.75) / np.count_nonzero(chosen)
+            row = {"segment": name, "weight": float(mixture.weights[number - 1]), "unsure": unsure}
+            rows.append(row | class_cells(channels.images, chosen))
+        curve = Curve("Log likelihood", np.arange(1.0, len(likelihoods) + 1), np.array(likelihoods))
+        return Mixed(
+            labels,
+            Measurements(columns, tuple(rows)),
+            image_like(sure, first),
+            Curves("Fit", "Step", "Mean log likelihood of a voxel", (curve,)),
+        )
+
+    def _probabilities(
+        self,
+        arrays: list[np.ndarray],
+        numbers: np.ndarray,
+        mixture: Mixture,
+        scale: np.ndarray,
+        out: np.ndarray,
+        progress: Progress,
+    ) -> None:
+        for k in range(len(out)):
+            progress.report(k / len(out), "Probabilities")
+            inside = numbers[k] > 0
+            if inside.any():
+                rows = np.stack([a[k][inside].astype(np.float64) for a in arrays], axis=1)
+                out[k][inside] = _best(rows / scale, mixture)[1]
+
+
+def _best(rows: np.ndarray, mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest class of each row and its probability."""
+    logs = log_densities(rows, mixture)
+    best = logs.argmax(axis=1)
+    top = np.take_along_axis(logs, best[:, None], axis=1)
+    return best, 1 / np.exp(logs - top).sum(axis=1)

@@ -1,0 +1,101 @@
+"""Classes of brightness in one or several images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..kernels.mixture import k_means, squared_distances
+from ..operation import Operation
+from ..parameters import Quantity
+from ..progress import SILENT, Progress
+from ..values import Column, Image, Labels, Mask, Measurements
+from .channels import channels_of, class_labels, class_names, mean_columns
+from .outcome import SEGMENT, size_cells
+
+
+class Clustered(NamedTuple):
+    labels: Labels
+    table: Measurements
+
+
+VOXELS = (
+    Column("voxels", "Voxels", "", "Voxels in the class", int),
+    Column("volume_ml", "Volume", "ml", "Voxels times the volume of a voxel"),
+)
+STATUS = Column("status", "Status", "", "Why a number is missing", str)
+
+
+@dataclass(frozen=True)
+class KMeans(Operation):
+    """Sort voxels into classes of like brightness in one or several images.
+
+    For tissue classes: give T1, T2 and FLAIR of one visit, and a mask of the brain. Each image is divided by its
+    standard deviation; k-means learns the centres from a random sample (Lloyd 1982, best of five seeded starts), and
+    each voxel goes to the nearest. Classes are numbered by rising mean of the first image. Correct bias fields first.
+
+    Inputs
+    ------
+    images
+        Images of one patient; later ones are moved onto the grid of the first.
+    mask
+        Voxels that are sorted.
+
+    Outputs
+    -------
+    labels
+        A segment for each class.
+    table
+        Volume, mean and SD of each class in each image.
+
+    Parameters
+    ----------
+    classes
+        How many classes.
+    names
+        Names of the classes by rising mean of the first image, separated by commas.
+    seed
+        Seed of the sample and of the starts.
+    """
+
+    name: ClassVar[str] = "kmeans"
+    title: ClassVar[str] = "k-means classes"
+    group: ClassVar[str] = "Regions"
+    memory_factor: ClassVar[float] = 6.0
+    presets: ClassVar = {"Brain tissue, T1": {"classes": 3, "names": "CSF, Grey matter, White matter"}}
+
+    classes: Annotated[int, Quantity("", low=2, high=50)] = 3
+    names: str = ""
+    seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 1
+
+    def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Clustered:
+        names = class_names(self.names, self.classes)
+        channels = channels_of(images, mask, progress)
+        sample = channels.sample(self.seed)
+        scale = sample.std(axis=0)
+        scale[scale == 0] = 1.0
+        if len(np.unique(sample, axis=0)) < self.classes:
+            raise InputError(f"There are fewer than {self.classes} different values; ask for fewer classes.")
+        centres, _ = k_means(sample / scale, self.classes, self.seed, progress=progress.part(0.0, 0.5))
+        numbers = channels.classified(
+            lambda rows: squared_distances(rows / scale, centres).argmin(axis=1), progress.part(0.5, 0.9)
+        )
+        labels = class_labels(numbers, names, channels.images[0])
+        columns = (SEGMENT, *VOXELS, *mean_columns(len(channels.images)), STATUS)
+        rows = [{"segment": name} | class_cells(channels.images, numbers == n) for n, name in enumerate(names, start=1)]
+        progress.report(1.0, "Measuring")
+        return Clustered(labels, Measurements(columns, tuple(rows)))
+
+
+def class_cells(images: Sequence[Image], chosen: np.ndarray) -> dict[str, object]:
+    """Voxels, volume, and mean and SD of each image in the voxels `chosen`."""
+    cells: dict[str, object] = {}
+    for number, image in enumerate(images, start=1):
+        own = size_cells(chosen, image)
+        cells |= {f"mean_{number}": own["mean"], f"sd_{number}": own["sd"]}
+        cells |= {key: own[key] for key in ("voxels", "volume_ml", "status")}
+    return cells

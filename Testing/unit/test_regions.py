@@ -1,0 +1,295 @@
+"""Watershed, supervoxels, random walks, graph cuts and classes on images with known answers."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from medimg_testing import oblique_grid
+from MedImgAnalysisLib.errors import InputError
+from MedImgAnalysisLib.execution import execute
+from MedImgAnalysisLib.geometry import image_like
+from MedImgAnalysisLib.kernels import grid_cut, mixture
+from MedImgAnalysisLib.kernels.minimum_cut import minimum_cut
+from MedImgAnalysisLib.kernels.random_walk import edge_weights, probabilities
+from MedImgAnalysisLib.segmentation import GaussianMixture, GraphCut, KMeans, RandomWalker, Slic, Watershed
+from MedImgAnalysisLib.values import Labels, Landmarks
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+
+
+def two_balls(noise: float = 15.0) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
+    """Two touching balls of radius 10 mm, of 100 and 70, on an oblique grid of 1 x 1 x 2.5 mm."""
+    k, j, i = np.indices((16, 40, 64), float)
+    left, right = (((2.5 * (k - 7.5)) ** 2 + (j - 20) ** 2 + (i - x) ** 2) < 100 for x in (22, 42.5))
+    array = 100.0 * left + 70.0 * right + np.random.default_rng(2).normal(0, noise, left.shape)
+    image = oblique_grid(sitk.GetImageFromArray(array.astype(np.float32)))
+    image.SetSpacing((1.0, 1.0, 2.5))
+    return image, left, right
+
+
+def painted(image: sitk.Image, **boxes: tuple[slice, slice, slice]) -> Labels:
+    masks = []
+    for name, box in boxes.items():
+        mask = np.zeros(sitk.GetArrayViewFromImage(image).shape, np.uint8)
+        mask[box] = 1
+        masks.append((name, image_like(mask, image)))
+    return Labels.from_masks(masks)
+
+
+SEEDS = {
+    "Left": (slice(7, 9), slice(18, 22), slice(18, 24)),
+    "Right": (slice(7, 9), slice(18, 22), slice(40, 46)),
+    "Around": (slice(0, 16), slice(0, 3), slice(0, 64)),
+}
+
+
+def segment(outputs: dict, name: str) -> np.ndarray:
+    return sitk.GetArrayFromImage(outputs["labels"].mask(name)) != 0
+
+
+def brute_force_cut(first, second, weight, source, sink) -> float:
+    def cost(side: tuple[bool, ...]) -> float:
+        return (
+            sum(w for a, b, w in zip(first, second, weight, strict=True) if side[a] != side[b])
+            + sum(c for c, s in zip(source, side, strict=True) if not s)
+            + sum(c for c, s in zip(sink, side, strict=True) if s)
+        )
+
+    return min(cost(side) for side in itertools.product((False, True), repeat=len(source)))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6))
+def test_no_other_cut_is_cheaper(seed):
+    rng = np.random.default_rng(seed)
+    pairs = [(a, b) for a in range(7) for b in range(a) if rng.random() < 0.5] or [(1, 0)]
+    first, second = np.array(pairs).T
+    weight, source, sink = rng.uniform(0, 1, len(pairs)), rng.uniform(0, 1, 7), rng.uniform(0, 1, 7)
+    side = minimum_cut(first, second, weight, source, sink)
+    own = weight[side[first] != side[second]].sum() + source[~side].sum() + sink[side].sum()
+    assert own == pytest.approx(brute_force_cut(first, second, weight, source, sink), abs=1e-3)
+
+
+def test_seeds_are_never_parted_from_their_side():
+    side = minimum_cut(np.array([0]), np.array([1]), np.array([5.0]), np.array([np.inf, 0.0]), np.array([0.0, np.inf]))
+    assert side.tolist() == [True, False]
+
+
+def test_cutting_coarse_to_fine_finds_the_border_of_cutting_at_once(monkeypatch):
+    image, left, right = two_balls(10.0)
+    array = sitk.GetArrayFromImage(image)
+    seeds = np.zeros(array.shape, np.uint8)
+    seeds[SEEDS["Left"]], seeds[SEEDS["Around"]] = 1, 2
+    region = (0.02 * (50 - array)).astype(np.float32)
+    at_once = grid_cut.cut_voxels(array, region, seeds, (2.5, 1.0, 1.0), 15.0)
+    monkeypatch.setattr(grid_cut, "LARGEST_NODES", 12_000)
+    in_steps = grid_cut.cut_voxels(array, region, seeds, (2.5, 1.0, 1.0), 15.0)
+    assert dice(at_once, in_steps) > 0.99
+    assert dice(at_once, left | right) > 0.97
+
+
+def test_a_graph_cut_finds_the_object_from_a_few_seeds():
+    image, left, right = two_balls()
+    inputs = {"image": image, "seeds": painted(image, A=SEEDS["Left"]), "other": painted(image, B=SEEDS["Around"])}
+    outputs = execute(GraphCut(margin_mm=60.0), inputs).outputs
+    assert dice(segment(outputs, "Object"), left | right) > 0.95
+    other = Labels.from_masks([("B", sitk.Or(inputs["other"].layers[0], painted(image, C=SEEDS["Right"]).layers[0]))])
+    parted = execute(GraphCut(margin_mm=60.0, values_weight=0.0), inputs | {"other": other}).outputs
+    assert dice(segment(parted, "Object"), left) > 0.98
+
+
+def test_a_graph_cut_of_points_alone_minds_values_and_refuses_shared_seeds():
+    image, left, right = two_balls(5.0)
+    where = [image.TransformIndexToPhysicalPoint(p) for p in ((22, 20, 7), (5, 5, 3))]
+    own, other = (Landmarks(("A",), np.array([p])) for p in where)
+    outputs = execute(
+        GraphCut(values_weight=1.0, margin_mm=80.0), {"image": image, "seed_points": own, "other_points": other}
+    ).outputs
+    assert dice(segment(outputs, "Object"), left | right) > 0.9
+    with pytest.raises(InputError, match="share 1 voxels"):
+        execute(GraphCut(), {"image": image, "seed_points": own, "other_points": own})
+    with pytest.raises(InputError, match="no seeds of the background"):
+        execute(GraphCut(), {"image": image, "seed_points": own})
+
+
+def test_probabilities_of_a_line_are_those_of_the_gamblers_ruin():
+    """On an even line the probability falls linearly from one seed to the other."""
+    array = np.array([[0.0, 1.0] * 10 + [0.0]])
+    seeds = np.zeros(array.shape, np.int32)
+    seeds[0, 0], seeds[0, 20] = 1, 2
+    found = probabilities(array, seeds, (1.0, 1.0), beta=0.0, tolerance=1e-9)
+    np.testing.assert_allclose(found[0, 0], 1 - np.arange(21) / 20, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [1.0, 20.0])
+def test_probabilities_are_those_of_a_direct_solution(beta):
+    rng = np.random.default_rng(3)
+    array = rng.normal(0, 1, (5, 6, 7))
+    seeds = np.zeros(array.shape, np.int32)
+    seeds[0, 0, 0], seeds[4, 5, 6], seeds[0, 5, 0] = 1, 2, 3
+    spacing = (2.0, 1.0, 1.0)
+    numbers = np.arange(array.size).reshape(array.shape)
+    matrix = np.zeros((array.size, array.size))
+    for axis, weight in enumerate(edge_weights(array, spacing, beta)):
+        a = np.take(numbers, range(array.shape[axis] - 1), axis).ravel()
+        b = np.take(numbers, range(1, array.shape[axis]), axis).ravel()
+        matrix[a, b] = matrix[b, a] = -weight.ravel()
+    np.fill_diagonal(matrix, -matrix.sum(axis=1))
+    free = seeds.ravel() == 0
+    found = probabilities(array, seeds, spacing, beta, tolerance=1e-8)
+    for label in (1, 2, 3):
+        right = -matrix[np.ix_(free, ~free)] @ (seeds.ravel()[~free] == label)
+        expected = np.linalg.solve(matrix[np.ix_(free, free)], right)
+        np.testing.assert_allclose(found[label - 1].ravel()[free], expected, atol=1e-4)
+
+
+def test_a_random_walk_shares_out_touching_structures():
+    image, left, right = two_balls()
+    outputs = execute(RandomWalker(margin_mm=60.0), {"image": image, "seeds": painted(image, **SEEDS)}).outputs
+    assert outputs["labels"].names == ("Left", "Right", "Around")
+    assert dice(segment(outputs, "Left"), left) > 0.93
+    assert dice(segment(outputs, "Right"), right) > 0.9
+    probability = sitk.GetArrayFromImage(outputs["probability"])
+    assert probability.min() >= 1 / 3 - 1e-3 and probability.max() <= 1
+    assert all(row["unsure_ml"] >= 0 for row in outputs["table"].rows)
+
+
+def test_the_walker_stays_in_the_mask_and_near_the_seeds():
+    image, left, right = two_balls()
+    mask = image_like((left | right).astype(np.uint8), image)
+    seeds = painted(image, Left=SEEDS["Left"], Right=SEEDS["Right"])
+    result = execute(RandomWalker(margin_mm=15.0), {"image": image, "seeds": seeds, "mask": mask})
+    both = segment(result.outputs, "Left") | segment(result.outputs, "Right")
+    assert not both[~(left | right)].any()
+    assert sitk.GetArrayFromImage(result.outputs["probability"])[~(left | right)].max() == 0
+    assert any("within 15 mm of the seeds" in sentence for sentence in result.warnings)
+    lost = painted(image, Left=SEEDS["Left"], Around=SEEDS["Around"])
+    with pytest.raises(InputError, match="'Around' lie outside the mask"):
+        execute(RandomWalker(), {"image": image, "seeds": lost, "mask": mask})
+
+
+def test_seeds_that_overlap_or_lack_a_partner_are_refused():
+    image, _, _ = two_balls()
+    with pytest.raises(InputError, match="at least 2 segments"):
+        execute(RandomWalker(), {"image": image, "seeds": painted(image, Left=SEEDS["Left"])})
+    with pytest.raises(InputError, match="shares 48 voxels"):
+        execute(RandomWalker(), {"image": image, "seeds": painted(image, A=SEEDS["Left"], B=SEEDS["Left"])})
+
+
+def test_a_watershed_from_markers_is_that_of_itk_and_follows_edges():
+    image, left, right = two_balls(4.0)
+    outputs = execute(Watershed(), {"image": image, "markers": painted(image, **SEEDS)}).outputs
+    assert dice(segment(outputs, "Left"), left) > 0.9
+    assert dice(segment(outputs, "Right"), right) > 0.85
+    flat = execute(Watershed(landscape="image"), {"image": image, "markers": painted(image, **SEEDS)}).outputs
+    seeds = sitk.Cast(painted(image, **SEEDS).layers[0], sitk.sitkUInt16)
+    peer = sitk.MorphologicalWatershedFromMarkers(sitk.Cast(image, sitk.sitkFloat32), seeds, False, False)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(flat["labels"].layers[0]), sitk.GetArrayFromImage(peer))
+
+
+def test_basins_are_counted_by_falling_size():
+    image, _, _ = two_balls(0.5)
+    outputs = execute(
+        Watershed(landscape="inverted image", depth=0.05, sigma_mm=0.0, smallest_ml=1.0), {"image": image}
+    ).outputs
+    volumes = outputs["table"].column("volume_ml")
+    assert volumes == sorted(volumes, reverse=True) and min(volumes) >= 1.0
+    with pytest.raises(InputError, match="smallest_ml"):
+        execute(Watershed(smallest_ml=1e6), {"image": image})
+    noisy, _, _ = two_balls(20.0)
+    with pytest.raises(InputError, match="no segments any more"):
+        execute(Watershed(landscape="image", depth=0.0), {"image": noisy})
+
+
+def test_supervoxels_are_connected_of_the_wanted_size_and_follow_edges():
+    from scipy.ndimage import label
+
+    image, _, _ = two_balls(3.0)
+    outputs = execute(Slic(size_mm=6.0, compactness=5.0), {"image": image}).outputs
+    regions = sitk.GetArrayFromImage(outputs["regions"])
+    row = outputs["table"].rows[0]
+    assert regions.min() == 1 and regions.max() == row["regions"] == len(np.unique(regions))
+    assert all(label(regions == n, np.ones((3, 3, 3)))[1] == 1 for n in np.unique(regions))
+    assert 0.3 * 0.216 < row["volume_ml"] < 3 * 0.216
+    assert row["explained"] > 0.9
+    means = sitk.GetArrayFromImage(outputs["means"])
+    inside = regions == 7
+    np.testing.assert_allclose(means[inside], sitk.GetArrayFromImage(image)[inside].mean(), rtol=1e-5)
+
+
+def tissue(seed: int = 0) -> tuple[list[sitk.Image], np.ndarray]:
+    """Three classes in two channels that only together tell them apart, on an oblique grid."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.repeat(rng.integers(0, 3, (4, 6, 6)), 5, axis=1), 5, axis=2)
+    means = np.array([[10.0, 50.0], [12.0, 90.0], [40.0, 55.0]])
+    images = [
+        oblique_grid(sitk.GetImageFromArray((means[truth][..., c] + rng.normal(0, 3, truth.shape)).astype(np.float32)))
+        for c in range(2)
+    ]
+    return images, truth
+
+
+@pytest.mark.parametrize("operation", [KMeans(names="A, B, C"), GaussianMixture(names="A, B, C")], ids=lambda o: o.name)
+def test_classes_of_two_channels_are_found_named_and_measured(operation):
+    images, truth = tissue()
+    outputs = execute(operation, {"images": images}).outputs
+    for number, name in enumerate("ABC"):
+        assert dice(segment(outputs, name), truth == number) > 0.98
+    rows = outputs["table"].rows
+    assert [row["segment"] for row in rows] == ["A", "B", "C"]
+    np.testing.assert_allclose([[r["mean_1"], r["mean_2"]] for r in rows], [[10, 50], [12, 90], [40, 55]], atol=0.7)
+    assert sum(row["voxels"] for row in rows) == truth.size
+
+
+def test_a_mixture_is_surer_in_the_middle_of_a_class_and_gains_with_every_step():
+    images, truth = tissue()
+    outputs = execute(GaussianMixture(), {"images": images}).outputs
+    probability = sitk.GetArrayFromImage(outputs["probability"])
+    assert probability.min() > 1 / 3 - 1e-6 and np.median(probability) > 0.99
+    assert (np.diff(outputs["curves"].series[0].y) > -1e-9).all()
+    assert sum(row["weight"] for row in outputs["table"].rows) == pytest.approx(1)
+    np.testing.assert_allclose(
+        [row["weight"] for row in outputs["table"].rows], np.bincount(truth.ravel()) / truth.size, atol=0.02
+    )
+
+
+def test_the_fit_is_that_of_known_distributions():
+    rng = np.random.default_rng(5)
+    sample = np.concatenate([rng.normal(0, 1, (6000, 1)), rng.normal(8, 2, (3000, 1))])
+    centres, _ = mixture.k_means(sample, 2, seed=1)
+    found, likelihoods = mixture.fit(sample, centres)
+    np.testing.assert_allclose(found.weights, [2 / 3, 1 / 3], atol=0.01)
+    np.testing.assert_allclose(found.means[:, 0], [0, 8], atol=0.1)
+    np.testing.assert_allclose(found.covariances[:, 0, 0], [1, 4], rtol=0.08)
+    assert likelihoods == sorted(likelihoods)
+
+
+@given(st.integers(0, 1000), st.integers(2, 4))
+@settings(max_examples=20)
+def test_every_row_is_with_its_nearest_centre_and_every_centre_the_mean_of_its_rows(seed, classes):
+    sample = np.random.default_rng(seed).normal(0, 1, (80, 2))
+    centres, cost = mixture.k_means(sample, classes, seed=seed)
+    nearest = mixture.squared_distances(sample, centres).argmin(axis=1)
+    for number in range(classes):
+        np.testing.assert_allclose(centres[number], sample[nearest == number].mean(axis=0), atol=1e-5)
+    assert cost == pytest.approx(np.square(sample - centres[nearest]).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("operation", [KMeans, GaussianMixture], ids=lambda o: o.name)
+def test_classes_that_cannot_be_are_refused(operation):
+    images, _ = tissue()
+    with pytest.raises(InputError, match="2 names for 3 classes"):
+        execute(operation(names="A, B"), {"images": images})
+    few = sitk.GetImageFromArray(np.array([[[0, 1], [1, 0]]], np.uint8))
+    with pytest.raises(InputError, match="fewer than 3 different values"):
+        execute(operation(), {"images": [few]})
+    with pytest.raises(InputError, match="Image 2 is constant"):
+        execute(operation(), {"images": [images[0], sitk.Multiply(images[0], 0.0)]})
