@@ -68,13 +68,16 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--moments", action="store_true", help="run the start from the centres of mass as well")
     parser.add_argument("--peers", action="store_true", help="run elastix and ANTsPy where they are installed")
     arguments = parser.parse_args()
     data = find_data()
     if data is None:
         sys.exit("The test data folder is not here; set MEDIMG_TEST_DATA.")
     set_thread_count(arguments.threads)
-    tools: dict[str, Align] = {"ours": ours(), "ours, moments": ours(start="moments")}
+    tools: dict[str, Align] = {"ours": ours()}
+    if arguments.moments:
+        tools["ours, moments"] = ours(start="moments")
     if arguments.peers:
         tools |= peers(arguments.threads)
     print("| pair | tool | success | median error mm | largest of them mm | median s |")

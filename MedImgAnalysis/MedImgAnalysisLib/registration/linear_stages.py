@@ -11,10 +11,10 @@ import SimpleITK as sitk
 from ..blockwise import ONE_THREAD
 from ..progress import Progress
 from .models import linear
-from .optimise import Settings, in_scaled, method_for, optimise_level
-from .pyramid import Step, factors, shrunk
+from .optimise import Settings, method_for, optimise_level
+from .pyramid import Level, Step, factors, shrunk
 from .starts import Pose, centre
-from .units import Masks, in_units, unit_of
+from .units import Masks, Scaled, in_units, unit_of
 
 
 class Aligned(NamedTuple):
@@ -76,20 +76,21 @@ def _different(steps: list[Step], fixed: sitk.Image, moving: sitk.Image) -> list
     ]
 
 
-def metric_at(
+def metric_of(
+    transform: sitk.Transform,
     images: tuple[sitk.Image, sitk.Image],
     masks: Masks,
-    pose: Pose,
-    step: Step,
+    level: Level,
     settings: Settings,
     progress: Progress,
 ) -> float:
-    """The metric as it is told, of a pose at the level of a step; NaN where too little overlaps."""
-    fixed, moving = (shrunk(image, step.level.spacing_mm, progress.part(1, 1)) for image in images)
-    with in_units(fixed, moving, masks, unit_of(fixed)) as scaled:
-        method = method_for(scaled, in_scaled("affine", pose, scaled), step.level.samples, settings)
-        try:
-            with ONE_THREAD if settings.reproducible else nullcontext():
-                return settings.metric.told(method.MetricEvaluate(scaled.fixed, scaled.moving))
-        except RuntimeError:
-            return float("nan")
+    """The metric as it is told, of any transform, with the samples of a level; NaN where too little overlaps."""
+    fixed, moving = (shrunk(image, level.spacing_mm, progress) for image in images)
+    own = sitk.TranslationTransform(fixed.GetDimension())
+    method = method_for(Scaled(fixed, moving, masks, 1.0), own, level.samples, settings)
+    method.SetMovingInitialTransform(transform)
+    try:
+        with ONE_THREAD if settings.reproducible else nullcontext():
+            return settings.metric.told(method.MetricEvaluate(fixed, moving))
+    except RuntimeError:
+        return float("nan")

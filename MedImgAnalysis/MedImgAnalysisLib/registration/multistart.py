@@ -17,6 +17,7 @@ from ..blockwise import for_each
 from ..errors import InputError
 from ..geometry import Grid
 from ..progress import Progress
+from .metrics import find
 from .optimise import Settings, optimise_level
 from .pyramid import START_LEVEL, shrunk, small_mask
 from .rigid import angle_between_deg, rotation_grid
@@ -127,7 +128,7 @@ def best_start(
     with in_units(sitk.Image(fixed), sitk.Image(moving), small, unit_of(fixed)) as scaled:
 
         def refine(pose: Pose) -> tuple[float, Pose]:
-            own = replace(settings, trace=[])
+            own = replace(settings, metric=find("mutual_information"), trace=[])
             try:
                 better = optimise_level(scaled, pose, model, level, own, _Quiet(progress)).pose
             except InputError:

@@ -133,11 +133,16 @@ def overlap_fraction(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Tran
     return float(np.all((mapped >= -0.5) & (mapped <= np.asarray(other.size) - 0.5), axis=1).mean())
 
 
-def curves(metric: Metric, names: tuple[str, ...], trace: list[tuple[int, int, float]]) -> Curves:
+def series(names: tuple[str, ...], trace: list[tuple[int, int, float]]) -> tuple[Curve, ...]:
     """The metric over the iterations, one series a level."""
-    series = []
+    found = []
     for number, name in enumerate(names):
         points = [(iteration, value) for at, iteration, value in trace if at == number]
         x, y = np.array(points, float).reshape(-1, 2).T
-        series.append(Curve(name, x, y))
-    return Curves("Metric while aligning", "Iteration", metric.title, tuple(series), "", metric.unit)
+        found.append(Curve(name, x, y))
+    return tuple(found)
+
+
+def curves(metric: Metric, found: tuple[Curve, ...]) -> Curves:
+    """All series in one plot."""
+    return Curves("Metric while aligning", "Iteration", metric.title, found, "", metric.unit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid
@@ -16,13 +15,15 @@ from ..resampling import on_grid, resample
 from ..values import Curves, Image, Landmarks, Mask, Measurements, Transform
 from . import metrics, outcome
 from .checks import check_mask, check_pair, prepared
-from .linear_stages import align, metric_at
-from .models import LINEAR, STAGES
+from .deformable import DeformableSettings
+from .deformable_stage import LINEAR_FINEST_MM, SIMILARITY, deform
+from .linear_stages import align, metric_of
+from .models import DEFORMABLE, LINEAR, STAGES
 from .multistart import Found, best_start
 from .optimise import Settings
 from .presets import PRESETS
 from .pyramid import MIDDLE, plan, scale_of, shrunk, small_mask
-from .starts import SIMPLE, Hints, Pose, by_transform, centre, pose, told_simplified, told_unused
+from .starts import SIMPLE, Hints, by_transform, centre, pose, told_simplified, told_unused
 from .units import Masks
 
 
@@ -37,10 +38,11 @@ class Registered(NamedTuple):
 class Register(Operation):
     """Align a moving image with a fixed image.
 
-    Translation, rigid, similarity or affine, for images of the same or of different kinds. Coarse to fine: voxels are
-    averaged to 8, 4, 2 and 1 mm (finer for images smaller than 128 mm) and the optimiser looks at a fixed number of
-    regular samples per level; few degrees of freedom come before many. With `start` multi_start a grid of rotations
-    up to 40 degrees about the centres is rated first, so that images far apart still align.
+    Translation, rigid, similarity, affine, or deformable (demons, bspline), for images of the same or of different
+    kinds. Coarse to fine: voxels are averaged to 8, 4, 2 and 1 mm (finer for images smaller than 128 mm) and the
+    optimiser looks at a fixed number of samples per level; few degrees of freedom come before many, and a deformable
+    model begins where rigid and affine stages end. With `start` multi_start a grid of rotations up to 40 degrees
+    about the centres is rated first, so that images far apart still align.
     The transform maps points of the fixed image to the moving image in LPS millimetres.
 
     Metrics: Mattes mutual information (2003), squared correlation, mean squares, squared local correlation (Avants
@@ -79,13 +81,19 @@ class Register(Operation):
     model
         Kind of transform.
     metric
-        What tells how alike the images are: automatic is mutual information; correlation and mean_squares for
-        images of one kind, mean_squares with equal scales of values.
+        What tells how alike the images are: automatic is mutual information, and local correlation where a deformable
+        model goes on; correlation for images of one kind, mean_squares for equal values.
     start
         Where to begin: multi_start tries rotations, moments aligns centres of mass, geometry the middles of the
         images, landmarks takes the rigid fit of points, given the initial transform, none the positions as they are.
     finest_mm
         Resolution of the last level.
+    folding
+        Deformable models: let the result fold, for speed. Off keeps it invertible.
+    smoothing_mm
+        Deformable models: wider is smoother and less disturbed by noise; 0 takes four voxels of the last level.
+    grid_mm
+        Distance of the control points of a bspline.
     samples
         Most voxels that the metric looks at per level.
     bins
@@ -108,10 +116,13 @@ class Register(Operation):
     keeps: ClassVar = {"image": "moving"}
     presets: ClassVar = PRESETS
 
-    model: Annotated[str, Choice(*LINEAR)] = "rigid"
+    model: Annotated[str, Choice(*LINEAR, *DEFORMABLE)] = "rigid"
     metric: Annotated[str, Choice(*metrics.CHOICES)] = "automatic"
     start: Annotated[str, Choice("multi_start", *SIMPLE)] = "multi_start"
     finest_mm: Annotated[float, Quantity("mm", low=0.2, high=8.0)] = 1.0
+    folding: bool = False
+    smoothing_mm: Annotated[float, Quantity("mm", low=0.0, high=50.0)] = 0.0
+    grid_mm: Annotated[float, Quantity("mm", low=2.0, high=200.0)] = 10.0
     samples: Annotated[int, Quantity("", low=1000, high=10_000_000)] = 100_000
     bins: Annotated[int, Quantity("", low=8, high=128)] = 32
     seed: Annotated[int, Quantity("", low=1, high=2**31 - 1)] = 1
@@ -142,27 +153,48 @@ class Register(Operation):
         progress.report(0.0, "Preparing")
         images = prepared(fixed, masks[0], "fixed", progress), prepared(moving, masks[1], "moving", progress)
         scale = scale_of(fixed, moving)
-        begin = self._start(images, masks, hints, scale, settings, progress.part(0.0, 0.3))
+        begin = self._start(images, masks, hints, scale, settings, progress.part(0.0, 0.2))
         told_simplified(STAGES[self.model][-1], begin.best, progress)
-        steps = plan(self.model, self.start == "multi_start", self.finest_mm, scale)
-        aligned = align(images, masks, begin.best, steps, settings, progress.part(0.3, 0.9))
-        before = by_transform(hints, fixed.GetDimension()) if initial is not None else _as_they_are(fixed)
-        metric_before = metric_at(images, masks, before, steps[-1], settings, progress)
-        progress.report(0.9, "Resampling")
-        image = resample(
-            moving, Grid.of(fixed), aligned.transform, self.interpolation, progress=progress.part(0.9, 1.0)
+        deforms = self.model in DEFORMABLE
+        finest = max(self.finest_mm, LINEAR_FINEST_MM) if deforms else self.finest_mm
+        steps = plan(self.model, self.start == "multi_start", finest, scale)
+        share = 0.4 if deforms else 0.85
+        aligned = align(images, masks, begin.best, steps, settings, progress.part(0.2, share))
+        transform, folded, iterations = aligned.transform, 0.0, len(settings.trace)
+        series = outcome.series(aligned.names, settings.trace)
+        if deforms:
+            deformed = deform(images, masks, transform, self._deformable(), progress.part(share, 0.85))
+            transform, folded = deformed.transform, deformed.folded_percent
+            iterations, series = iterations + deformed.iterations, series + deformed.curves
+        before = self._before(hints, fixed.GetDimension())
+        values = tuple(
+            metric_of(way, images, masks, steps[-1].level, settings, progress.part(0.85, 0.85))
+            for way in (before, transform)
         )
+        del images
+        image = resample(moving, Grid.of(fixed), transform, self.interpolation, progress=progress.part(0.85, 1.0))
         table = outcome.table(
-            self.model,
-            metric,
-            (metric_before, aligned.metric),
-            len(settings.trace),
-            aligned.transform,
-            (fixed, moving),
-            0.0,
+            self.model, metric, (values[0], values[1]), iterations, aligned.transform, (fixed, moving), folded
         )
         outcome.doubts(table, metric, begin.rival, begin.best, centre(fixed), progress)
-        return Registered(aligned.transform, image, table, outcome.curves(metric, aligned.names, settings.trace))
+        return Registered(transform, image, table, outcome.curves(metric, series))
+
+    def _deformable(self) -> DeformableSettings:
+        return DeformableSettings(
+            model="bspline" if self.model == "bspline" else "demons",
+            similarity=SIMILARITY[self.metric],
+            folding=self.folding,
+            finest_mm=self.finest_mm,
+            smoothing_mm=self.smoothing_mm,
+            grid_mm=self.grid_mm,
+        )
+
+    def _before(self, hints: Hints, dimension: int) -> sitk.Transform:
+        """Where the images are before: as they are, or as the initial transform has it."""
+        if hints.initial is None:
+            return sitk.Transform(dimension, sitk.sitkIdentity)
+        by_transform(hints, dimension)
+        return hints.initial
 
     def _start(
         self,
@@ -186,8 +218,3 @@ def _on_their_image(mask: sitk.Image | None, image: sitk.Image, what: str) -> si
     found = None if mask is None else on_grid(mask, Grid.of(image), labels=True, what=f"{what}_mask")
     check_mask(found, what)
     return found
-
-
-def _as_they_are(fixed: sitk.Image) -> Pose:
-    d = fixed.GetDimension()
-    return Pose("none", np.eye(d), np.zeros(d))
