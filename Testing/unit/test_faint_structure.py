@@ -121,6 +121,14 @@ def test_the_detection_limit_is_contrast_times_the_root_of_the_voxels(seed):
         assert score(residual + 4 / root * SIGMA * ball(radius)) < 1
 
 
+def test_filters_of_a_slice_of_noise_are_clean():
+    for seed in range(4):
+        ground = 200 + 60 * np.sin(np.arange(128) / 30)[:, None] * np.cos(np.arange(128) / 35)
+        before = image(ground + noise(seed, (128, 128)))
+        for made in (Gaussian(sigma_mm=1.0), Median(), TotalVariation(), Bilateral()):
+            assert evidence(before, made.run(before))["structure_score"] < 1
+
+
 def test_a_lesion_that_is_kept_is_clean():
     lesion = 2 * SIGMA * ball(6)
     row = evidence(image(200 + lesion + noise(2)), image(200 + lesion + 0.2 * noise(2)))

@@ -95,12 +95,12 @@ class FilterEvidence(Operation):
     (structure_score above 1).
 
     The structure score finds what is too faint or too smooth to be an edge. Away from edges the residual r is summed
-    with Gaussian weights w of 3.5 to 16.5 mm width around each place, T = sum w r / sqrt(sum w^2 r^2). For white noise
-    of whatever strength T is normal with SD 1; for other noise its SD is measured in the flat regions. The score is
-    |T - median| / SD over the value that noise exceeds anywhere in the image with a probability of 1 % (Worsley et al.
-    1996), at the most the local mean over a tenth of the noise. Its limit: a ball of n voxels that lost
-    the contrast c (in noise SD) is found when c sqrt(n) is well above 8 in white noise; smaller or fainter losses stay
-    unseen, and lie in the noise. In noise that is correlated over v voxels n counts as n / v.
+    with Gaussian weights w of 3.5 to 16.5 mm width around each place, T = sum w r / sqrt(sum w^2 r^2). For white
+    noise of whatever strength T is normal with SD 1; for other noise its SD is measured in the flat regions. The
+    score is |T - median| / SD over the value that noise exceeds anywhere in the image with a probability of 1 %
+    (Worsley et al. 1996), at the most the local mean over a tenth of the noise. Its limit: a ball of n voxels that
+    lost the contrast c (in noise SD) is found half of the time when c sqrt(n) is 7 in white noise; smaller or fainter
+    losses stay unseen, and lie in the noise. In noise that is correlated over v voxels n counts as n / v.
 
     Inputs
     ------
