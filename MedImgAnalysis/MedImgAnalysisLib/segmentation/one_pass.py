@@ -12,7 +12,7 @@ from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress, waited
 from ..quality.features.mesh import cell_measures
 
-SLAB_VOXELS = 1 << 18
+SLAB_VOXELS = 1 << 17
 """Even noise, where every voxel is a surface, takes a slab a fraction of a second."""
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from ..geometry import Grid
 from ..progress import Progress, waited
-from ..quality.features.mesh import largest_distance
 from .one_pass import Shapes
 
-HALVES = np.array([[0.5 * side * (axis == n) for n in range(3)] for axis, side in product(range(3), (-1, 1))])
-"""From the centre of a voxel to the corners of the mesh around it when it is alone, (6, 3) in voxels."""
+PAIRS_AT_A_TIME = 1 << 19
 
 
 def numbers_of(shapes: Shapes, number: int, grid: Grid, progress: Progress) -> dict[str, Any]:
@@ -50,11 +48,26 @@ def diameter(ends: np.ndarray, spacing: np.ndarray, flat: bool, progress: Progre
     """Largest distance in millimetres of two points of the mesh of the voxels between row ends (m, 3) along (k, j, i).
 
     The convex hull of the mesh is that of the voxel centres widened by half a voxel along the axes, and corners of the
-    hull of the centres are ends of rows.
+    hull of the centres are ends of rows. With the distance d of two corners and the spacing s, the two points are best
+    moved apart along one axis, to |d|^2 + 2 s |d_a| + s^2, or along one each, to |d|^2 + s |d_a| + s |d_b| + s^2 / 2.
     """
-    halves = HALVES[2:] if flat else HALVES
     corners = waited(_hull, _bulging(ends) * spacing, progress=progress)
-    return largest_distance((corners[:, None] + halves * spacing).reshape(-1, 3), progress)
+    axes = range(1 if flat else 0, 3)
+    # No pair of a corner is wider than its distance from the middle and the largest one together.
+    reach = np.linalg.norm(corners - corners.mean(axis=0), axis=1)
+    far = corners[reach.argmax()]
+    known = float(np.linalg.norm(corners - far, axis=1).max())
+    corners = corners[reach + reach.max() + spacing.max() * 2 >= known]
+    largest, step = 0.0, max(1, PAIRS_AT_A_TIME // len(corners))
+    for start in range(0, len(corners), step):
+        progress.check()
+        apart = np.abs(corners[start : start + step, None] - corners[None, start:])
+        square = np.square(apart).sum(axis=-1)
+        for a, b in combinations_with_replacement(axes, 2):
+            wider = apart[..., a] * spacing[a] + apart[..., b] * spacing[b]
+            added = spacing[a] ** 2 if a == b else (spacing[a] ** 2 + spacing[b] ** 2) / 4
+            largest = max(largest, float((square + wider).max()) + added)
+    return math.sqrt(largest)
 
 
 def _bulging(ends: np.ndarray) -> np.ndarray:

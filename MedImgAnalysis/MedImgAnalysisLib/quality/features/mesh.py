@@ -41,7 +41,7 @@ def mesh_of(mask: np.ndarray, spacing: tuple[float, float, float], progress: Pro
     progress.check()
     hull = ConvexHull(points)
     k, j, i = (float(n) for n in np.ptp(points, axis=0))
-    diameter = largest_distance(points[hull.vertices], progress)
+    diameter = _diameter(points[hull.vertices], progress)
     return Mesh(volume, area, (k, j, i), diameter, float(hull.volume), float(hull.area))
 
 
@@ -102,7 +102,7 @@ def _points(mask: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def largest_distance(corners: np.ndarray, progress: Progress) -> float:
+def _diameter(corners: np.ndarray, progress: Progress) -> float:
     """Largest distance of two of the points."""
     largest = 0.0
     for start in range(0, len(corners), 256):
