@@ -75,7 +75,7 @@ class MedImgRegistrationLogic(ScriptedLoadableModuleLogic, OperationLogic):
 
 
 class MedImgRegistrationTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer: a known motion comes back."""
+    """Runs inside Slicer: a known motion comes back, and image, points and scene agree on its direction."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
@@ -92,3 +92,37 @@ class MedImgRegistrationTest(ScriptedLoadableModuleTest):
         result = MedImgRegistrationLogic().run("register", fixed=fixed, moving=moving)
         point = result.transform.GetTransformFromParent().TransformPoint((19.0, 15.0, 14.0))
         np.testing.assert_allclose(point, (24.0, 12.0, 16.0), atol=0.2)
+
+    def test_a_mark_goes_the_same_way_through_image_points_and_scene(self):
+        import numpy as np
+        import vtk
+
+        k, j, i = np.indices((24, 28, 32))
+        mark = np.array((21.0, 9.0, 6.0))  # RAS and (i, j, k): spacing 1, origin 0
+        ball = 100.0 * np.exp(-((i - mark[0]) ** 2 + (j - mark[1]) ** 2 + (k - mark[2]) ** 2) / 18)
+        moving = slicer.util.addVolumeFromArray(ball.astype(np.float32), name="Moving")
+        fixed = slicer.util.addVolumeFromArray(np.zeros_like(ball, np.float32), name="Fixed")
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Motion")
+        motion = vtk.vtkTransform()
+        motion.Translate(-4.0, 6.0, 5.0)
+        motion.RotateZ(10.0)
+        transform.SetMatrixTransformToParent(motion.GetMatrix())
+        target = np.array(motion.TransformPoint(mark))
+        logic = MedImgRegistrationLogic()
+        aligned = logic.run("apply_transform", image=moving, transform=transform, reference=fixed)
+        array = slicer.util.arrayFromVolume(aligned)
+        found = np.unravel_index(array.argmax(), array.shape)[::-1]
+        np.testing.assert_allclose(found, target, atol=1.0)
+        points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Points")
+        points.AddControlPoint(*mark.tolist())
+        moved = logic.run("apply_transform_landmarks", landmarks=points, transform=transform).landmarks
+        position = [0.0, 0.0, 0.0]
+        moved.GetNthControlPointPositionWorld(0, position)
+        np.testing.assert_allclose(position, target, atol=1e-4)
+        points.SetAndObserveTransformNodeID(transform.GetID())
+        points.GetNthControlPointPositionWorld(0, position)
+        np.testing.assert_allclose(position, target, atol=1e-9)
+        inverse = logic.run("invert_transform", transform=transform).transform
+        composed = logic.run("compose_transforms", first=transform, second=inverse)
+        still = composed.GetTransformToParent().TransformPoint(mark.tolist())
+        np.testing.assert_allclose(still, mark, atol=1e-9)

@@ -1,0 +1,97 @@
+"""Runs inside Slicer: an aligned volume is what the moving one becomes when it is hardened under the transform node.
+
+ctest runs it; by hand:
+
+    Slicer --testing --no-main-window --additional-module-paths MedImgAnalysis MedImgAnalysis/MedImgRegistration \
+        --python-script Testing/slicer/test_registration_scene.py
+
+Without the application it runs on the scene of slicer-core: `python Testing/slicer/test_registration_scene.py`.
+"""
+
+import sys
+import unittest
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "MedImgAnalysis"))
+
+from MedImgAnalysisLib.scene import standalone
+
+standalone.start()
+
+import slicer  # noqa: E402  after the scene is there
+from MedImgAnalysisLib.geometry import Grid, image_like  # noqa: E402
+from MedImgAnalysisLib.resampling import resample  # noqa: E402
+from MedImgAnalysisLib.scene import alignment, bridge  # noqa: E402
+from MedImgAnalysisLib.scene.logic import OperationLogic  # noqa: E402
+
+GRID = Grid(
+    (40, 36, 30), (1.1, 0.9, 1.5), (-20.0, 30.0, 100.0), sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.3).GetMatrix()
+)
+MIDDLE = GRID.corners.mean(axis=0)
+
+
+def smooth_image():
+    """Waves and a spot off the middle, so that no symmetry hides a wrong direction."""
+    k, j, i = np.indices(GRID.size[::-1])
+    spot = np.exp(-((i - 26) ** 2 / 40 + (j - 12) ** 2 / 30 + (k - 18) ** 2 / 20))
+    return image_like((500 * spot + 40 * np.sin(i / 6) + 30 * np.cos(j / 5) + k).astype(np.float32), GRID)
+
+
+def rigid():
+    return sitk.Euler3DTransform(MIDDLE.tolist(), 0.1, -0.15, 0.2, (2.0, -1.5, 3.0))
+
+
+def spline():
+    made = sitk.BSplineTransformInitializer(GRID.blank(), [4, 4, 4])
+    made.SetParameters(np.random.default_rng(0).normal(0, 1.0, len(made.GetParameters())).tolist())
+    return made
+
+
+def field():
+    values = sitk.TransformToDisplacementField(
+        spline(), sitk.sitkVectorFloat64, GRID.size, GRID.origin, GRID.spacing, GRID.direction
+    )
+    return sitk.DisplacementFieldTransform(values)
+
+
+class RegistrationScene(unittest.TestCase):
+    """Rigid, b-spline and grid transforms in the real scene."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def check(self, transform, kind):
+        moving = bridge.add_node(smooth_image(), "Moving", kind="image")
+        fixed = bridge.add_node(GRID.blank(sitk.sitkFloat32), "Fixed", kind="image")
+        node = bridge.add_node(transform, "T", kind="transform")
+        self.assertEqual(node.GetClassName(), kind)
+        aligned = OperationLogic().run("apply_transform", image=moving, transform=node, reference=fixed)
+        self.assertEqual(alignment.difference(moving, node, aligned, "linear", True), "")
+        moving.SetAndObserveTransformNodeID(node.GetID())
+        moving.HardenTransform()
+        theirs = bridge.value_of(moving, "image")
+        ours = sitk.GetArrayFromImage(resample(smooth_image(), Grid.of(theirs), transform, outside=-999.0))
+        near = sitk.GetArrayFromImage(resample(GRID.blank() + 1, Grid.of(theirs), interpolation="nearest", outside=0))
+        hardened = sitk.GetArrayFromImage(theirs)
+        inside = (near > 0) & (ours > -999) & (hardened > hardened.min())
+        self.assertGreater(inside.sum(), 5000)
+        apart = np.abs(ours - hardened)[inside]
+        self.assertLess(np.percentile(apart, 99), 1e-3 * np.ptp(hardened))
+
+    def test_rigid(self):
+        self.check(rigid(), "vtkMRMLLinearTransformNode")
+
+    def test_b_spline(self):
+        self.check(spline(), "vtkMRMLBSplineTransformNode")
+
+    def test_displacement_field(self):
+        self.check(field(), "vtkMRMLGridTransformNode")
+
+
+if __name__ == "__main__":
+    tests = unittest.defaultTestLoader.loadTestsFromTestCase(RegistrationScene)
+    outcome = unittest.TextTestRunner(verbosity=2).run(tests)
+    sys.exit(0 if outcome.wasSuccessful() else 1)
