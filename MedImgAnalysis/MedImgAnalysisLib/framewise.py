@@ -90,12 +90,12 @@ def run(
     for name in framed[1:]:
         if not first.same_positions(given[name]):
             progress.warn(f"The frames of {framed[0]} and {name} are at other positions; they were paired in order.")
-    said = _Said(len(first))
+    said = Warnings(len(first))
     results: list[dict[str, Any]] = []
     for number in range(len(first)):
         here = {name: value.values[number] if name in framed else value for name, value in given.items()}
         try:
-            results.append(once(here, _FrameProgress(progress, number, len(first), said)))
+            results.append(once(here, FrameProgress(progress, number, len(first), said)))
         except Cancelled:
             raise
         except MedImgError as error:
@@ -106,13 +106,38 @@ def run(
     return {role.name: _joined(first, [result[role.name] for result in results]) for role in operation.outputs()}
 
 
-class _FrameProgress(Progress):
-    """The part of one frame in the run over all of them."""
+class FrameProgress(Progress):
+    """The part of one frame in the run over all of them.
 
-    def __init__(self, whole: Progress, number: int, count: int, said: _Said) -> None:
+    Parameters
+    ----------
+    whole
+        Progress of all frames.
+    number, count
+        Which frame this is, from 0, and how many there are.
+    said
+        Gets the warnings.
+    at, to
+        The part of `whole`, where the frames are not taken in their order.
+    word
+        What they are.
+    """
+
+    def __init__(
+        self,
+        whole: Progress,
+        number: int,
+        count: int,
+        said: Warnings,
+        *,
+        at: float | None = None,
+        to: float | None = None,
+        word: str = "Frame",
+    ) -> None:
         super().__init__(on_warning=lambda sentence: said.add(sentence, number))
-        self._part = whole.part(number / count, (number + 1) / count)
-        self._name = f"Frame {number + 1} of {count}"
+        self._part = whole.part(number / count if at is None else at, (number + 1) / count if to is None else to)
+        self._name = f"{word} {number + 1} of {count}"
+        self._reached = 0.0
 
     @property
     def cancelled(self) -> bool:
@@ -122,17 +147,20 @@ class _FrameProgress(Progress):
         self._part.cancel()
 
     def report(self, fraction: float, message: str = "") -> None:
-        self._part.report(fraction, f"{self._name}: {message}" if message else self._name)
+        # Work of several stages may begin again at 0; the bar of all frames does not.
+        self._reached = max(self._reached, fraction)
+        self._part.report(self._reached, f"{self._name}: {message}" if message else self._name)
 
 
-class _Said:
+class Warnings:
     """Warnings of all frames; those that differ in their numbers only count as one."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, word: str = "frames") -> None:
+        self._count, self._word = count, word
         self._found: dict[str, dict[int, str]] = {}
 
     def add(self, sentence: str, frame: int) -> None:
+        """Keep a warning of a frame."""
         self._found.setdefault(NUMBER.sub("#", sentence), {}).setdefault(frame, sentence)
 
     def sentences(self) -> list[str]:
@@ -143,8 +171,10 @@ class _Said:
             other = "; the numbers vary" if len(set(frames.values())) > 1 else ""
             named = ", ".join(f"#{frame}" for frame in list(frames)[:LISTED])
             more = ", ..." if len(frames) > LISTED else ""
-            where = f"all {self._count} frames" if len(frames) == self._count else f"{len(frames)} of {self._count}"
-            where += "" if len(frames) == self._count else f" frames: {named}{more}"
+            where = (
+                f"all {self._count} {self._word}" if len(frames) == self._count else f"{len(frames)} of {self._count}"
+            )
+            where += "" if len(frames) == self._count else f" {self._word}: {named}{more}"
             texts.append(first if self._count == 1 else f"{first} (In {where}{other}.)")
         return texts
 

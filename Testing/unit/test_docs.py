@@ -14,9 +14,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import SimpleITK as sitk
 from MedImgAnalysisLib import files, phantom
 from MedImgAnalysisLib.catalog import OPERATIONS
+from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.recipe import Recipe
+from MedImgAnalysisLib.resampling import resample
+from MedImgAnalysisLib.values import Frames
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +68,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, image in (("t1", head.t1), ("flair", head.flair)):
         files.write(image, folder / f"{name}.nrrd", "image")
     files.write(head.truth, folder / "truth.seg.nrrd", "labels")
+    shifts = (sitk.TranslationTransform(3, (float(n), -0.5 * n, 0.0)) for n in range(3))
+    moved = tuple(resample(head.t1, Grid.of(head.t1), shift) for shift in shifts)
+    files.write(Frames(moved, (0, 1.5, 3), "time", "s"), folder / "cine.nii.gz")
     (folder / "cohort.csv").write_text(
         "id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n", encoding="utf-8"
     )

@@ -9,14 +9,18 @@ from .invert_transform import InvertTransform
 from .optical_flow import OpticalFlow
 from .propagate_labels import PropagateLabels
 from .register import Register
+from .register_group import RegisterGroup
 from .register_landmarks import RegisterLandmarks
 from .register_segments import RegisterSegments
+from .register_sequence import RegisterSequence
 from .to_displacement_field import ToDisplacementField
 
 REGISTRATION = (
     Register,
     RegisterLandmarks,
     RegisterSegments,
+    RegisterSequence,
+    RegisterGroup,
     OpticalFlow,
     ApplyTransform,
     ApplyTransformLabels,
