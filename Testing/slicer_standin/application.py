@@ -11,7 +11,7 @@ from .signals import emit
 from .toolkit import QtCore, QtWidgets, private
 
 # set by install: scene-independent parts of the one application
-PARTS = SimpleNamespace(module_names=[], settings=None, temporary=None)
+PARTS = SimpleNamespace(module_names=[], settings=None, temporary=None, slice_logics={})
 FORWARDED = (
     "setOverrideCursor", "restoreOverrideCursor", "overrideCursor", "clipboard", "keyboardModifiers", "translate",
     "activeWindow", "topLevelWidgets", "palette", "font", "style", "quit", "exit",
@@ -120,9 +120,11 @@ class LayoutManager(WithoutViews):
 
         if name not in self.sliceViewNames():
             return None
-        logic = slicer.vtkMRMLSliceLogic()
-        logic.SetMRMLScene(slicer.mrmlScene)
-        logic.AddSliceNode(name)
+        logic = PARTS.slice_logics.get(name)
+        if logic is None or not slicer.mrmlScene.IsNodePresent(logic.GetSliceNode()):
+            logic = PARTS.slice_logics[name] = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLScene(slicer.mrmlScene)
+            logic.AddSliceNode(name)
         widget = make("qMRMLSliceWidget")()
         private(widget).logic = logic
         return widget

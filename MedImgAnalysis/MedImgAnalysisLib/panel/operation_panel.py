@@ -19,6 +19,7 @@ from ..errors import ParameterError
 from ..evidence import compared_roles
 from .chooser import OperationChooser
 from .form import ParameterForm
+from .preview_section import PreviewSection
 from .request import Request
 from .run_section import RunSection
 from .selectors import InputSelectors, OutputSelectors
@@ -56,8 +57,11 @@ class OperationPanel(VTKObservationMixin):
         root.setMRMLScene(slicer.mrmlScene)
         self.chooser = OperationChooser(list(self.operations.values()), self._operation_chosen)
         self.ui.operationSection.layout().addWidget(self.chooser.widget)
+        self.preview = PreviewSection(self.request)
+        self.ui.runSection.layout().addWidget(self.preview.widget)
         self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
         self.run.evidence_box.connect("toggled(bool)", self._evidence_chosen)
+        self.run.apply_button.connect("clicked()", self.preview.switch_off)
         self._build(next(iter(self.operations)))
         for event, handler in (
             (SCENE.StartCloseEvent, self._scene_closes),
@@ -74,10 +78,12 @@ class OperationPanel(VTKObservationMixin):
 
     def exit(self) -> None:
         """The module is left: stop following; a run goes on."""
+        self.preview.switch_off()
         self._follow(None)
 
     def cleanup(self) -> None:
         """The module goes away: stop the run and forget the scene."""
+        self.preview.cleanup()
         self.run.cleanup()
         self._follow(None)
         self.removeObservers()
@@ -168,12 +174,14 @@ class OperationPanel(VTKObservationMixin):
     def _build(self, name: str) -> None:
         """Make the rows of an operation; the rows of the one before go away."""
         if self._shown:
+            self.preview.switch_off()
             for old in (self.inputs, self.form, self.outputs):
                 old.widget.hide()
                 old.widget.setParent(None)
                 old.widget.deleteLater()
         self._shown = name
         operation = self.operations[name]
+        self.preview.show_for(operation)
         self.run.evidence_box.setVisible(compared_roles(operation) is not None)
         self.inputs = InputSelectors(operation, self._inputs_changed)
         self.form = ParameterForm(operation, self._form_changed)
@@ -232,11 +240,14 @@ class OperationPanel(VTKObservationMixin):
         if self._updating:
             return
         obstacle = self.obstacle()
+        self.preview.changed()
+        self.run.show_plan("")
         if self.state is None or self.form.problem():
             self.run.show_obstacle(obstacle)
             return
         request = self.request()
         self.run.show_obstacle(obstacle, "" if obstacle else request.doubt())
+        self.run.show_plan("" if obstacle else request.plan_text())
         self.form.show_spacing(request.spacing())
         names = {} if obstacle else request.new_names()
         for role in self.outputs.combos:
@@ -245,6 +256,7 @@ class OperationPanel(VTKObservationMixin):
     # Scene
 
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
+        self.preview.switch_off()
         self.run.drop(_("The scene was closed while the operation was running."))
         self.run.forget_results()
         self._follow(None)
@@ -255,3 +267,4 @@ class OperationPanel(VTKObservationMixin):
 
     def _node_removed(self, caller: Any = None, event: Any = None) -> None:
         self.run.nodes_removed()
+        self.preview.nodes_removed()

@@ -9,12 +9,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
+from ..errors import InputError, MedImgError
 from ..evidence import compared_roles, names_by_role, with_evidence
 from ..operation import Operation
 from ..parameters import title_of
 from ..recipe import Recipe
 from ..scene import sequences
+from ..scene.extents import plan_of_nodes
 from ..scene.run import SceneRun
 
 WILDCARDS = frozenset("*?[]")
@@ -109,6 +110,23 @@ class Request:
                 nodes[bound] = (given[0], segment) if segment else given[0]
         made = recipe.steps[0].outputs
         return SceneRun(recipe, nodes, {made[role]: node for role, node in self.outputs.items() if node is not None})
+
+    def plan_text(self) -> str:
+        """What a run will need, in words; empty where nothing is known."""
+        kinds = {role.name: role.kind for role in self.operation.inputs()}
+        images = [node for role, nodes in self.inputs.items() if kinds[role] == "image" for node in nodes]
+        try:
+            found = plan_of_nodes(self.operation, images)
+        except MedImgError:
+            return ""  # the run says what is wrong with the parameters
+        if found is None:
+            return ""
+        # How large the box of the mask is is known in the run.
+        masked = self.operation.works_in_mask and "mask" in self.inputs
+        if found.problem and not masked:
+            return found.problem
+        text = _("At most {needs}.") if masked else _("Needs {needs}.")
+        return text.format(needs=found.text())
 
     def new_names(self) -> dict[str, str]:
         """How new nodes will be called, by output role."""

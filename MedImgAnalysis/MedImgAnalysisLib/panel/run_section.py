@@ -75,7 +75,12 @@ class RunSection:
         self.status = qt.QLabel("")
         self.status.objectName = "statusLabel"
         self.status.wordWrap = True
-        for widget in (self.evidence_box, self.apply_button, self.progress_bar, self.status):
+        self.plan = qt.QLabel("")
+        self.plan.objectName = "planLabel"
+        self.plan.wordWrap = True
+        self.plan.toolTip = _("Expected time and memory of a run on this computer, and the memory that is free.")
+        self.plan.setVisible(False)
+        for widget in (self.evidence_box, self.plan, self.apply_button, self.progress_bar, self.status):
             column.addWidget(widget)
 
     def _build_result(self, column: Any) -> None:
@@ -121,6 +126,11 @@ class RunSection:
         for button, stretch in ((self.copy_button, 1), (self.export_button, 1), (self.clear_button, 0)):
             row.addWidget(button, stretch)
         column.addLayout(row)
+
+    def show_plan(self, text: str) -> None:
+        """Say above Apply what a run would need; empty where nothing is known."""
+        self.plan.setText(text)
+        self.plan.setVisible(bool(text))
 
     def show_obstacle(self, obstacle: str, doubt: str = "") -> None:
         """Enable Apply, or say why it cannot run; a doubt is said without keeping from running."""
