@@ -46,10 +46,11 @@ class PropagateBetweenSlices(Operation):
     """Fill in the slices between those on which a segment was drawn.
 
     For manual contours on every fifth or tenth slice. Between two drawn slices the signed distance to the outline goes
-    over evenly from one to the other (Raya and Udupa 1990), with the middles of both laid upon each other and led along
-    the straight line between them, so that a structure that runs obliquely does not get lost. Drawn slices stay as they
-    are, other segments keep every voxel; where two segments would fill in the same voxel, the one that it lies deeper
-    in takes it. Segments that overlap where they are drawn overlap between, too.
+    over evenly from one to the other (Raya and Udupa 1990). Where the shapes share no less with their middles laid upon
+    each other, they are led along the straight line between the middles, so that a structure that runs obliquely does
+    not get lost. Drawn slices stay as they are, other segments keep every voxel; where two segments would fill in the
+    same voxel, the one that it lies deeper in takes it. Segments that overlap where they are drawn overlap between,
+    too.
 
     Inputs
     ------
@@ -157,6 +158,7 @@ class _Filler:
         ]
         self._free = ~layers.others(segment, box, self.shares)
         self._shapes: dict[int, Shape] = {}
+        self._between, self._moves = (-1, -1), np.zeros(2)
         self._spacing = np.array([s for n, s in enumerate(layers.spacing) if n != axis])
         middles = [np.argwhere(self.plane(self._inside, place)).mean(axis=0) for place in self._drawn]
         # Room for a shape to move from one middle to the next.
@@ -178,12 +180,26 @@ class _Filler:
         share = (place - before) / (after - before)
         self._shapes = {n: shape for n, shape in self._shapes.items() if n in (before, after)}
         one, two = self._shape(before), self._shape(after)
-        middle = one.middle + share * (two.middle - one.middle)
-        wide = (1 - share) * _shifted(one.distance, middle - one.middle)
-        wide += share * _shifted(two.distance, middle - two.middle)
+        way = self._way(before, after, one, two)
+        wide = (1 - share) * _shifted(one.distance, share * way)
+        wide += share * _shifted(two.distance, (share - 1) * way)
         found = wide[self._room[0] : -self._room[0], self._room[1] : -self._room[1]]
         found[~self.plane(self._free, place)] = -np.inf
         return np.asarray(found)
+
+    def _way(self, before: int, after: int, one: Shape, two: Shape) -> np.ndarray:
+        """How far the shape moves between two drawn slices, in voxels.
+
+        From middle to middle where the shapes then share no less, else not at all: where a part begins or ends the middle
+        jumps, although what goes on stays in its place.
+        """
+        if (before, after) != self._between:
+            way = two.middle - one.middle
+            there = two.distance > 0
+            still, moved = ((_shifted(one.distance, by) > 0) & there for by in (0 * way, way))
+            self._moves = way if np.count_nonzero(moved) >= np.count_nonzero(still) else 0 * way
+            self._between = (before, after)
+        return self._moves
 
     def set(self, place: int, inside: np.ndarray) -> None:
         """Fill in a slice."""
