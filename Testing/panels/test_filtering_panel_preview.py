@@ -280,6 +280,7 @@ def test_the_plan_is_told_above_apply(panel, monkeypatch):
     panel.inputs.selectors["mask"].widget.setCurrentSegmentID(segment)
     assert panel.run.plan.text.startswith("At most about")
     monkeypatch.setenv("MEDIMG_FREE_MEMORY", "20000")
+    panel.inputs.selectors["mask"].widget.setCurrentNode(None)
     choose(panel.chooser.combo, "canny")
     assert "canny needs" in panel.run.plan.text and "Crop the image" in panel.run.plan.text
 
