@@ -20,7 +20,7 @@ from .machine import free_memory, memory_text
 from .operation import Operation
 from .rates import seconds_per_megavoxel
 from .slabs import not_local
-from .values import Labels
+from .values import Frames, Labels
 
 SHARE = 0.7
 """Part of the free memory beyond which a local operation goes slab by slab."""
@@ -158,9 +158,15 @@ def _voxels(images: Sequence[Extent], part: float, grown: float) -> float:
 
 def _images(operation: Operation, inputs: Mapping[str, Any], kinds: Sequence[str]) -> Iterator[sitk.Image]:
     for role in operation.inputs():
-        if role.kind not in kinds or inputs.get(role.name) is None:
+        given = inputs.get(role.name)
+        if given is None or (role.kind not in kinds and not (role.kind == "frames" and "image" in kinds)):
             continue
-        for value in inputs[role.name] if role.many else [inputs[role.name]]:
+        if isinstance(given, Frames):
+            # Frames of what takes one value are worked on one after the other.
+            given = given.values if role.kind == "frames" or role.many else given.values[:1]
+        else:
+            given = given if role.many else [given]
+        for value in given:
             if isinstance(value, sitk.Image):
                 yield value
             elif isinstance(value, Labels):

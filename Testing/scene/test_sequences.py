@@ -16,7 +16,8 @@ from MedImgAnalysisLib.filtering import Gaussian
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import ATTRIBUTE, fingerprint
-from MedImgAnalysisLib.registration import Register
+from MedImgAnalysisLib.recipe import Recipe
+from MedImgAnalysisLib.registration import Register, RegisterGroup, RegisterSequence
 from MedImgAnalysisLib.scene import bridge, sequences
 from MedImgAnalysisLib.scene.digest import changes, scene_digest
 from MedImgAnalysisLib.scene.logic import OperationLogic
@@ -24,6 +25,7 @@ from MedImgAnalysisLib.scene.run import SceneRun, run_in_scene, single_step
 from MedImgAnalysisLib.scene.verify import verify_node
 from MedImgAnalysisLib.segmentation import AutoThreshold
 from MedImgAnalysisLib.values import Frames, Labels, Landmarks
+from motion_testing import moving_phantom, rigid_motion
 from scene_helpers import add_transform, box, overlapping, put_under, ramp, rigid_matrix, same_voxels
 
 TIMES = (0.0, 0.5, 2.25)
@@ -257,3 +259,61 @@ def test_slicer_reads_the_files_and_we_read_what_slicer_writes(
     back = files.read(tmp_path / f"slicer_{name}", "image", quiet())
     assert [np.array_equal(sitk.GetArrayFromImage(a), sitk.GetArrayFromImage(b)) for a, b in zip(back.values, values)]
     assert back.positions == times
+
+
+def moved() -> Any:
+    """A sequence of three frames in which a subject moves."""
+    motions = [rigid_motion((n, -0.5 * n, 0.0), (0.0, n, 0.0)) for n in range(3)]
+    return bridge.add_node(moving_phantom(motions, positions=TIMES, title="time", unit="s"), "Moving", kind="frames")
+
+
+def test_motion_of_a_sequence_comes_as_sequences_a_table_and_charts(scene: Any) -> None:
+    node = moved()
+    operation = RegisterSequence(metric="correlation", finest_mm=4.0)
+    said: list[str] = []
+    made = run_in_scene(operation, {"frames": node}, progress=Progress(on_warning=said.append))
+    classes = {role: found.GetClassName() for role, found in made.items()}
+    assert classes == {
+        "aligned": "vtkMRMLSequenceNode", "transforms": "vtkMRMLSequenceNode", "mean": "vtkMRMLScalarVolumeNode",
+        "table": "vtkMRMLTableNode", "shifts": "vtkMRMLPlotChartNode", "rotations": "vtkMRMLPlotChartNode",
+    }  # fmt: skip
+    assert made["transforms"].GetDataNodeClassName() == "vtkMRMLLinearTransformNode"
+    assert made["aligned"].GetIndexUnit() == "s" and made["mean"].GetName() == "Moving Register a sequence mean"
+    alone = operation.run(bridge.value_of(node, "frames"), progress=quiet())
+    for found, expected in zip(bridge.value_of(made["aligned"], "image").values, alone.aligned.values, strict=True):
+        assert same_voxels(found, expected)
+    # Each aligned frame is what the scene shows of the frame under its transform.
+    assert not [sentence for sentence in said if "is not what" in sentence]
+    assert all(verify_node(found).equal for found in made.values())
+    with pytest.raises(InputError, match="frames needs one of: Sequence"):
+        run_in_scene(operation, {"frames": sequences.proxies_of(node)[0]})
+
+
+def test_the_frames_of_a_sequence_are_a_group(scene: Any) -> None:
+    operation = RegisterGroup(metric="correlation", start="geometry", finest_mm=4.0, iterations=1)
+    made = run_in_scene(operation, {"images": [moved()]}, progress=quiet())
+    assert made["template"].GetClassName() == "vtkMRMLScalarVolumeNode"
+    assert made["transforms"].GetNumberOfDataNodes() == 3 and made["transforms"].GetIndexName() == "image"
+    assert all(verify_node(found).equal for found in made.values())
+
+
+def test_a_recipe_goes_on_with_the_frames_of_a_step(scene: Any) -> None:
+    recipe = Recipe.from_data({
+        "medimg_recipe": 1, "inputs": {"cine": {"kind": "image"}}, "outputs": ["still", "smooth", "again"],
+        "steps": [
+            {"id": "a", "operation": "register_sequence", "parameters": {"finest_mm": 4.0, "metric": "correlation"},
+             "inputs": {"frames": "cine"}, "outputs": {"aligned": "still", "transforms": "ways"}},
+            {"id": "b", "operation": "gaussian", "inputs": {"image": "still"}, "outputs": {"image": "smooth"}},
+            {"id": "c", "operation": "apply_transform", "inputs": {"image": "cine", "transform": "ways"},
+             "outputs": {"image": "again"}},
+        ],
+    })  # fmt: skip
+    assert recipe.problems() == {}
+    run = SceneRun(recipe, {"cine": moved()})
+    made = run.run(quiet())
+    assert {node.GetClassName() for node in made.values()} == {"vtkMRMLSequenceNode"}
+    still, smooth, again = (bridge.value_of(made[name], "image").values for name in ("still", "smooth", "again"))
+    assert same_voxels(Gaussian().run(still[2]), smooth[2])
+    inner = (slice(6, -6),) * 3
+    gap = sitk.GetArrayFromImage(still[2])[inner] - sitk.GetArrayFromImage(again[2])[inner]
+    assert np.abs(gap).max() < 1e-3

@@ -17,15 +17,18 @@ import SimpleITK as sitk
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "MedImgAnalysis"))
 
-from MedImgAnalysisLib.scene import standalone
+from MedImgAnalysisLib.geometry import Grid, image_like
+from MedImgAnalysisLib.resampling import resample
 
-standalone.start()
+if __name__ == "__main__":
+    # `import slicer` runs every module of a folder named slicer on the path: a scene is started as a script only.
+    from MedImgAnalysisLib.scene import standalone
 
-import slicer  # noqa: E402  after the scene is there
-from MedImgAnalysisLib.geometry import Grid, image_like  # noqa: E402
-from MedImgAnalysisLib.resampling import resample  # noqa: E402
-from MedImgAnalysisLib.scene import alignment, bridge  # noqa: E402
-from MedImgAnalysisLib.scene.logic import OperationLogic  # noqa: E402
+    standalone.start()
+
+    import slicer
+    from MedImgAnalysisLib.scene import alignment, bridge
+    from MedImgAnalysisLib.scene.logic import OperationLogic
 
 GRID = Grid(
     (40, 36, 30), (1.1, 0.9, 1.5), (-20.0, 30.0, 100.0), sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.3).GetMatrix()

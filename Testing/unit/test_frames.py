@@ -18,6 +18,7 @@ from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import Gaussian, Median
 from MedImgAnalysisLib.operation import Operation
 from MedImgAnalysisLib.parameters import Quantity
+from MedImgAnalysisLib.plan import megavoxels, plan
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.recipe import Recipe
@@ -280,3 +281,11 @@ def test_frames_are_compared_frame_by_frame() -> None:
     assert [found.where for found in differences("x", frames, other, 0)] == ["x frame #1 voxels"]
     assert next(iter(differences("x", frames, frames.values[0], 0))).recorded == "2 frames"
     assert [f.where for f in differences("x", frames, Frames(frames.values, (0, 2)), 0)] == ["x positions"]
+
+
+def test_the_plan_of_a_run_counts_all_frames_only_where_they_are_needed_at_once() -> None:
+    frames = cine(3)
+    one, sliced = plan(Median(), {"image": frames.values[0]}), plan(Median(), {"image": frames})
+    assert sliced.peak_bytes == one.peak_bytes > 0
+    assert megavoxels(Median(), {"image": frames}) == pytest.approx(16 * 20 * 24 / 1e6)
+    assert megavoxels(Count(), {"frames": frames}) == pytest.approx(3 * 16 * 20 * 24 / 1e6)
