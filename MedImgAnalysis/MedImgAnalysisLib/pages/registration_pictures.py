@@ -22,8 +22,8 @@ DIFFERENCE = (
     "Moving minus fixed, in parts of their ranges: red moving brighter, blue fixed brighter, white where the "
     "moving image does not reach. Between images of different contrast tissue differs as well."
 )
-ALIKE = 0.25
-"""Part of their range that the ends of the ranges of two images of one contrast may differ."""
+ALIKE = 0.5
+"""Correlation of aligned images from which they are taken for images of one contrast."""
 LEAST_CHANGE, MOST_CHANGE = 1.1, 4.0
 """Volume change at the ends of the colours."""
 
@@ -121,13 +121,22 @@ def _volume_change(jacobian: sitk.Image, fixed: Layer, point: tuple[float, ...])
 
 
 def _ranges(fixed: np.ndarray, warped: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Ranges of both images where the moving one reaches: one for both when they are nearly alike."""
+    """Range of each image that is drawn from dark to bright.
+
+    That of the fixed image are percentiles where the moving one reaches. The moving one gets the range that shows equal
+    tissue equally bright when the aligned images go up and down together, else its own percentiles.
+    """
     there = np.isfinite(warped)
-    one = layers.spread(fixed[there] if there.any() else fixed)
-    other = layers.spread(warped[there] if there.any() else warped)
-    together = min(one[0], other[0]), max(one[1], other[1])
-    apart = max(abs(one[0] - other[0]), abs(one[1] - other[1]))
-    return (together, together) if apart < ALIKE * (together[1] - together[0]) else (one, other)
+    if not there.any():
+        return layers.spread(fixed), layers.spread(warped)
+    one, other = (array[there].astype(float)[:: max(1, int(there.sum()) >> 20)] for array in (fixed, warped))
+    low, high = layers.spread(one)
+    spreads = one.std(), other.std()
+    if min(spreads) > 0 and np.corrcoef(one, other)[0, 1] > ALIKE:
+        scale = spreads[0] / spreads[1]
+        shift = one.mean() - scale * other.mean()
+        return (low, high), (float((low - shift) / scale), float((high - shift) / scale))
+    return (low, high), layers.spread(other)
 
 
 def _finite(image: sitk.Image) -> sitk.Image:
