@@ -50,12 +50,19 @@ def several_roles(operation: Operation, given: Mapping[str, Any]) -> frozenset[s
 def listed(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with the frames of a role that takes several values as these values."""
     ready = dict(given)
+    single = [r.name for r in operation.inputs() if not r.many and isinstance(given.get(r.name), Frames)]
     for role in operation.inputs():
         value = ready.get(role.name)
         if not role.many or value is None:
             continue
         items = [value] if isinstance(value, Frames) else list(value)
         if len(items) == 1 and isinstance(items[0], Frames):
+            if single:
+                # One frame after the other of one role with all frames of the other role is what nobody means.
+                raise InputError(
+                    f"{operation.name}: both {single[0]} and {role.name} have several frames; choose a frame of one.",
+                    role=role.name,
+                )
             ready[role.name] = list(items[0].values)
         elif any(isinstance(item, Frames) for item in items):
             raise InputError(

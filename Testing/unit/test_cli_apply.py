@@ -174,7 +174,7 @@ def test_an_input_is_not_overwritten_through_a_link(image_file: Path, tmp_path: 
     ("out", "word"),
     [
         ("{0}/no/such/y.nrrd", "does not exist"),
-        ("{0}", "ending"),
+        ("{0}", "is a folder"),
         ("{0}/y.txt", ".txt"),
         ("{0}/y", "without an ending"),
     ],

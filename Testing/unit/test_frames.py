@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -11,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from contract_inputs import image_of, structure
 from medimg_testing import oblique_grid
-from MedImgAnalysisLib.agreement import CompareSegmentations
+from MedImgAnalysisLib.agreement import CompareSegmentations, Consensus
 from MedImgAnalysisLib.compare import differences
 from MedImgAnalysisLib.errors import Cancelled, InputError
 from MedImgAnalysisLib.execution import execute
@@ -289,3 +290,22 @@ def test_the_plan_of_a_run_counts_all_frames_only_where_they_are_needed_at_once(
     assert sliced.peak_bytes == one.peak_bytes > 0
     assert megavoxels(Median(), {"image": frames}) == pytest.approx(16 * 20 * 24 / 1e6)
     assert megavoxels(Count(), {"frames": frames}) == pytest.approx(3 * 16 * 20 * 24 / 1e6)
+
+
+def test_frames_alone_are_the_values_of_a_role_that_takes_several() -> None:
+    masks = tuple(sitk.Cast(image > 50, sitk.sitkUInt8) for image in cine(3).values)
+    alone = execute(Consensus(), {"raters": list(masks)}, progress=quiet())
+    frames = execute(Consensus(), {"raters": Frames(masks)}, progress=quiet())
+    listed = execute(Consensus(), {"raters": [Frames(masks)]}, progress=quiet())
+    assert alone.record["outputs"] == frames.record["outputs"] == listed.record["outputs"]
+    with pytest.raises(InputError, match="one of the raters has several frames"):
+        execute(Consensus(), {"raters": [Frames(masks), masks[0]]})
+
+    class OneWithMany(Operation):
+        name = "one_with_many_for_test"
+
+        def run(self, one: Image, many: Sequence[Image], *, progress: Progress = SILENT) -> Image:
+            raise AssertionError
+
+    with pytest.raises(InputError, match="both one and many have several frames; choose a frame of one"):
+        execute(OneWithMany(), {"one": cine(), "many": cine()})

@@ -221,7 +221,9 @@ def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
 def check_place(path: Path, sources: Sequence[Path]) -> None:
     """Raise `FileError` when nothing can be written there."""
     if path.is_dir():
-        raise FileError(f"{path} is a folder; give the name of a file.", path=path)
+        raise FileError(
+            f"{path} is a folder; give the name of a file, or of a new folder for results of several frames.", path=path
+        )
     if not path.parent.is_dir():
         raise FileError(f"{path}: the folder {path.parent} does not exist.", path=path)
     if not os.access(path.parent, os.W_OK):
