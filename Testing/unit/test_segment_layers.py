@@ -14,6 +14,7 @@ from MedImgAnalysisLib.values import Labels, Segment
 
 SHAPE = (4, 5, 6)
 WHOLE = tuple(slice(0, n) for n in SHAPE)
+WHOLE_MASK = np.ones(SHAPE, bool)
 MASKS = hnp.arrays(bool, SHAPE)
 
 
@@ -118,3 +119,12 @@ def test_names_choose_segments_and_unknown_ones_are_told():
         chosen_segments(Labels(labels.layers, ()), "")
     comma = labels.renamed(Segment_1="liver, left")
     assert [s.name for s in chosen_segments(comma, "liver, left")] == ["liver, left"]
+
+
+def test_a_new_segment_does_not_take_the_value_of_one_without_voxels():
+    empty = np.zeros(SHAPE, bool)
+    labels = three(WHOLE_MASK, empty)
+    layers = Layers(labels)
+    layers.add("New", WHOLE_MASK, WHOLE)
+    found = voxels(layers.labels())
+    assert not found["B"].any() and found["New"].all()

@@ -11,7 +11,7 @@ from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.segmentation import SplitComponents
-from MedImgAnalysisLib.values import Labels
+from MedImgAnalysisLib.values import Labels, Segment
 
 ndimage = pytest.importorskip("scipy.ndimage")
 
@@ -104,3 +104,15 @@ def test_no_object_and_noise_are_refused():
     noise[::2, ::2, ::2] = True
     with pytest.raises(InputError, match="8000 objects"):
         split(labels_of(noise))
+
+
+def test_objects_have_the_tags_of_their_segment_and_a_segment_without_any_is_told():
+    mask = np.zeros((6, 6, 6), bool)
+    mask[0, 0, 0] = mask[3:, 3:, 3:] = True
+    labels = labels_of(mask)
+    tagged = Segment("Segment_1", "Lesion", (1.0, 0.0, 0.0), 0, 1, {"TerminologyEntry": "tumour"})
+    empty = Segment("Segment_2", "Nothing", (0.0, 1.0, 0.0), 0, 7)
+    result = execute(SplitComponents(), {"labels": Labels(labels.layers, (tagged, empty))})
+    found = result.outputs["labels"].segments
+    assert [dict(segment.tags) for segment in found] == [{"TerminologyEntry": "tumour"}] * 2
+    assert found[0].color == tagged.color and any("'Nothing'" in warning for warning in result.warnings)

@@ -85,4 +85,4 @@ def distance_to(inside: np.ndarray, spacing: Sequence[float], progress: Progress
     maurer.SetSquaredDistance(False)
     maurer.SetUseImageSpacing(True)
     found = sitk.GetArrayFromImage(run_filter(maurer, image, progress=progress, message="Distances"))
-    return np.asarray(np.maximum(found[1:-1, 1:-1, 1:-1], 0))
+    return np.asarray(np.maximum(found, 0, out=found)[1:-1, 1:-1, 1:-1])

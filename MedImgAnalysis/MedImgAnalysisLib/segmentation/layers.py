@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,8 +45,9 @@ class Layers:
         self._own = [False] * len(self._arrays)
         self._segments = list(labels.segments)
         self._boxes: dict[str, Box] = {}
-        # Above all values, those that belong to no segment too.
-        self._top = max(0, *(int(array.max()) for array in self._arrays))
+        # Above all values: those of no segment, and those of segments without a voxel.
+        values = [segment.value for segment in self._segments]
+        self._top = max(0, *values, *(int(array.max()) for array in self._arrays))
         for number, array in enumerate(self._arrays):
             here = [segment for segment in self._segments if segment.layer == number]
             found = boxes_of(array, [segment.value for segment in here], progress)
@@ -107,7 +108,14 @@ class Layers:
         self._segments[self._segments.index(now)] = replace(now, layer=layer, value=value)
         self._remember(segment.id, inside, box)
 
-    def add(self, name: str, inside: np.ndarray, box: Box, color: Color | None = None) -> Segment:
+    def add(
+        self,
+        name: str,
+        inside: np.ndarray,
+        box: Box,
+        color: Color | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Segment:
         """A new segment behind the others, in a layer where nothing is in its way."""
         value = self._free_value()
         ids = {segment.id for segment in self._segments}
@@ -117,7 +125,7 @@ class Layers:
         layer = self._free_layer(inside, box, 0)
         self._write(layer, value, inside, box)
         color = color or PALETTE[len(self._segments) % len(PALETTE)]
-        made = Segment(f"Segment_{number}", name, color, layer, value)
+        made = Segment(f"Segment_{number}", name, color, layer, value, dict(tags or {}))
         self._segments.append(made)
         self._remember(made.id, inside, box)
         return made

@@ -25,7 +25,7 @@ class Local(NamedTuple):
 
 
 COLUMNS = (SEGMENT, *SIZE_COLUMNS)
-SLAB_VALUES = 1 << 22
+SLAB_VALUES = 1 << 20
 """Numbers that a slab holds, besides its halo."""
 ROUNDING = 1e-9
 """Part of the range of values by which a voxel must be beyond its threshold: even regions have no segment."""

@@ -190,8 +190,8 @@ class _Filler:
     def _way(self, before: int, after: int, one: Shape, two: Shape) -> np.ndarray:
         """How far the shape moves between two drawn slices, in voxels.
 
-        From middle to middle where the shapes then share no less, else not at all: where a part begins or ends the middle
-        jumps, although what goes on stays in its place.
+        From middle to middle where the shapes then share no less, else not at all: where a part begins or ends the
+        middle jumps, although what goes on stays in its place.
         """
         if (before, after) != self._between:
             way = two.middle - one.middle

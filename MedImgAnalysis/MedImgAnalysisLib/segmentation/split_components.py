@@ -17,7 +17,7 @@ from ..kernels.components import Components
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, run_filter
-from ..values import Column, Labels, Measurements, Segment
+from ..values import Column, Labels, Measurements, Segment, present_values
 from .binary import distance_to
 from .layers import Layers, chosen_segments
 from .outcome import SEGMENT
@@ -59,7 +59,7 @@ class SplitComponents(Operation):
     Outputs
     -------
     labels
-        One segment per object in the place of the segments that were chosen, named after them with a number.
+        One segment per object instead of the segments that were chosen, named after them with a number.
     table
         Size and centroid of each object.
 
@@ -106,11 +106,14 @@ class SplitComponents(Operation):
                     f"{segment.name!r} has {len(kept)} objects; drop small ones with smallest_ml, or clean it first.",
                     role="labels",
                 )
+            if not kept:
+                progress.warn(f"{segment.name!r} has no object that is large enough: left out.")
             layers.drop(segment)
             kept.sort(key=lambda one: -int(np.count_nonzero(one[0])))
             for place, (inside, own) in enumerate(kept, start=1):
                 part.report(1.0)
-                made = layers.add(f"{segment.name} {place}", inside, own, segment.color if place == 1 else None)
+                color = segment.color if place == 1 else None
+                made = layers.add(f"{segment.name} {place}", inside, own, color, segment.tags)
                 rows.append(_row(made, segment, inside, own, labels.grid))
         if not rows:
             raise InputError("There is no object that is large enough; lower smallest_ml.", role="labels")
@@ -137,7 +140,8 @@ class SplitComponents(Operation):
         if layers.shape[0] == 1:
             # The slice below and above is not background: there is none.
             outside = outside[1:-1]
-        depth = -distance_to(outside, layers.spacing, progress)
+        depth = distance_to(outside, layers.spacing, progress)
+        np.negative(depth, out=depth)
         if float(-depth.min()) <= (self.split_depth_mm or 0):
             return inside.astype(np.int32)
         watershed = sitk.MorphologicalWatershedImageFilter()
@@ -145,11 +149,13 @@ class SplitComponents(Operation):
         watershed.SetMarkWatershedLine(False)
         watershed.SetFullyConnected(self.corners)
         image = sitk.GetImageFromArray(depth[0] if len(depth) == 1 else depth)
-        found = sitk.GetArrayFromImage(run_filter(watershed, image, progress=progress))
-        found = found.reshape(depth.shape).astype(np.int32)
+        del depth
+        found = sitk.GetArrayFromImage(run_filter(watershed, image, progress=progress)).reshape(outside.shape)
         found[outside] = 0
-        own = found[:, 1:-1, 1:-1] if layers.shape[0] == 1 else found[1:-1, 1:-1, 1:-1]
-        return np.unique(own, return_inverse=True)[1].reshape(own.shape).astype(np.int32)
+        present = present_values(found)
+        table = np.zeros(max(present) + 1, np.int32)
+        table[present] = np.arange(1, len(present) + 1)
+        return table[found[:, 1:-1, 1:-1] if layers.shape[0] == 1 else found[1:-1, 1:-1, 1:-1]]
 
 
 def _moved(inner: Box, outer: Box) -> Box:
