@@ -111,6 +111,7 @@ class Operation:
     measured_by: ClassVar[tuple[str, ...]] = ()
     why_whole: ClassVar[str] = ""
     known: ClassVar[Any] = None
+    core: ClassVar[tuple[int, int, int] | None] = None
 
     run: ClassVar[Any]
 
@@ -151,10 +152,14 @@ class Operation:
         """How much more work a voxel is than with the defaults, roughly: the time of a run grows with it."""
         return 1.0
 
-    def knowing(self: Same, numbers: Any) -> Same:
-        """This operation with the numbers of `whole`, which `run` then takes as they are."""
+    def knowing(self: Same, numbers: Any, core: tuple[int, int, int] | None = None) -> Same:
+        """This operation with the numbers of `whole`, which `run` then takes as they are.
+
+        `core` is an axis (0 is i) and the range of voxels along it that are wanted; the others may stay as they are.
+        """
         told = copy.copy(self)
         object.__setattr__(told, "known", numbers)
+        object.__setattr__(told, "core", core)
         return told
 
     @classmethod

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .geometry import Grid
+from .geometry import Grid, image_like
 from .operation import Operation
 from .progress import SILENT, Progress
 
@@ -78,8 +79,11 @@ def run_slab(
     whole = first_image(inputs, type(operation))
     grid = None if whole is None else Grid.of(whole)
     parts = {name: _cut(value, slab.axis, slab.low, slab.high, grid) for name, value in inputs.items()}
-    found = operation.named(operation.knowing(numbers).run(**parts, progress=progress))
     start, stop = slab.start - slab.low, slab.stop - slab.low
+    if operation.works_in_mask and parts.get("mask") is not None:
+        parts["mask"] = _only(parts["mask"], slab.axis, start, stop)
+    told = operation.knowing(numbers, (slab.axis, start, stop))
+    found = operation.named(told.run(**parts, progress=progress))
     made = {role: None if value is None else cut(value, slab.axis, start, stop) for role, value in found.items()}
     if whole is not None:
         # In one step from the whole grid, so that nothing is rounded twice.
@@ -95,6 +99,15 @@ def _cut(value: Any, axis: int, start: int, stop: int, grid: Grid | None) -> Any
     if grid is None or not isinstance(value, sitk.Image) or not Grid.of(value).same_as(grid):
         return value
     return cut(value, axis, start, stop)
+
+
+def _only(mask: sitk.Image, axis: int, start: int, stop: int) -> sitk.Image:
+    """The mask without what is before `start` and from `stop` on."""
+    array = sitk.GetArrayFromImage(mask)
+    moved = np.moveaxis(array, array.ndim - 1 - axis, 0)
+    moved[:start] = 0
+    moved[stop:] = 0
+    return image_like(array, mask)
 
 
 def cut(image: sitk.Image, axis: int, start: int, stop: int) -> sitk.Image:

@@ -16,7 +16,7 @@ from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import sigmas_kji, warn_of_still_axes
 from .noise_level import noise_level
-from .region import Measuring, filter_measured
+from .region import Measuring, filter_measured, wanted
 from .voxels import floating
 
 CUT = 2.5
@@ -93,7 +93,8 @@ class Bilateral(Measuring):
             if level == 0:
                 return array
             solid = array[None] if extra else array
-            found = bilateral(solid, sigmas, (*extra, *reversed(radii)), level, progress)
+            box = (slice(0, 1),) * len(extra) + wanted(self, array.shape, inside)
+            found = bilateral(solid, sigmas, (*extra, *reversed(radii)), level, progress, box)
             return found.reshape(array.shape)
 
         return filter_measured(self, image, mask, radii, compute, progress, share=0.05)

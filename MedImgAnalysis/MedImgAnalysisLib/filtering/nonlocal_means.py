@@ -14,7 +14,7 @@ from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .noise_level import noise_level
-from .region import Measuring, filter_measured
+from .region import Measuring, filter_measured, wanted
 from .voxels import floating
 
 
@@ -99,7 +99,8 @@ class NonlocalMeans(Measuring):
             if level == 0:
                 return array
             solid = array[None] if array.ndim == 2 else array
-            found = nonlocal_means(solid, patch, search, self.strength * level, level, progress)
+            box = (slice(0, 1),) * (3 - array.ndim) + wanted(self, array.shape, inside)
+            found = nonlocal_means(solid, patch, search, self.strength * level, level, progress, box)
             return found.reshape(array.shape)
 
         return filter_measured(self, image, mask, self.halo(grid), compute, progress, share=0.05)

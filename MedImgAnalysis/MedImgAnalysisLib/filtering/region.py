@@ -109,6 +109,21 @@ def _components(
         yield scalar, inside, progress.part(c / count, (c + 1) / count)
 
 
+def wanted(operation: Operation, shape: Sequence[int], inside: np.ndarray | None) -> tuple[slice, ...]:
+    """Where the result of a part of this shape is used: the box of the mask, or of the core of a slab."""
+    if inside is not None:
+        box = []
+        for axis in range(inside.ndim):
+            used = np.flatnonzero(inside.any(axis=tuple(a for a in range(inside.ndim) if a != axis)))
+            box.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1))
+        return tuple(box)
+    whole = [slice(0, n) for n in shape]
+    if operation.core is not None:
+        axis, start, stop = operation.core
+        whole[len(whole) - 1 - axis] = slice(start, stop)
+    return tuple(whole)
+
+
 def box_of(mask: sitk.Image, margin: Sequence[int]) -> Box:
     """(start, stop) along i, j, k of the voxels that are set, widened by the margin; one corner of an empty mask."""
     array = sitk.GetArrayViewFromImage(mask)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from ..progress import SILENT, Progress
 BLOCK_VALUES = 1 << 16
 """Values of a block: its few arrays stay in the cache of a core."""
 
+SHORT = 16
+"""Voxels along i below which the arrays of a block lie the other way round in memory."""
+Wanted = tuple[slice, ...]
+"""Ranges along (k, j, i) with both ends."""
 Block = tuple[int, int, int, int]
 """Start and stop along k, start and stop along j."""
 
@@ -24,13 +29,27 @@ def bilateral(
     radii: Sequence[int],
     range_sigma: float,
     progress: Progress = SILENT,
+    wanted: Wanted | None = None,
 ) -> np.ndarray:
     """Mean of the neighbours, weighted by a Gaussian of their distance and one of their difference in value.
 
     Tomasi and Manduchi 1998. `array` is float (k, j, i); sigmas and radii in voxels by numpy axis; border voxels are
-    repeated. `range_sigma` is in the unit of the values and above 0.
+    repeated. `range_sigma` is in the unit of the values and above 0. Outside of `wanted` the values stay as they are.
     """
     padded = np.pad(array, [(r, r) for r in radii], mode="edge")
+    if wanted is not None:
+        return _only(wanted, array, padded, radii, lambda a, p: _bilateral(a, p, sigmas, radii, range_sigma, progress))
+    return _bilateral(array, padded, sigmas, radii, range_sigma, progress)
+
+
+def _bilateral(
+    array: np.ndarray,
+    padded: np.ndarray,
+    sigmas: Sequence[float],
+    radii: Sequence[int],
+    range_sigma: float,
+    progress: Progress,
+) -> np.ndarray:
     out = np.empty_like(array)
     factor = array.dtype.type(-0.5 / range_sigma**2)
     offsets = list(_offsets(radii))
@@ -67,15 +86,49 @@ def nonlocal_means(
     strength: float,
     sigma: float,
     progress: Progress = SILENT,
+    wanted: Wanted | None = None,
 ) -> np.ndarray:
     """Mean of the voxels in the search box, weighted by how alike the patches around them are.
 
     Weight exp(-max(d - 2 sigma^2, 0) / strength^2) with d the mean squared difference of the patches (Buades, Coll
     and Morel 2005; the voxel itself counts like a perfect match). `array` is float (k, j, i), radii in voxels by
-    numpy axis, the border is mirrored.
+    numpy axis, the border is mirrored. Outside of `wanted` the values are left as they are.
     """
     margin = [p + s for p, s in zip(patch, search, strict=True)]
     padded = np.pad(array, [(m, m) for m in margin], mode="symmetric")
+
+    def means(array: np.ndarray, padded: np.ndarray) -> np.ndarray:
+        return _nonlocal_means(array, padded, patch, search, strength, sigma, progress)
+
+    return means(array, padded) if wanted is None else _only(wanted, array, padded, margin, means)
+
+
+def _only(
+    wanted: Wanted,
+    array: np.ndarray,
+    padded: np.ndarray,
+    margin: Sequence[int],
+    means: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """The array with the means where they are wanted."""
+    out = array.copy()
+    near = tuple(slice(s.start, s.stop + 2 * m) for s, m in zip(wanted, margin, strict=True))
+    # Inner loops run along the axis that is contiguous: not the last one where that is short.
+    order: Literal["C", "F"] = "F" if wanted[2].stop - wanted[2].start < SHORT else "C"
+    out[wanted] = means(array[wanted].copy(order), padded[near].copy(order))
+    return out
+
+
+def _nonlocal_means(
+    array: np.ndarray,
+    padded: np.ndarray,
+    patch: Sequence[int],
+    search: Sequence[int],
+    strength: float,
+    sigma: float,
+    progress: Progress,
+) -> np.ndarray:
+    margin = [p + s for p, s in zip(patch, search, strict=True)]
     out = np.empty_like(array)
     count = prod(2 * p + 1 for p in patch)
     share, noise = array.dtype.type(1 / count), array.dtype.type(2 * sigma**2)
@@ -86,7 +139,7 @@ def nonlocal_means(
     def work(block: Block) -> None:
         wide = (block[0] - patch[0], block[1] + patch[0], block[2] - patch[1], block[3] + patch[1])
         own = _shifted(padded, wide, margin, (0, 0, 0), length, patch[2])
-        total = np.zeros((block[1] - block[0], block[3] - block[2], length), array.dtype)
+        total = np.zeros_like(array[block[0] : block[1], block[2] : block[3]])
         weights = np.zeros_like(total)
         for offset in offsets:
             if progress.cancelled:
@@ -113,7 +166,9 @@ def _offsets(radii: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _blocks(shape: Sequence[int], depth: int) -> list[Block]:
-    depth = min(depth, shape[0])
+    layer = shape[1] * shape[2]
+    # Thin parts of an image are cut along k, so that a block has something to do and each thread a few of them.
+    depth = min(max(depth, BLOCK_VALUES // (4 * layer)), shape[0])
     rows = max(4, BLOCK_VALUES // (depth * shape[2]))
     return [
         (k, min(k + depth, shape[0]), j, min(j + rows, shape[1]))
