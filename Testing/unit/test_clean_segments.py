@@ -92,6 +92,18 @@ def test_scipy_opens_and_closes_alike_with_a_ball_of_millimetres(spacing):
         np.testing.assert_array_equal(found["A"], theirs)
 
 
+def test_a_segment_near_the_border_does_not_grow_together_with_it_and_one_cut_by_it_stays():
+    near = np.zeros((12, 12, 12), bool)
+    near[2:9, 2:9, 1:9] = True
+    found, _ = cleaned(labels_of(A=near), closing_mm=3.0)
+    np.testing.assert_array_equal(found["A"], near)
+    cut = np.zeros((12, 12, 12), bool)
+    cut[:, :, :2] = True
+    for step in ("opening_mm", "closing_mm", "smoothing_mm"):
+        found, _ = cleaned(labels_of(A=cut), **{step: 1.5})
+        np.testing.assert_array_equal(found["A"], cut)
+
+
 def bumpy_ball(spacing: tuple[float, float, float], radius: float = 12.0) -> np.ndarray:
     """A ball with a thin spike and a deep pit, sampled with a spacing along (i, j, k)."""
     size = [int(36 / s) for s in spacing[::-1]]

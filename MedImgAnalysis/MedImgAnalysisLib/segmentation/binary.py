@@ -1,4 +1,4 @@
-"""Binary morphology of a segment in its box, in millimetres; beyond the border of the image nothing counts."""
+"""Binary morphology of a segment in its box, in millimetres."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ CLOSE_TO = 1e-5
 
 
 def opened(inside: np.ndarray, radius_mm: float, spacing: Sequence[float], progress: Progress = SILENT) -> np.ndarray:
-    """Without the parts that a ball of the radius does not fit into."""
+    """Without the parts that a ball of the radius does not fit into; what the border cuts may go on beyond it."""
     return open_grey(inside.view(np.uint8), [radius_mm / s for s in spacing], "ball", progress).view(bool)
 
 
 def closed(inside: np.ndarray, radius_mm: float, spacing: Sequence[float], progress: Progress = SILENT) -> np.ndarray:
-    """With the gaps that a ball of the radius does not fit into."""
-    return close_grey(inside.view(np.uint8), [radius_mm / s for s in spacing], "ball", progress).view(bool)
+    """With the gaps that a ball of the radius does not fit into.
+
+    Beyond the border is background, or what lies near the border would grow together with it.
+    """
+    wide = [int(radius_mm / s) + 1 if n > 1 else 0 for s, n in zip(spacing, inside.shape, strict=True)]
+    padded = np.pad(inside.view(np.uint8), [(w, w) for w in wide])
+    found = close_grey(padded, [radius_mm / s for s in spacing], "ball", progress)
+    return np.asarray(found[tuple(slice(w, n - w) for w, n in zip(wide, found.shape, strict=True))].view(bool))
 
 
 def smoothed(inside: np.ndarray, sigma_mm: float, spacing: Sequence[float], progress: Progress = SILENT) -> np.ndarray:
