@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from medimg_testing import oblique_grid
-from MedImgAnalysisLib.geometry import image_like
+from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.operation import Operation, Role
 from MedImgAnalysisLib.values import Column, Frames, Labels, Landmarks, Measurements
 
@@ -32,7 +32,7 @@ def example(role: Role, number: int, dimension: int = 3) -> Any:
     """A value for one role; images of one operation differ in noise."""
     size = SIZE_KJI[-dimension:]
     image = image_of(structure(size, seed=number + 1).astype(np.float32))
-    if role.name in SEEDS or role.name == "markers":
+    if role.name in SEEDS or role.name in ("markers", "curve"):
         return seeds(role, image)
     half = np.zeros(size, np.uint8)
     half[..., : size[-1] // 2 + 4] = 1
@@ -68,6 +68,14 @@ def seeds(role: Role, image: sitk.Image) -> Any:
     start, stop = (size * low).astype(int), np.maximum((size * high).astype(int), (size * low).astype(int) + 1)
     if role.kind == "labels":
         return Labels.from_masks([(name, seeds(Role(name, "mask"), image)) for name in ("start", "other")])
+    if role.name == "curve":
+        i, j = (
+            (np.array([0.12, 0.45, 0.45, 0.12]) * image.GetSize()[0]),
+            np.array([0.1, 0.1, 0.5, 0.5]) * image.GetSize()[1],
+        )
+        index = np.stack([i, j, *([np.full(4, size[0] // 4)] if image.GetDimension() == 3 else [])], axis=1)
+        points = Grid.of(image).to_physical(np.rint(index))
+        return Landmarks(tuple("1234"), np.pad(points, [(0, 0), (0, 3 - points.shape[1])]), closed=True)
     if role.kind == "landmarks":
         middle = [int(n) for n in reversed((start + stop) // 2)]
         point = image.TransformIndexToPhysicalPoint(middle)

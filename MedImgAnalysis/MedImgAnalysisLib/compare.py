@@ -50,6 +50,7 @@ def differences(
         yield from rows(where, [dict(row) for row in recorded.rows], [dict(row) for row in recomputed.rows], tolerance)
     elif isinstance(recorded, Landmarks):
         yield from _text(where, "names", recorded.names, recomputed.names)
+        yield from _text(where, "closed", recorded.closed, recomputed.closed)
         if recorded.names == recomputed.names:
             yield from _arrays(f"{where} points", recorded.points, recomputed.points, tolerance)
     elif isinstance(recorded, Curves):

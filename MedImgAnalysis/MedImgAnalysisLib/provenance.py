@@ -57,6 +57,8 @@ def _parts(value: Any) -> Iterable[bytes | memoryview]:
     elif isinstance(value, Landmarks):
         yield repr(value.names).encode()
         yield value.points.tobytes()
+        if value.closed:
+            yield b"closed"
     elif isinstance(value, Measurements):
         yield repr([(c.key, c.unit) for c in value.columns]).encode()
         yield repr([[row.get(c.key) for c in value.columns] for row in value.rows]).encode()

@@ -165,11 +165,15 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Named points: `points` is (N, 3) float64 in LPS millimetres."""
+    """Named points: `points` is (N, 3) float64 in LPS millimetres.
+
+    `closed` says that they are, in this order, the points of a closed curve.
+    """
 
     kind = "landmarks"
     names: tuple[str, ...]
     points: np.ndarray
+    closed: bool = False
 
     def __post_init__(self) -> None:
         points = np.asarray(self.points, float).reshape(-1, 3)

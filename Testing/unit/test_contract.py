@@ -42,7 +42,7 @@ def images_replaced(name: str, make, optional: bool = False) -> dict:
     """The example inputs of an operation with every image replaced by `make(number)`, and seeds to match."""
     values = examples(catalog.find(name), optional)
     for number, role in enumerate(catalog.find(name).inputs()):
-        if (role.name in SEEDS or role.name == "markers") and role.name in values and "image" in values:
+        if (role.name in SEEDS or role.name in ("markers", "curve")) and role.name in values and "image" in values:
             values[role.name] = seeds(role, values["image"])
         if role.kind == "image" and role.name in values:
             values[role.name] = [make(number), make(number + 10)] if role.many else make(number)

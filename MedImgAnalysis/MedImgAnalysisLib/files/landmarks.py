@@ -24,6 +24,7 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
+CLOSED = "ClosedCurve"
 NAME_COLUMNS = ("name", "label", "id", "landmark", "point")
 AXES = {
     ("x", "y", "z"): (1.0, 1.0, 1.0),
@@ -100,7 +101,14 @@ def _as_markups(landmarks: Landmarks) -> dict[str, Any]:
     ]
     return {
         "@schema": SCHEMA,
-        "markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}],
+        "markups": [
+            {
+                "type": CLOSED if landmarks.closed else "Fiducial",
+                "coordinateSystem": "LPS",
+                "coordinateUnits": "mm",
+                "controlPoints": points,
+            }
+        ],
     }
 
 
@@ -127,7 +135,7 @@ def _markups(path: Path, text: str, part: str | None, progress: Progress) -> Lan
             )
     if left_out:
         progress.warn(f"{path.name}: {left_out} points without a defined position are left out.")
-    return Landmarks(tuple(names), np.reshape(positions, (-1, 3)) * signs)
+    return Landmarks(tuple(names), np.reshape(positions, (-1, 3)) * signs, chosen.get("type") == CLOSED)
 
 
 def _choose(path: Path, lists: list[dict[str, Any]], part: str | None) -> dict[str, Any]:

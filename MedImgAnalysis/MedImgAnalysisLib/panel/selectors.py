@@ -24,7 +24,7 @@ NODE_CLASSES: dict[str, tuple[str, ...]] = {
         "vtkMRMLGridTransformNode",
         "vtkMRMLTransformNode",
     ),
-    "landmarks": ("vtkMRMLMarkupsFiducialNode",),
+    "landmarks": ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsClosedCurveNode"),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
     "surface": ("vtkMRMLModelNode",),

@@ -101,7 +101,7 @@ class ApplyTransformLandmarks(Operation):
             for name, a, b, residual, out in zip(landmarks.names, old, new, residuals, outside)
         ]  # fmt: skip
         progress.report(1.0)
-        return MovedLandmarks(Landmarks(landmarks.names, new), Measurements(COLUMNS, tuple(rows)))
+        return MovedLandmarks(Landmarks(landmarks.names, new, landmarks.closed), Measurements(COLUMNS, tuple(rows)))
 
 
 def _some(names: list[str]) -> str:

@@ -39,7 +39,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
         "vtkMRMLBSplineTransformNode",
         "vtkMRMLGridTransformNode",
     ),
-    "landmarks": ("vtkMRMLMarkupsFiducialNode",),
+    "landmarks": ("vtkMRMLMarkupsFiducialNode", landmarks.CLOSED),
     "table": ("vtkMRMLTableNode",),
     "curves": ("vtkMRMLPlotChartNode",),
     "surface": ("vtkMRMLModelNode",),
@@ -159,6 +159,8 @@ def node_class(value: Any, kind: str) -> str:
         return sequences.CLASS
     if kind == "image":
         return volumes.node_class(value)
+    if kind == "landmarks":
+        return landmarks.node_class(value)
     return transforms.node_class(value) if kind == "transform" else OUTPUT_CLASSES[kind][0]
 
 

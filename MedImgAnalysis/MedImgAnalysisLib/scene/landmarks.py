@@ -1,4 +1,4 @@
-"""Markups fiducials and landmarks: names and LPS millimetres; points that are not placed are left out."""
+"""Markups point lists and closed curves: names and LPS millimetres; points that are not placed are left out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from ..errors import InputError
 from ..values import Landmarks
 from . import frames
 
+POINTS = "vtkMRMLMarkupsFiducialNode"
+CLOSED = "vtkMRMLMarkupsClosedCurveNode"
+
+
+def node_class(value: Landmarks) -> str:
+    """The class of the node that holds the points."""
+    return CLOSED if value.closed else POINTS
+
 
 def landmarks_of(node: Any, *, world: bool = True) -> Landmarks:
-    """The placed points of a markups fiducial node in LPS millimetres.
+    """The placed points of a point list, or the control points of a closed curve, in LPS millimetres.
 
     Points that are being placed, are missing or were skipped have no position and are left out.
     `world` applies the parent transforms, linear or not. Raises `InputError` for other nodes.
     """
-    frames.expect(node, "vtkMRMLMarkupsFiducialNode", "a point list")
+    if node.GetClassName() != CLOSED:
+        frames.expect(node, POINTS, "a point list or a closed curve")
     defined = slicer.vtkMRMLMarkupsNode.PositionDefined
     names, points = [], []
     for number in range(node.GetNumberOfControlPoints()):
@@ -28,7 +37,8 @@ def landmarks_of(node: Any, *, world: bool = True) -> Landmarks:
         (node.GetNthControlPointPositionWorld if world else node.GetNthControlPointPosition)(number, position)
         names.append(node.GetNthControlPointLabel(number))
         points.append(position)
-    return Landmarks(tuple(names), np.array(points, float).reshape(-1, 3) * (-1, -1, 1))
+    array = np.array(points, float).reshape(-1, 3) * (-1, -1, 1)
+    return Landmarks(tuple(names), array, node.GetClassName() == CLOSED)
 
 
 def put_landmarks(value: Landmarks, node: Any) -> None:

@@ -24,6 +24,7 @@ from .propagate_between_slices import PropagateBetweenSlices
 from .random_walker import RandomWalker
 from .shape_detection import ShapeDetection
 from .slic import Slic
+from .snake_2d import Snake2d
 from .split_components import SplitComponents
 from .threshold import Threshold
 from .threshold_level_set import ThresholdLevelSet
@@ -47,6 +48,7 @@ SEGMENTATION = (
     CannyLevelSet,
     ChanVese,
     MorphologicalSnake,
+    Snake2d,
     Watershed,
     Slic,
     RandomWalker,
