@@ -28,6 +28,8 @@ FLOOR = 0.05
 """Texture with an SD below this part of the range of intensities counts as noise."""
 STILL = 0.005
 """A level ends when a step moves nodes by less than this part of its voxel size (RMS)."""
+ACROSS = 64
+"""Voxels that the last level has along the longest side at the least, where the image has as many."""
 ROUNDS = 20
 MENDS = 12
 
@@ -46,7 +48,8 @@ class DeformableSettings:
     folding
         False composes small steps and mends what still folds; True adds them up, which is faster and may fold.
     finest_mm
-        Voxel size of the last level, at the least the smallest spacing of the fixed image.
+        Voxel size of the last level, at the least the smallest spacing of the fixed image; finer where this would leave
+        fewer than 64 voxels.
     smoothing_mm
         SD of the window in which a displacement is found, at the last level; 0 takes four voxels. Wider is smoother
         and less disturbed by noise.
@@ -124,8 +127,8 @@ def refine_deformable(
 
 def level_spacings(fixed: sitk.Image, settings: DeformableSettings) -> list[float]:
     """Voxel sizes of the levels in mm, coarse to fine; small images have fewer levels."""
-    spacings = [max(settings.finest_mm, min(fixed.GetSpacing()))]
     longest = max(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True))
+    spacings = [max(min(settings.finest_mm, longest / ACROSS), min(fixed.GetSpacing()))]
     while len(spacings) < settings.levels and longest / (2 * spacings[0]) >= 2 * SMALLEST:
         spacings.insert(0, 2 * spacings[0])
     return spacings
@@ -214,14 +217,14 @@ def _finished(
     level: FlowLevel, grid: Grid, linear: Linear, settings: DeformableSettings, trace: Trace, progress: Progress
 ) -> Deformed:
     """The transform, checked; where it folds the field is smoothed, ever wider, until it does not."""
+    level.release()
     mended = 0
     for attempt in range(MENDS + 1):
-        progress.check()
+        share = progress.part(attempt / (MENDS + 1), (attempt + 1) / (MENDS + 1))
         if settings.model == "bspline":
             transform = spline_transform(level, grid, linear, settings.grid_mm)
         else:
-            transform = field_transform(level, grid, linear)
-        share = progress.part(attempt / (MENDS + 1), (attempt + 1) / (MENDS + 1))
+            transform = field_transform(level, grid, linear, share)
         # The outermost voxels, of which only one-sided differences are known, count too.
         bad = jacobian_determinant(transform, grid, share).values <= 0
         count = int(np.count_nonzero(bad))

@@ -12,22 +12,40 @@ import SimpleITK as sitk
 from ..geometry import Grid, image_like
 from ..kernels import gaussian, separable
 from ..kernels.spline_field import basis
+from ..progress import SILENT, Progress
 from .flow_level import FlowLevel
 
 Linear = tuple[np.ndarray, np.ndarray]
 FAINT = 1e-3
 """Weight of the bending of a B-spline in its fit: fixes control points that no node of the field lies near."""
 
+SLAB = 1 << 18
+"""Voxels of a field that are made at a time."""
 MARGIN = 2
 """Voxels that the domain of a B-spline reaches beyond the outermost voxel centres: on its very edge ITK leaves points
 in place, and the differences at the last voxels ask for the next ones."""
 
 
-def field_transform(level: FlowLevel, grid: Grid, linear: Linear) -> sitk.Transform:
-    """T(x) - x at every voxel centre of the fixed grid, float32 vectors given as the doubles that ITK wants."""
+def field_transform(level: FlowLevel, grid: Grid, linear: Linear, progress: Progress = SILENT) -> sitk.Transform:
+    """T(x) - x at every voxel centre of the fixed grid."""
+    d = grid.dimension
+    image = grid.put_on(sitk.Image(list(grid.size), sitk.sitkVectorFloat64, d))
+    layers = max(1, SLAB // int(np.prod(grid.size[:-1])))
+    for start in range(0, grid.size[-1], layers):
+        progress.check()
+        stop = min(start + layers, grid.size[-1])
+        origin = grid.to_physical(np.array([[0.0] * (d - 1) + [start]]))[0]
+        slab = Grid((*grid.size[:-1], stop - start), grid.spacing, tuple(origin.tolist()), grid.direction)
+        # Written into the image layer by layer: a field as one array and as an image would be twice the memory.
+        image[(slice(None),) * (d - 1) + (slice(start, stop),)] = image_like(_vectors(level, slab, linear), slab)
+    return sitk.DisplacementFieldTransform(image)
+
+
+def _vectors(level: FlowLevel, grid: Grid, linear: Linear) -> np.ndarray:
+    """T(x) - x at the voxel centres of a grid with the axes of the fixed one, float64 (k, j, i, component)."""
     d = grid.dimension
     index = np.meshgrid(*[np.arange(n) for n in grid.size[::-1]], indexing="ij", sparse=True)
-    field = np.empty((*grid.size[::-1], d), np.float32)
+    field = np.empty((*grid.size[::-1], d))
     begin, from_index, from_mm = _parts(grid, linear)
     for row in range(d):
         steps = (from_index[row, axis] * index[d - 1 - axis] for axis in range(d))
@@ -35,10 +53,8 @@ def field_transform(level: FlowLevel, grid: Grid, linear: Linear) -> sitk.Transf
     for axis in range(d):
         along = level.at(grid, d - 1 - axis)
         for row in range(d):
-            field[..., row] += np.float32(from_mm[row, axis]) * along
-    image = image_like(field, grid)
-    del field, along
-    return sitk.DisplacementFieldTransform(sitk.Cast(image, sitk.sitkVectorFloat64))
+            field[..., row] += from_mm[row, axis] * along
+    return field
 
 
 def spline_transform(level: FlowLevel, grid: Grid, linear: Linear, grid_mm: float) -> sitk.Transform:

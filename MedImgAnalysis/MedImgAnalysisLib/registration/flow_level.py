@@ -31,6 +31,8 @@ LARGEST_STEP = 0.4
 NODE_VOXELS = 2.0
 RIM_VOXELS = 2.0
 """What lies nearer to the border of the moving image is not compared: the local window there knows one side only."""
+SPLINE_REACH = 16
+"""Nodes beyond which a node has no influence on a cubic spline: less than 1e-8."""
 NOTHING = 1e-8
 """Certainty per mm2 that rounding alone can make."""
 DAMPING = 0.01
@@ -106,11 +108,17 @@ class FlowLevel:
         own = self.lattice_grid
         start = own.to_index(np.array([grid.origin]))[0][::-1]
         steps = np.array(grid.spacing_kji) / np.array(own.spacing_kji)
-        matrices = [
-            spline(Lattice(0.0, 1.0, axis.nodes), first + step * np.arange(n))
-            for axis, first, step, n in zip(self.axes, start, steps, grid.size[::-1], strict=True)
-        ]
-        return separable.apply(self.field[component], matrices, self._quiet)
+        places = [first + step * np.arange(n) for first, step, n in zip(start, steps, grid.size[::-1], strict=True)]
+        # Of a few layers only the nodes near them are needed.
+        low = max(0, int(places[0][0]) - SPLINE_REACH)
+        layers = self.field[component, low : int(places[0][-1]) + SPLINE_REACH + 2]
+        places[0] = places[0] - low
+        matrices = [spline(Lattice(0.0, 1.0, n), place) for n, place in zip(layers.shape, places, strict=True)]
+        return separable.apply(layers, matrices, self._quiet)
+
+    def release(self) -> None:
+        """Give up the images; the field stays."""
+        del self._fixed, self._moving
 
     def start_from(self, other: FlowLevel) -> None:
         """Take over the field of a coarser level."""
@@ -157,22 +165,23 @@ class FlowLevel:
 
     def _usual_certainty(self) -> float:
         """Mean squared derivative of the fixed image along an axis: what A has on its diagonal where images agree."""
-        squares = [np.square(self._slope(self._fixed, axis)) for axis in range(self._fixed.ndim)]
         inside = True if self._masks[0] is None else self._masks[0]
-        return float(np.mean([square.mean(dtype=np.float64, where=inside) for square in squares]))
+        slopes = (self._slope(self._fixed, axis) for axis in range(self._fixed.ndim))
+        return float(np.mean([np.square(slope, out=slope).mean(dtype=np.float64, where=inside) for slope in slopes]))
 
     def _equations(self) -> tuple[dict[tuple[int, int], np.ndarray], np.ndarray, float]:
         """A and b at every node, and the similarity."""
         warped, inside = self._warped()
-        slopes = [self._slope(warped, axis) for axis in range(warped.ndim)]
         relate = RELATIONS[self._force.similarity]
         pull, certainty, measure = relate(self._fixed, warped, inside, self._local, self._quiet)
-        right = np.stack([separable.apply(slope, self._sums, self._quiet, times=pull) for slope in slopes])
+        axes = range(warped.ndim)
+        # Slopes are made again where they are needed: quicker than memory is cheap.
+        right = np.stack([separable.apply(pull, self._sums, self._quiet, times=self._slope(warped, a)) for a in axes])
         entries = {}
-        for a, slope in enumerate(slopes):
-            certain = np.multiply(certainty, slope, out=pull)
-            for b in range(a, len(slopes)):
-                entries[a, b] = separable.apply(slopes[b], self._sums, self._quiet, times=certain)
+        for a in axes:
+            certain = np.multiply(certainty, self._slope(warped, a), out=pull)
+            for b in axes[a:]:
+                entries[a, b] = separable.apply(certain, self._sums, self._quiet, times=self._slope(warped, b))
         return entries, right, measure
 
     def _warped(self) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ class Relation(NamedTuple):
 
 
 Relate = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float], Progress], Relation]
-"""(fixed, warped, inside, sigmas of the local window in voxels, progress) to the relation; `warped` may be used up."""
+"""(fixed, warped, inside, sigmas of the local window in voxels, progress) to the relation."""
 
 
 def local_correlation(
@@ -70,7 +70,7 @@ def squared_differences(
     fixed: np.ndarray, warped: np.ndarray, inside: np.ndarray, sigmas: Sequence[float], progress: Progress = SILENT
 ) -> Relation:
     """Measure: the mean squared difference, in squared noise floors."""
-    difference = np.subtract(fixed, warped, out=warped)
+    difference = fixed - warped
     difference *= inside
     progress.check()
     measure = float(np.square(difference).sum(dtype=np.float64)) / max(int(np.count_nonzero(inside)), 1)

@@ -28,27 +28,34 @@ class Stiffness(NamedTuple):
     bending: float
     stretching: float
 
-    def times(self, field: np.ndarray) -> np.ndarray:
-        """S times a field (component, *nodes): the gradient of half its energy; free at the border."""
-        out = np.zeros_like(field)
-        bending, stretching = (field.dtype.type(w) for w in self)
-        for axis in range(1, field.ndim):
-            if field.shape[axis] > 1 and stretching:
-                low, high = _along(field.ndim, axis, 0, -1), _along(field.ndim, axis, 1, None)
-                first = field[high] - field[low]
-                first *= stretching
-                out[high] += first
-                out[low] -= first
-            if field.shape[axis] > 2 and bending:
-                behind, here, ahead = (_along(field.ndim, axis, a, b) for a, b in ((0, -2), (1, -1), (2, None)))
-                second = field[ahead] + field[behind]
-                second -= 2 * field[here]
-                second *= bending
-                out[ahead] += second
-                out[behind] += second
-                second *= 2
-                out[here] -= second
+    def times(self, field: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """S times a field (component, *nodes): the gradient of half its energy; added to `out` where given.
+
+        Free at the border: nothing is assumed beyond.
+        """
+        out = np.zeros_like(field) if out is None else out
+        for part, into in zip(field, out, strict=True):
+            for axis in range(part.ndim):
+                self._along(part, axis, into)
         return out
+
+    def _along(self, part: np.ndarray, axis: int, into: np.ndarray) -> None:
+        bending, stretching = (part.dtype.type(weight) for weight in self)
+        if part.shape[axis] > 1 and stretching:
+            low, high = _cut(part.ndim, axis, 0, -1), _cut(part.ndim, axis, 1, None)
+            first = part[high] - part[low]
+            first *= stretching
+            into[high] += first
+            into[low] -= first
+        if part.shape[axis] > 2 and bending:
+            behind, here, ahead = (_cut(part.ndim, axis, a, b) for a, b in ((0, -2), (1, -1), (2, None)))
+            second = part[ahead] + part[behind]
+            second -= 2 * part[here]
+            second *= bending
+            into[ahead] += second
+            into[behind] += second
+            second *= 2
+            into[here] -= second
 
     @property
     def diagonal(self) -> float:
@@ -57,36 +64,42 @@ class Stiffness(NamedTuple):
 
 
 def solved(entries: Entries, right: np.ndarray, field: np.ndarray, stiffness: Stiffness, rounds: int) -> np.ndarray:
-    """The step v for A, b and u (b and u are (component, *nodes)) after `rounds` of conjugate gradients."""
+    """The step v for A, b and u (b and u are (component, *nodes)) after `rounds` of conjugate gradients.
+
+    `right` is used up.
+    """
     number = field.dtype.type
     own = number(stiffness.diagonal * len(right))
     inverse = inverted({(a, b): values + own if a == b else values for (a, b), values in entries.items()})
-    rest = right - stiffness.times(field)
+    rest = right
+    rest -= stiffness.times(field)
     step = np.zeros_like(field)
-    better = times(inverse, rest)
-    way = better.copy()
-    size = first = _dot(rest, better)
+    # Holds what the matrix makes of the way, and then what the preconditioner makes of the rest.
+    image = times(inverse, rest)
+    way = image.copy()
+    size = first = _dot(rest, image)
     for _ in range(rounds):
         if size <= ENOUGH * first:
             break
-        image = stiffness.times(way)
-        image += times(entries, way)
+        times(entries, way, image)
+        stiffness.times(way, image)
         curvature = _dot(way, image)
         if curvature <= 0:
             break
-        step += number(size / curvature) * way
-        image *= number(size / curvature)
-        rest -= image
-        better = times(inverse, rest)
-        before, size = size, _dot(rest, better)
+        length = number(size / curvature)
+        for into, along, sign in ((step, way, length), (rest, image, -length)):
+            for part, other in zip(into, along, strict=True):
+                part += sign * other
+        times(inverse, rest, image)
+        before, size = size, _dot(rest, image)
         way *= number(size / before)
-        way += better
+        way += image
     return step
 
 
-def times(entries: Entries, field: np.ndarray) -> np.ndarray:
-    """A symmetric matrix times a vector (component, *nodes) at every node."""
-    out = np.empty_like(field)
+def times(entries: Entries, field: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """A symmetric matrix times a vector (component, *nodes) at every node, into `out` where given."""
+    out = np.empty_like(field) if out is None else out
     for row in range(len(field)):
         np.multiply(entries[0, row], field[0], out=out[row])
         for column in range(1, len(field)):
@@ -103,12 +116,14 @@ def inverted(m: Entries) -> dict[tuple[int, int], np.ndarray]:
     a, b, c, d, e, f = (m[pair] for pair in pairs)
     cofactors = (d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b)
     det = a * cofactors[0] + b * cofactors[1] + c * cofactors[2]
-    return {pair: cofactor / det for pair, cofactor in zip(pairs, cofactors, strict=True)}
+    for cofactor in cofactors:
+        cofactor /= det
+    return dict(zip(pairs, cofactors, strict=True))
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.sum(a * b, dtype=np.float64))
+    return sum(float(np.sum(p * q, dtype=np.float64)) for p, q in zip(a, b, strict=True))
 
 
-def _along(dimension: int, axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
+def _cut(dimension: int, axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
     return tuple(slice(start, stop) if a == axis else slice(None) for a in range(dimension))
