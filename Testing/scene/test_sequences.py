@@ -21,6 +21,7 @@ from MedImgAnalysisLib.registration import Register, RegisterGroup, RegisterSequ
 from MedImgAnalysisLib.scene import bridge, sequences
 from MedImgAnalysisLib.scene.digest import changes, scene_digest
 from MedImgAnalysisLib.scene.logic import OperationLogic
+from MedImgAnalysisLib.scene.pages import write_page
 from MedImgAnalysisLib.scene.run import SceneRun, run_in_scene, single_step
 from MedImgAnalysisLib.scene.verify import verify_node
 from MedImgAnalysisLib.segmentation import AutoThreshold
@@ -317,3 +318,10 @@ def test_a_recipe_goes_on_with_the_frames_of_a_step(scene: Any) -> None:
     inner = (slice(6, -6),) * 3
     gap = sitk.GetArrayFromImage(still[2])[inner] - sitk.GetArrayFromImage(again[2])[inner]
     assert np.abs(gap).max() < 1e-3
+
+
+def test_the_page_of_a_run_over_a_sequence_has_all_numbers_and_the_first_frame(tmp_path: Path) -> None:
+    made = run_in_scene(AutoThreshold(), {"image": cine()}, progress=quiet())
+    page = write_page(tmp_path / "page.html", [node for node in made.values() if node is not None])
+    text = page.read_text(encoding="utf-8")
+    assert "data:image/png" in text and "Time" in text and "2.25" in text

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from MedImgAnalysisLib import files
 from MedImgAnalysisLib.errors import Cancelled, InputError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.geometry import Grid
@@ -15,6 +16,7 @@ from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.registration import RegisterSequence
 from MedImgAnalysisLib.registration.motion import motion_curves, motion_table, rms_displacement
 from MedImgAnalysisLib.registration.rigid import matrix_of
+from MedImgAnalysisLib.resampling import resample
 from MedImgAnalysisLib.values import Frames
 from motion_testing import GRID, farthest, moving_phantom, phantom_image, rigid_motion
 
@@ -180,3 +182,17 @@ def test_a_cancel_stops_within_a_frame(frames):
     stop = Progress(lambda fraction, message: stop.cancel() if message.startswith("Frame 3 of 4") else None)
     with pytest.raises(Cancelled):
         RegisterSequence(metric="correlation").run(frames, progress=stop)
+
+
+def test_a_real_series_of_a_head_at_rest_moves_little_and_known_motion_of_it_is_found(data_dir):
+    frames = files.read(data_dir / "fourd/fmri_8vol.nii.gz", "image")
+    operation = RegisterSequence(metric="correlation")
+    table = execute(operation, {"frames": frames}, progress=quiet()).outputs["table"]
+    assert table.column("position") == [2.0 * n for n in range(8)]
+    assert max(table.column("displacement_mm")) < 0.3
+    grid = Grid.of(frames.values[0])
+    middle = grid.corners.mean(axis=0).tolist()
+    turn = sitk.Euler3DTransform(middle, 0.05, -0.03, 0.08, (4.0, -3.0, 2.0))
+    moved = resample(frames.values[1], grid, turn.GetInverse(), "bspline")
+    known = operation.run(Frames((frames.values[0], moved)), progress=quiet())
+    assert farthest(known.transforms.values[1], turn, grid) < 0.4

@@ -70,8 +70,8 @@ def motion_table(
     for frame, transform in enumerate(transforms):
         matrix, offset = matrix_of(transform)
         found = numbers(transform, centre)
-        shifts = [found[f"shift_{x}_mm"] for x in "xyz"]
-        turns = [found[f"rotation_{x}_deg"] for x in "xyz"]
+        shifts = [found[f"shift_{x}_mm"] + 0.0 for x in "xyz"]
+        turns = [found[f"rotation_{x}_deg"] + 0.0 for x in "xyz"]  # no -0
         six = np.array([*shifts[:d], *(radius_mm * math.radians(turn) for turn in turns if math.isfinite(turn))])
         step = framewise = math.nan
         missing = ["in_plane_only"] if d == 2 else []
