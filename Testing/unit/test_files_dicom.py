@@ -324,3 +324,21 @@ def test_real_segmentation_objects_agree_with_their_label_images(data_dir: Path)
     assert ct.GetSize()[2] == 3 and not said, "segmentation objects beside a series are no slices"
     with pytest.raises(FileError, match="holds no segmentation"):
         files.read(folder / "ct_01.dcm", "labels")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{"TriggerTime": t} for t in (0, 40, 85)], ((0.0, 40.0, 85.0), "trigger time", "ms")),
+        ([{"AcquisitionTime": t} for t in ("095958.5", "100001", "100003.25")], ((0.0, 2.5, 4.75), "time", "s")),
+        ([{"AcquisitionTime": "100000"}] * 3, ((0.0, 1.0, 2.0), "frame", "")),
+        ([{"AcquisitionTime": t} for t in ("235959", "000001", "000003")], ((0.0, 1.0, 2.0), "frame", "")),
+    ],
+)
+def test_time_points_have_the_times_of_their_headers(
+    changes: list[dict[str, Any]], expected: tuple[Any, ...], tmp_path: Path
+) -> None:
+    for number, change in enumerate(changes):
+        write_series(tmp_path / "s", [0, 2, 4], first=10 * number, AcquisitionNumber=number + 1, **change)
+    found = files.read(tmp_path / "s", "image", quiet())
+    assert (found.positions, found.title, found.unit) == expected

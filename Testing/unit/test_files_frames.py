@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.errors import FileError
@@ -255,3 +257,13 @@ def test_two_dimensional_frames_are_kept(tmp_path: Path) -> None:
     frames = Frames(tuple(oblique_grid(image[:, :, 1]) for image in images()), TIMES)
     back = files.read(files.write(frames, tmp_path / "a.seq.nrrd"), "image", quiet())
     assert same(frames, back) and back.values[0].GetDimension() == 2
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=6, unique=True))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_rising_position_comes_back_to_the_bit(tmp_path: Path, numbers: list[float]) -> None:
+    positions = tuple(sorted(number + 0.0 for number in numbers))
+    frames = Frames((sitk.Image(2, 2, 2, sitk.sitkUInt8),) * len(positions), positions, "phase", "%")
+    for name in ("a.seq.nrrd", f"folder{len(list(tmp_path.iterdir()))}"):
+        back = files.read(files.write(frames, tmp_path / name), "image", quiet())
+        assert back.positions == positions and (back.title, back.unit) == ("phase", "%")
