@@ -36,6 +36,11 @@ ENOUGH = 1.5
 """T is at the most the root of the effective number of voxels; nearer to the limit its tails are not those of a normal
 distribution."""
 CALM_PLACES = 200
+MOST_VALUES = 1_000_000
+STEP = 0.5
+"""Distance of the places in sigmas; the middle between eight of them has 95 % of the sum."""
+SLAB_PLACES, LEAST_DEPTH = 1 << 21, 24
+MESSAGE = "Looking for structure"
 NARROWEST = 0.4
 """Least sigma in voxels: kernels of a single voxel are left as they are."""
 
@@ -87,7 +92,8 @@ def faint_structure(
     if not voxels:
         return None
     # A change of brightness everywhere is no structure and has a word of its own.
-    kept = np.where(used, residual - residual.dtype.type(np.mean(residual, where=used, dtype=float)), 0)
+    kept = residual - residual.dtype.type(np.mean(residual, where=used, dtype=float))
+    kept[~used] = 0
     squares = np.square(kept, dtype=np.float32)
     quiet = QUIET**2 * float(np.mean(squares, where=changed, dtype=float))
     if not quiet:
@@ -123,51 +129,79 @@ def _at_width(
     if not wide:
         return None
     limit = chance_limit(volume / math.prod(FWHM * w for w in wide), len(wide))
-    rows = [_weights(n, sigma) for n, sigma in zip(kept.shape, sigmas, strict=True)]
-    weights, places = [row[0] for row in rows], [row[1] for row in rows]
+    axes = [_weights(n, sigma) for n, sigma in zip(kept.shape, sigmas, strict=True)]
+    weights, places = [axis[0] for axis in axes], [axis[1] for axis in axes]
     middle = [w[len(w) // 2] for w in weights]
     effective = math.prod(float(m.sum() ** 2 / (m @ m)) for m in middle)
     if math.sqrt(effective) < ENOUGH * limit:
         return None
-    sums = apply(kept, weights, progress.part(0.0, 0.4), "Looking for structure", np.float32)
-    power = apply(squares, [w * w for w in weights], progress.part(0.4, 0.7), "Looking for structure", np.float32)
-    cover = apply(used, weights, progress.part(0.7, 1.0), "Looking for structure", np.float32)
-    cover /= math.prod(float(m.sum()) for m in middle)
-    strength = power / (math.prod(float(m @ m) for m in middle) * np.maximum(cover, HALF))
-    usable = (cover > HALF) & (strength > 2 * quiet)
+    area, unit = math.prod(float(m.sum()) for m in middle), math.sqrt(effective)
+    lengths = tuple(len(p) for p in places)
+    score, strength = np.zeros(lengths, np.float32), np.zeros(lengths, np.float32)
+    usable, whole = np.zeros(lengths, bool), np.zeros(lengths, bool)
+    # Slab by slab, for the sake of memory.
+    depth = max(LEAST_DEPTH, SLAB_PLACES // max(1, math.prod(lengths[1:])))
+    for start in range(0, lengths[0], depth):
+        rows = slice(start, min(start + depth, lengths[0]))
+        read = np.flatnonzero(weights[0][rows].any(axis=0))
+        box = slice(int(read[0]), int(read[-1]) + 1)
+        own = [weights[0][rows, box], *weights[1:]]
+        share = progress.part(rows.start / lengths[0], rows.stop / lengths[0])
+        cover = apply(used[box], own, share.part(0.0, 0.3), MESSAGE, np.float32)
+        cover /= area
+        whole[rows] = cover > WHOLE
+        open_to = cover > HALF
+        np.maximum(cover, HALF, out=cover)
+        power = apply(squares[box], [w * w for w in own], share.part(0.3, 0.6), MESSAGE, np.float32)
+        # Mean square of the residual around each place.
+        power /= (area / unit) ** 2 * cover
+        usable[rows] = open_to & (power > 2 * quiet)
+        np.sqrt(power, out=power)
+        strength[rows] = power
+        np.maximum(power, math.sqrt(quiet), out=power)
+        sums = apply(kept[box], own, share.part(0.6, 1.0), MESSAGE, np.float32)
+        score[rows] = sums / (power * np.sqrt(cover) * np.float32(area / unit))
+        # The local mean is T times this.
+        strength[rows] /= np.sqrt(cover)
     if not usable.any():
         return None
-    score = np.divide(sums, np.sqrt(power), out=np.zeros_like(sums), where=usable)
-    nearest = np.ix_(*[np.rint(p).astype(int) for p in places])
-    calm = usable & (cover > WHOLE)
-    if flat is not None and np.count_nonzero(calm & flat[nearest]) >= CALM_PLACES:
-        calm &= flat[nearest]
-    values = score[calm] if calm.any() else score[usable]
-    usual = float(np.median(values))
+    calm = usable & whole
+    if flat is not None:
+        calm_flat = calm & flat[np.ix_(*[np.rint(p).astype(int) for p in places])]
+        calm = calm_flat if np.count_nonzero(calm_flat) >= CALM_PLACES else calm
+    chosen = calm if calm.any() else usable
+    step = max(1, score.size // MOST_VALUES)
+    values = score.reshape(-1)[::step][chosen.reshape(-1)[::step]]
+    if not values.size:
+        values = score[chosen]
+    usual = np.float32(np.median(values))
     spread = float(np.median(np.abs(values - usual))) / NORMAL_QUARTILE
-    away = np.abs(score - usual)
-    # Sums that are cut off by a border keep more of the low frequencies that a smoothing filter leaves in the image.
-    beyond = away / (np.where(cover > WHOLE, max(spread, LEAST_SPREAD), max(spread, 1.0)) * limit)
-    strength = np.sqrt(strength)
-    lost = away / math.sqrt(effective) * strength
-    beyond = np.minimum(beyond, lost / FAINTEST / np.maximum(strength, max(noise, math.sqrt(quiet))))
-    beyond[~usable] = 0
-    at = np.unravel_index(int(np.argmax(beyond)), beyond.shape)
-    taken = float(sums[at] / cover[at]) / math.prod(float(m.sum()) for m in middle)
+    best, at, count = -1.0, (0,) * score.ndim, 0
+    for start in range(0, lengths[0], depth):
+        rows = slice(start, start + depth)
+        # Sums that are cut off by a border keep more of the low frequencies that smoothing leaves in the image.
+        least = np.where(whole[rows], np.float32(max(spread, LEAST_SPREAD)), np.float32(max(spread, 1.0)))
+        lost = np.minimum(strength[rows] / np.float32(max(noise, math.sqrt(quiet))), np.float32(1))
+        beyond = np.abs(score[rows] - usual) * np.minimum(1 / (least * np.float32(limit)), lost / (unit * FAINTEST))
+        beyond[~usable[rows]] = 0
+        count += int(np.count_nonzero(beyond > 1))
+        place = np.unravel_index(int(np.argmax(beyond)), beyond.shape)
+        if beyond[place] > best:
+            best, at = float(beyond[place]), (int(place[0]) + start, *(int(n) for n in place[1:]))
     return Structure(
-        float(beyond[at]),
-        100 * float((beyond > 1).sum() / usable.sum()),
+        best,
+        100 * float(count / np.count_nonzero(usable)),
         FWHM * sigma_mm,
-        taken,
+        float(score[at] * strength[at]) / unit,
         tuple(float(p[n]) for p, n in zip(places, at, strict=True)),
     )
 
 
 def _weights(n: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix (places, n) of Gaussian weights, nothing beyond the border, and the places, half a sigma apart."""
+    """Matrix (places, n) of Gaussian weights, nothing beyond the border, and the places, `STEP` sigmas apart."""
     if sigma == 0:
         return np.eye(n), np.arange(float(n))
-    places = np.linspace(0, n - 1, math.ceil((n - 1) / max(1.0, sigma / 2)) + 1)
+    places = np.linspace(0, n - 1, math.ceil((n - 1) / max(1.0, STEP * sigma)) + 1)
     distance = (np.arange(n)[None] - places[:, None]) / sigma
     return np.where(np.abs(distance) <= 4, np.exp(-0.5 * distance**2), 0.0), places
 

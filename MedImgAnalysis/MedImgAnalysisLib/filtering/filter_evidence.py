@@ -133,7 +133,7 @@ class FilterEvidence(Operation):
     name: ClassVar[str] = "filter_evidence"
     title: ClassVar[str] = "Evidence of filtering"
     group: ClassVar[str] = "Evidence"
-    memory_factor: ClassVar[float] = 7.0
+    memory_factor: ClassVar[float] = 9.0
     revision: ClassVar[int] = 2
 
     residual_image: bool = True
