@@ -218,3 +218,18 @@ def test_a_large_closing_stops_within_half_a_second():
         assert time.perf_counter() - asked[0] < 0.5
     finally:
         timer.cancel()
+
+
+@settings(max_examples=25)
+@given(MASKS, MASKS, hnp.arrays(bool, 5))
+def test_whatever_the_steps_others_keep_their_voxels_and_nothing_is_taken_from_them(mask, other, steps):
+    labels = labels_of(A=mask, B=other)
+    values = {"opening_mm": 1.0, "closing_mm": 2.0, "smoothing_mm": 0.8, "keep_largest": 2, "fill_holes": True}
+    chosen = {name: value for (name, value), on in zip(values.items(), steps) if on}
+    try:
+        found, _ = cleaned(labels, segments="A", smallest_ml=0.002, **chosen)
+    except InputError:
+        return
+    np.testing.assert_array_equal(found["B"], other)
+    assert not (found["A"] & ~mask & other).any()
+    assert found["A"].any()

@@ -104,8 +104,11 @@ def _seam(before: np.ndarray, after: np.ndarray, shift: tuple[int, ...]) -> np.n
     """Pairs of labels that touch when `after` is moved by `shift` along the axes of a layer."""
     first = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(shift, before.shape, strict=True))
     second = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(shift, before.shape, strict=True))
-    pairs = np.stack([before[first].ravel(), after[second].ravel()], axis=1)
-    return np.unique(pairs[(pairs > 0).all(axis=1)], axis=0)
+    one, two = before[first], after[second]
+    both = (one > 0) & (two > 0)
+    # A pair as one number: rows sort many times slower.
+    pairs = np.unique((one[both].astype(np.int64) << 32) | two[both])
+    return np.stack([pairs >> 32, pairs & 0xFFFFFFFF], axis=1)
 
 
 def grown(mask: np.ndarray, voxels: int, progress: Progress) -> np.ndarray:
