@@ -136,7 +136,10 @@ def test_a_segment_at_the_border_is_flagged_and_an_empty_one_has_a_reason():
     array = np.zeros((6, 7, 8), np.uint8)
     array[0:2, 2:4, 2:4], array[3:5, 2:4, 2:4] = 1, 2
     segments = tuple(Segment(str(v), str(v), (1.0, 0.0, 0.0), 0, v) for v in (1, 2, 3))
-    rows = rows_of(Labels((sitk.GetImageFromArray(array),), segments), sitk.GetImageFromArray(array.astype(float)))
+    labels, image = Labels((sitk.GetImageFromArray(array),), segments), sitk.GetImageFromArray(array.astype(float))
+    result = execute(MeasureSegments(), {"labels": labels, "image": image})
+    rows = result.outputs["table"].rows
+    assert [warning.split(":")[0] for warning in result.warnings] == ["3", "1"]
     assert [row["status"] for row in rows] == ["touches_border", "", "empty_region"]
     assert rows[2]["voxels"] == 0 and np.isnan(rows[2]["volume_ml"]) and np.isnan(rows[2]["mean"])
 

@@ -43,6 +43,12 @@ INTENSITY = (
 STATUS = Column(
     "status", "Status", "", "Why a number is missing; touches_border where the segment may go on beyond the image", str
 )
+SENTENCES = {
+    "empty_region": "the segment has no voxel, so nothing is measured.",
+    "single_voxel": "the segment has a single voxel, so its spread is undefined.",
+    "nothing_in_image": "no voxel of the image lies in the segment, so its intensity is undefined.",
+}
+BORDER = "touches_border"
 ONLY_3D = ("volume_ml", "surface_mm2", "sphericity", "flatness", "s_mm")
 
 
@@ -99,8 +105,10 @@ class MeasureSegments(Operation):
                 found = self._intensities(labels, layer, here, image, part.part(half, 1.0))
                 for segment, values in zip(here, found):
                     rows[segment.id] |= values
+        made = tuple(_with_status(rows[segment.id], segment, columns) for segment in labels.segments)
+        _tell(made, progress)
         progress.report(1.0)
-        return Measurements(columns, tuple(_with_status(rows[s.id], s, columns) for s in labels.segments))
+        return Measurements(columns, made)
 
     def columns(self, flat: bool, intensity: bool) -> tuple[Column, ...]:
         """The columns of the table, those of 2-D where `flat`, with intensities where there is an image."""
@@ -151,5 +159,16 @@ def _with_status(row: dict[str, Any], segment: Segment, columns: tuple[Column, .
     else:
         words += ["single_voxel"] if full["voxels"] == 1 else []
         words += ["nothing_in_image"] if "mean" in full and math.isnan(full["mean"]) else []
-        words += ["touches_border"] if border else []
+        words += [BORDER] if border else []
     return full | {"status": " ".join(words)}
+
+
+def _tell(rows: tuple[dict[str, Any], ...], progress: Progress) -> None:
+    """Say what is undefined, and which segments the image cuts."""
+    for row in rows:
+        for word in str(row["status"]).split():
+            if word in SENTENCES:
+                progress.warn(f"{row['segment']}: {SENTENCES[word]}")
+    cut = [row["segment"] for row in rows if BORDER in str(row["status"]).split()]
+    if cut:
+        progress.warn(f"{', '.join(cut)}: cut by the border of the image; the size is that of the part inside.")
