@@ -115,4 +115,5 @@ def test_the_page_of_an_evaluation_shows_verdicts_then_pictures_then_numbers(tmp
     order = [text.index(words) for words in (">Criteria<", ">Before<", ">Jacobian determinant<", ">Table<")]
     assert order == sorted(order)
     assert len(re.findall(r'<img src="data:image/jpeg', text)) == 18
+    assert '<b class="good">pass</b>' in text and "not_measured</td>" in text
     assert 'src="http' not in text and 'href="http' not in text

@@ -21,6 +21,7 @@ from .slice_pictures import slice_picture
 
 VERDICTS = "criteria"
 """Output role of a table that says what passes and what fails."""
+VERDICT_COLOURS = {"pass": "good", "fail": "bad"}
 UPRIGHT_ROWS = 4
 """Tables of so few rows are turned: a line per measure."""
 
@@ -188,7 +189,8 @@ def cell(value: Any, column: Column) -> str:
     if value is None:
         return ""
     if column.dtype is str:
-        return escape(str(value))
+        css = VERDICT_COLOURS.get(str(value)) if column.key == "verdict" else None
+        return f'<b class="{css}">{escape(str(value))}</b>' if css else escape(str(value))
     number = float(value)
     if math.isnan(number):
         return "&ndash;"

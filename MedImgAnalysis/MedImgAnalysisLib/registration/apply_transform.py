@@ -79,9 +79,19 @@ class ApplyTransform(Operation):
                 role="image",
                 nonfinite=wrong,
             )
-        outside = smallest(image) if self.outside_value is None else self.outside_value
-        checked_value(outside, image, "outside_value")
         check_reach(Grid.of(image), transform, grid, "image", progress)
-        moved = resample(image, grid, transform, self.interpolation, outside, progress=progress)
+        parts = _components(image)
+        moved = []
+        for number, part in enumerate(parts):
+            outside = smallest(part) if self.outside_value is None else self.outside_value
+            checked_value(outside, part, "outside_value")
+            share = progress.part(number / len(parts), (number + 1) / len(parts))
+            moved.append(resample(part, grid, transform, self.interpolation, outside, progress=share))
         progress.report(1.0)
-        return moved
+        return moved[0] if len(moved) == 1 else sitk.Compose(moved)
+
+
+def _components(image: sitk.Image) -> list[sitk.Image]:
+    """The components of a vector image, each of which has its own smallest value; a scalar image as it is."""
+    count = image.GetNumberOfComponentsPerPixel()
+    return [image] if count == 1 else [sitk.VectorIndexSelectionCast(image, number) for number in range(count)]
