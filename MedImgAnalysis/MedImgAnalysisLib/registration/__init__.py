@@ -9,6 +9,7 @@ from .invert_transform import InvertTransform
 from .optical_flow import OpticalFlow
 from .propagate_labels import PropagateLabels
 from .register import Register
+from .register_features import RegisterFeatures
 from .register_group import RegisterGroup
 from .register_landmarks import RegisterLandmarks
 from .register_segments import RegisterSegments
@@ -19,6 +20,7 @@ REGISTRATION = (
     Register,
     RegisterLandmarks,
     RegisterSegments,
+    RegisterFeatures,
     RegisterSequence,
     RegisterGroup,
     OpticalFlow,
