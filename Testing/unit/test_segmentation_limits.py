@@ -58,7 +58,7 @@ def test_memory_stays_below_six_times_the_image(name, parameters):
 
 @pytest.mark.parametrize(("name", "parameters"), CASES)
 def test_a_stop_at_any_time_comes_within_half_a_second(name, parameters):
-    inputs = inputs_of(name, 160)
+    inputs = inputs_of(name, 140)
     operation = catalog.find(name)(**parameters)
     began = time.perf_counter()
     operation.run(**inputs)
