@@ -49,7 +49,8 @@ def flat_blocks(
 def _search(
     images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int, own_noise: bool, progress: Progress
 ) -> Flat | None:
-    from scipy.stats import chi2
+    # scipy.stats takes seconds to import.
+    from scipy.special import gammaincinv
 
     shape = images[0].shape
     size = tuple(side if n >= side else 1 for n in shape)
@@ -75,7 +76,7 @@ def _search(
         score = np.divide(score, squares[0], out=np.zeros_like(score), where=squares[0] > 0)
     if usable.sum() >= FEWEST:
         free = PARTS**wide - wide - 1
-        limit = float(np.quantile(score[usable], LOW)) * chi2.ppf(HIGH, free) / chi2.ppf(LOW, free)
+        limit = float(np.quantile(score[usable], LOW)) * gammaincinv(free / 2, HIGH) / gammaincinv(free / 2, LOW)
         chosen = usable & (score <= limit)
     elif silent.sum() >= FEWEST:
         chosen = silent
