@@ -23,7 +23,6 @@ from .models import linear
 from .motion import rms_displacement
 from .register import Register
 from .rigid import matrix_of
-from .starts import SIMPLE
 
 COLUMNS = (
     Column("iteration", "Iteration", "", "0 is the alignment with the first image", int),
@@ -106,9 +105,7 @@ class RegisterGroup(Operation):
     }
 
     model: Annotated[str, Choice("translation", "rigid", "affine", "deformable")] = "rigid"
-    start: Annotated[
-        str, Choice("multi_start", *(word for word in SIMPLE if word in ("moments", "geometry", "none")))
-    ] = "multi_start"
+    start: Annotated[str, Choice("multi_start", "moments", "geometry", "none")] = "multi_start"
     metric: Annotated[str, Choice(*metrics.CHOICES)] = "automatic"
     iterations: Annotated[int, Quantity("", low=1, high=50)] = 3
     deformable_iterations: Annotated[int, Quantity("", low=1, high=20)] = 3
