@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,8 +128,13 @@ def time_text(seconds: float) -> str:
 
 
 def plan(operation: Operation, inputs: Mapping[str, Any]) -> Plan:
-    """The plan for values by role."""
-    return plan_for(operation, extents(operation, inputs), mask=_mask(operation, inputs))
+    """The plan for values by role.
+
+    Work on segmentations is done segment by segment, in boxes that only the run knows: it is not refused.
+    """
+    found = plan_for(operation, extents(operation, inputs), mask=_mask(operation, inputs))
+    images = any(True for _ in _images(operation, inputs, ("image",)))
+    return found if images or not found.problem else replace(found, problem="")
 
 
 def extents(operation: Operation, inputs: Mapping[str, Any]) -> list[Extent]:

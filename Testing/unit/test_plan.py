@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from contract_inputs import image_of, structure
+from contract_inputs import examples, image_of, structure
 from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.errors import InputError
@@ -115,6 +115,14 @@ def test_a_large_ct_goes_through_on_a_computer_with_24_gb(monkeypatch):
     free(monkeypatch, 2.2e9)
     found = plan_for(Median(), [CT])
     assert found.slabs > 1 and found.peak_bytes < 2.2e9
+
+
+def test_segmentations_are_worked_on_in_boxes_and_never_refused(monkeypatch):
+    free(monkeypatch, 1000)
+    operation = catalog.find("compare_segmentations")
+    inputs = examples(operation)
+    assert not plan(operation(), inputs).problem
+    assert execute(operation(), inputs).outputs["table"].rows
 
 
 def test_the_plan_is_one_line():

@@ -123,7 +123,7 @@ class MeasureMrQuality(Operation):
     name: ClassVar[str] = "measure_mr_quality"
     title: ClassVar[str] = "MR image quality"
     group: ClassVar[str] = "Image quality"
-    memory_factor: ClassVar[float] = 4.0
+    memory_factor: ClassVar[float] = 6.25
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Signed values": {"negative": "absolute"}}
 

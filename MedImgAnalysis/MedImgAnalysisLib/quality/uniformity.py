@@ -83,7 +83,7 @@ class Uniformity(Operation):
     name: ClassVar[str] = "uniformity"
     title: ClassVar[str] = "Uniformity"
     group: ClassVar[str] = "Image quality"
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 3.5
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"All slices": {"slices": "all"}}
 
