@@ -116,7 +116,7 @@ class QualityReport(Operation):
     name: ClassVar[str] = "quality_report"
     title: ClassVar[str] = "Quality report"
     group: ClassVar[str] = "Image quality"
-    memory_factor: ClassVar[float] = 5.0
+    memory_factor: ClassVar[float] = 6.25
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Phantom": {"subject": "phantom"}, "Patient": {"subject": "patient"}}
 
