@@ -79,7 +79,8 @@ def test_after_apply_fixed_and_aligned_are_shown_half_and_half_and_one_click_bri
 
     fixed, moving = pair()
     register(panel, fixed, moving)
-    zoom = [node.GetFieldOfView() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+    views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    zoom = [node.GetFieldOfView() for node in views]
     panel.apply()
     assert "Done in" in panel.run.status.text
     aligned = slicer.util.getNode("Follow-up to Baseline image")
@@ -88,7 +89,7 @@ def test_after_apply_fixed_and_aligned_are_shown_half_and_half_and_one_click_bri
     assert panel.run.blend_button.isVisibleTo(panel.run.blend_button.parent())
     press(panel.run.blend_button)
     assert layers() == {(fixed.GetID(), aligned.GetID(), 0.5)}
-    assert [node.GetFieldOfView() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")] == zoom
+    assert [node.GetFieldOfView() for node in views] == zoom
     slicer.mrmlScene.RemoveNode(aligned)
     assert not panel.run.blend_button.isVisibleTo(panel.run.blend_button.parent())
 
@@ -129,3 +130,22 @@ def test_a_picture_of_the_page_after_a_registration(panel, pair, grab, tmp_path)
     folder = Path(os.environ.get("MEDIMG_PANEL_PNG") or tmp_path)
     path = grab(panel.module_widget.parent, folder / "MedImgRegistration.png")
     assert path.stat().st_size > 10_000
+
+
+def test_an_evaluation_becomes_a_page_with_pictures(panel, pair, press, answer_files, grab, tmp_path):
+    from MedImgAnalysisLib.scene import bridge
+
+    fixed, moving = pair()
+    node = bridge.add_node(rigid(), "Motion", kind="transform")
+    panel.enter()
+    choose(panel.chooser.combo, "evaluate_registration")
+    put(panel, transform=node, fixed=fixed, moving=moving)
+    panel.apply()
+    answer_files(str(tmp_path / "dossier.html"))
+    press(panel.run.page_button)
+    text = (tmp_path / "dossier.html").read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg") == 18 and ">Jacobian determinant<" in text
+    # The Jacobian is no aligned volume: there is nothing to blend.
+    assert not panel.run.blend_button.isVisibleTo(panel.run.blend_button.parent())
+    folder = Path(os.environ.get("MEDIMG_PANEL_PNG") or tmp_path)
+    assert grab(panel.module_widget.parent, folder / "MedImgRegistration-evaluate.png").stat().st_size > 10_000
