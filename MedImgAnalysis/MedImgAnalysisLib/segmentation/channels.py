@@ -15,7 +15,7 @@ from ..progress import SILENT, Progress
 from ..resampling import on_grid
 from ..values import Column, Labels
 
-SAMPLE = 200_000
+SAMPLE = 50_000
 """Voxels from which classes are learned; more change the means by less than a hundredth of the SD."""
 
 

@@ -13,8 +13,9 @@ from ..geometry import Grid
 from ..kernels.grid_cut import cut_voxels
 from ..operation import Operation
 from ..parameters import Quantity
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
+from .growing import reached
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
 from .seeds import check_apart, seed_voxels
 from .surroundings import Surroundings
@@ -76,6 +77,8 @@ class GraphCut(Operation):
         Difference of neighbours that still counts as none, in units of the image; none takes the median difference.
     margin_mm
         How far around the seeds is looked.
+    connected
+        Whether only what is connected to the seeds of the object is kept.
     segment
         Name of the segment.
     """
@@ -86,9 +89,10 @@ class GraphCut(Operation):
     memory_factor: ClassVar[float] = 60.0
     presets: ClassVar = {"By values and border": {}, "By the border alone": {"values_weight": 0.0}}
 
-    values_weight: Annotated[float, Quantity("", low=0.0, high=100.0)] = 0.2
+    values_weight: Annotated[float, Quantity("", low=0.0, high=100.0)] = 0.02
     noise: Annotated[float | None, Quantity("", low=1e-12)] = None
     margin_mm: Annotated[float, Quantity("mm", low=0.0, high=1000.0)] = 20.0
+    connected: bool = True
     segment: str = "Object"
 
     def run(
@@ -129,6 +133,8 @@ class GraphCut(Operation):
         if self.values_weight:
             region = self.values_weight * _odds(values, array[at], array[away], noise)
         part = cut_voxels(values, region, kinds, Grid.of(image).spacing_kji, noise, progress.part(0.1, 0.9))
+        if self.connected:
+            part = reached(part, near.moved(at), False, Quiet(progress))
         chosen = near.put_back(part, array.shape)
         labels = labels_of({self.segment: chosen}, image, "Paint more of the object.")
         if near.touched(part, array.shape):
