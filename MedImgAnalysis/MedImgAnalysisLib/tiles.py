@@ -49,15 +49,19 @@ def run_tiled(
     for start in range(0, n, planned.layers):
         stop = min(start + planned.layers, n)
         slab = Slab.of(operation, grid, axis, start, stop)
-        found = run_slab(operation, ready, slab, numbers, said.part(0.1 + 0.9 * start / n, 0.1 + 0.9 * stop / n))
-        for role, value in found.items():
-            if value is None:
-                continue
-            part = sitk.GetArrayViewFromImage(value)
-            if role not in arrays:
-                arrays[role] = np.empty((n, *part.shape[1:]), part.dtype)
-            arrays[role][start:stop] = part
+        here = said.part(0.1 + 0.9 * start / n, 0.1 + 0.9 * stop / n)
+        _keep(run_slab(operation, ready, slab, numbers, here), arrays, start, stop, n)
     return {
         role.name: image_like(arrays.pop(role.name), grid) if role.name in arrays else None
         for role in operation.outputs()
     }
+
+
+def _keep(found: Mapping[str, Any], arrays: dict[str, np.ndarray], start: int, stop: int, n: int) -> None:
+    """Put the results of a slab into the arrays of `n` slices; nothing of the slab stays afterwards."""
+    for role, value in found.items():
+        if value is not None:
+            part = sitk.GetArrayViewFromImage(value)
+            if role not in arrays:
+                arrays[role] = np.empty((n, *part.shape[1:]), part.dtype)
+            arrays[role][start:stop] = part
