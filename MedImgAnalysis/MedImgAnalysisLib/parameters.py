@@ -38,7 +38,17 @@ class Choice:
         object.__setattr__(self, "values", values)
 
 
-SPELLED = {"roc": "ROC", "iou": "IoU", "ssim": "SSIM", "snr": "SNR", "roi": "ROI", "ivh": "IVH", "sd": "SD"}
+SPELLED = {
+    "tg132": "TG-132",
+    "tre": "TRE",
+    "roc": "ROC",
+    "iou": "IoU",
+    "ssim": "SSIM",
+    "snr": "SNR",
+    "roi": "ROI",
+    "ivh": "IVH",
+    "sd": "SD",
+}
 
 
 def title_of(name: str) -> str:

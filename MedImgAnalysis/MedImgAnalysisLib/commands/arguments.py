@@ -23,7 +23,19 @@ VALUE_OPTIONS = (
     "--workers",
     "--threads",
 )
-FLAGS = ("--json", "--quiet", "--debug", "--restart", "--snapshots", "--pages", "--plan", "--help", "-h", "--version")
+FLAGS = (
+    "--json",
+    "--quiet",
+    "--debug",
+    "--restart",
+    "--snapshots",
+    "--pages",
+    "--plan",
+    "--evidence",
+    "--help",
+    "-h",
+    "--version",
+)
 WORD = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
