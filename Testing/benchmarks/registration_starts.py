@@ -57,8 +57,7 @@ def trials(pair: Pair, align: Align, starts: int, seed: int) -> tuple[list[float
             error = float("inf")
         errors.append(error)
         seconds.append(time.perf_counter() - began)
-        if error >= SUCCESS_MM:
-            print(f"  start {number}: {error:.1f} mm", file=sys.stderr)
+        print(f"  start {number}: {error:.3f} mm, {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
     return errors, seconds
 
 

@@ -62,17 +62,14 @@ def align(
 
 
 def _different(steps: list[Step], fixed: sitk.Image, moving: sitk.Image) -> list[Step]:
-    """The steps without repeats: of those with one model and equal voxels the first and what comes last stay."""
+    """The steps without repeats: of those with one model and equal voxels the first two and the last two stay."""
     groups: dict[tuple[Any, ...], list[Step]] = {}
     for step in steps:
         spacing = step.level.spacing_mm
         voxels = (step.model, *factors(fixed, spacing), *factors(moving, spacing))
         groups.setdefault(voxels, []).append(step)
     return [
-        step
-        for group in groups.values()
-        for number, step in enumerate(group)
-        if number in (0, len(group) - 1) or (number == len(group) - 2 and not group[-1].level.quasi_newton)
+        step for group in groups.values() for number, step in enumerate(group) if number < 2 or number >= len(group) - 2
     ]
 
 

@@ -28,9 +28,12 @@ POINTS = 12_000
 BINS = 24
 LARGEST_DEG, STEP_DEG = 40.0, 20.0
 KEPT = 4
+SEARCHING = "Searching a start"
+ENOUGH_OVERLAP = 0.5
+"""Part of the smaller image that should meet the other one."""
 FAR_DEG, FAR_VOXELS = 15.0, 2.0
 """Poses that differ by more are different ones."""
-TIED = 0.97
+TIED = 0.9
 """Part of the best score (above that of no relation) from which another pose counts as equally good."""
 
 
@@ -53,14 +56,25 @@ class Score:
         grid = Grid.of(moving)
         self._to_index = np.linalg.inv(grid.axes)
         self._origin = np.asarray(grid.origin)
+        self._last = np.asarray(grid.size) - 1.0
+        volumes = [np.prod(g.size) * g.voxel_volume_mm3 for g in (grid, Grid.of(fixed))]
+        self._enough = ENOUGH_OVERLAP * min(1.0, volumes[0] / volumes[1])
 
     def __call__(self, matrix: np.ndarray, offset: np.ndarray) -> float:
-        """Score of y = matrix x + offset; larger is better, 1 is none, 2 is identical."""
+        """Score of y = matrix x + offset; larger is better, 1 is none, 2 is identical.
+
+        Of the points that meet the moving image alone: beyond it there may be more of the body. Where few do, the score
+        falls, or a corner of air on a corner of air would win.
+        """
         index = self._points @ (self._to_index @ matrix).T + self._to_index @ (offset - self._origin)
-        values = self._sample(self._moving, index[:, ::-1].T, order=1, mode="constant", cval=0.0, output=np.float32)
-        joint = np.bincount(self._fixed + np.rint(values).astype(np.int64), minlength=BINS * BINS).reshape(BINS, BINS)
-        p = joint / joint.sum()
-        return (_entropy(p.sum(axis=1)) + _entropy(p.sum(axis=0))) / max(_entropy(p), 1e-12)
+        met = np.all((index >= -0.5) & (index <= self._last + 0.5), axis=1)
+        if not met.any():
+            return 1.0
+        values = self._sample(self._moving, index[met][:, ::-1].T, order=1, mode="nearest", output=np.float32)
+        pairs = self._fixed[met] + np.rint(values).astype(np.int64)
+        p = np.bincount(pairs, minlength=BINS * BINS).reshape(BINS, BINS) / len(pairs)
+        alike = (_entropy(p.sum(axis=1)) + _entropy(p.sum(axis=0))) / max(_entropy(p), 1e-12)
+        return 1 + (alike - 1) * min(1.0, float(met.mean()) / self._enough)
 
 
 class Found(NamedTuple):
@@ -68,21 +82,6 @@ class Found(NamedTuple):
 
     best: Pose
     rival: Pose | None
-
-
-class _Quiet(Progress):
-    """Carries the wish to stop and says nothing: several of them run at once."""
-
-    def __init__(self, whole: Progress) -> None:
-        super().__init__(on_warning=whole.warn)
-        self._whole = whole
-
-    @property
-    def cancelled(self) -> bool:
-        return self._whole.cancelled
-
-    def report(self, fraction: float, message: str = "") -> None:
-        self.check()
 
 
 def best_start(
@@ -116,26 +115,31 @@ def best_start(
     def rate(pose: Pose) -> float:
         return score(pose.matrix, pose.offset)
 
-    rated = for_each(rate, poses, progress=progress.part(0.0, 0.5), message="Searching a start")
+    rated = for_each(rate, poses, progress=progress.part(0.0, 0.5), message=SEARCHING)
     middle = centre(fixed)
-    chosen: list[Pose] = []
+    # What the user gave, and the images as they are, are refined whatever their score.
+    chosen = [pose for pose in poses if pose.name != "searched"]
+    least = len(chosen)
     for number in np.argsort(rated)[::-1]:
         if all(_far(poses[number], other, middle, level.spacing_mm, 0.9 * STEP_DEG) for other in chosen):
             chosen.append(poses[number])
-        if len(chosen) == KEPT:
+        if len(chosen) == least + KEPT:
             break
 
     with in_units(sitk.Image(fixed), sitk.Image(moving), small, unit_of(fixed)) as scaled:
 
-        def refine(pose: Pose) -> tuple[float, Pose]:
+        def refine(pose: Pose, share: Progress) -> tuple[float, Pose]:
             own = replace(settings, metric=find("mutual_information"), trace=[])
             try:
-                better = optimise_level(scaled, pose, model, level, own, _Quiet(progress)).pose
+                better = optimise_level(scaled, pose, model, level, own, share, SEARCHING).pose
             except InputError:
                 return rate(pose), pose
             return max((rate(better), better), (rate(pose), pose), key=lambda pair: pair[0])
 
-        found = for_each(refine, chosen, progress=progress.part(0.5, 1.0), message="Searching a start")
+        found = [
+            refine(pose, progress.part(0.5 + 0.5 * n / len(chosen), 0.5 + 0.5 * (n + 1) / len(chosen)))
+            for n, pose in enumerate(chosen)
+        ]
     return _winner(found, middle, level.spacing_mm)
 
 
@@ -156,7 +160,8 @@ def _candidates(
         given = by_transform(hints, d)
         middle = centre(fixed)
         there = given.at(middle)
-        poses += [Pose("given", turn @ given.matrix, there - turn @ given.matrix @ middle) for turn in rotations]
+        poses.append(given)
+        poses += [Pose("searched", turn @ given.matrix, there - turn @ given.matrix @ middle) for turn in rotations]
     return poses
 
 

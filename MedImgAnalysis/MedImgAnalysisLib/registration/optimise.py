@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,6 +40,9 @@ WINDOW = 8
 SMALL_GAIN = 1e-5
 SMALL_STEP_VOXELS = 2e-3
 """They also end when a step moves the corners of the fixed image by less than this part of a voxel of the level."""
+
+
+_QUASI_NEWTON = threading.Lock()
 
 
 @dataclass
@@ -155,7 +160,10 @@ def _run(
     method.AddCommand(sitk.sitkIterationEvent, watch)
     progress.check()
     try:
-        with ONE_THREAD if settings.reproducible else nullcontext():
+        with (
+            _alone(progress) if level.quasi_newton else nullcontext(),
+            ONE_THREAD if settings.reproducible else nullcontext(),
+        ):
             method.Execute(images.fixed, images.moving)
     except RuntimeError as error:
         watch.check()
@@ -166,6 +174,17 @@ def _run(
     if level.quasi_newton and valid and method.GetMetricNumberOfValidPoints() < LEAST_LEFT * valid[0]:
         raise InputError(APART, reason=OUTSIDE)
     return settings.metric.told(method.GetMetricValue())
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[None]:
+    """L-BFGS-B keeps its state in static variables: two at once in a process spoil each other's results."""
+    while not _QUASI_NEWTON.acquire(timeout=0.1):
+        progress.check()
+    try:
+        yield
+    finally:
+        _QUASI_NEWTON.release()
 
 
 class _Done:

@@ -22,7 +22,7 @@ class Level(NamedTuple):
     `spacing_mm` is what the voxels are averaged to, `samples` the number of fixed voxels that the metric looks at
     (None: as many as allowed). `quasi_newton` takes L-BFGS-B, which in the narrow valleys of nearly round objects,
     such as heads, comes near in some ten iterations; the ripples that interpolation leaves in the metric can hold it
-    up, so a few regular steps come last. `step_voxels` is how far the first of these may move a point.
+    up, so regular steps come after it. `step_voxels` is how far the first of these may move a point.
     """
 
     spacing_mm: float
@@ -35,6 +35,7 @@ class Level(NamedTuple):
 START_LEVEL = Level(8.0, 12_000, 40)
 COARSE = (Level(8.0, 20_000, 60),)
 MIDDLE = (Level(4.0, 20_000, 40),)
+SETTLED = (Level(4.0, 20_000, 25, quasi_newton=False),)
 FINE = (Level(2.0, 40_000, 30), Level(1.0, None, 30))
 LAST = Level(1.0, None, 25, quasi_newton=False)
 
@@ -64,6 +65,7 @@ def plan(model: str, started: bool, finest_mm: float, scale: float) -> list[Step
     steps = [Step(first, level) for level in (*(() if started else COARSE), *MIDDLE)]
     if last != first:
         steps += [Step(last, level) for level in MIDDLE]
+    steps += [Step(last, level) for level in SETTLED]
     steps += [Step(last, level) for level in FINE]
     kept = [step for step in steps if step.level.spacing_mm >= finest_mm] or [Step(last, COARSE[0])]
     kept.append(Step(last, LAST._replace(spacing_mm=kept[-1].level.spacing_mm, samples=kept[-1].level.samples)))
