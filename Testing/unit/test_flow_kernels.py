@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from MedImgAnalysisLib.errors import Cancelled
 from MedImgAnalysisLib.kernels import gaussian, separable
 from MedImgAnalysisLib.kernels.lattice import covering, gaussian_sums, spline
 from MedImgAnalysisLib.kernels.sampling import sample
+from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.registration.relation import (
     BINS,
     local_correlation,
@@ -175,3 +177,19 @@ def test_mutual_information_of_equal_images_is_that_of_their_histogram_and_of_no
     inside = np.ones(one.shape, bool)
     assert mutual_information(one, one.copy(), inside, []).measure > 1.5
     assert mutual_information(one, other, inside, []).measure == pytest.approx(0, abs=0.02)
+
+
+def test_solving_stops_when_asked_to():
+    one = np.ones((4, 4, 4), np.float32)
+    entries = {(a, b): one * float(a == b) for a in range(3) for b in range(a, 3)}
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        solved(
+            entries,
+            np.ones((3, 4, 4, 4), np.float32),
+            np.zeros((3, 4, 4, 4), np.float32),
+            Stiffness(0.5, 0.05),
+            5,
+            progress,
+        )

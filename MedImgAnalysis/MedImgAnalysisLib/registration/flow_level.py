@@ -139,7 +139,7 @@ class FlowLevel:
         for axis in range(len(right)):
             entries[axis, axis] += np.float32(DAMPING * scale)
         stiffness = Stiffness(*(weight * scale for weight in self._force.stiffness))
-        v = solved(entries, right, self.field, stiffness, self._force.rounds)
+        v = solved(entries, right, self.field, stiffness, self._force.rounds, self._quiet)
         v *= np.float32(self._gain)
         length = np.sqrt(sum(np.square(part / np.float32(mm)) for part, mm in zip(v, self.node_mm, strict=True)))
         limit = LARGEST_STEP if self._force.composed else 1.0

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..progress import SILENT, Progress
+
 Entries = Mapping[tuple[int, int], np.ndarray]
 """Upper triangle of a symmetric matrix at every node."""
 
@@ -28,13 +30,14 @@ class Stiffness(NamedTuple):
     bending: float
     stretching: float
 
-    def times(self, field: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def times(self, field: np.ndarray, out: np.ndarray | None = None, progress: Progress = SILENT) -> np.ndarray:
         """S times a field (component, *nodes): the gradient of half its energy; added to `out` where given.
 
         Free at the border: nothing is assumed beyond.
         """
         out = np.zeros_like(field) if out is None else out
         for part, into in zip(field, out, strict=True):
+            progress.check()
             for axis in range(part.ndim):
                 self._along(part, axis, into)
         return out
@@ -63,16 +66,23 @@ class Stiffness(NamedTuple):
         return 6 * self.bending + 2 * self.stretching
 
 
-def solved(entries: Entries, right: np.ndarray, field: np.ndarray, stiffness: Stiffness, rounds: int) -> np.ndarray:
+def solved(
+    entries: Entries,
+    right: np.ndarray,
+    field: np.ndarray,
+    stiffness: Stiffness,
+    rounds: int,
+    progress: Progress = SILENT,
+) -> np.ndarray:
     """The step v for A, b and u (b and u are (component, *nodes)) after `rounds` of conjugate gradients.
 
-    `right` is used up.
+    `right` is used up. Stops between the parts of a round when asked to.
     """
     number = field.dtype.type
     own = number(stiffness.diagonal * len(right))
     inverse = inverted({(a, b): values + own if a == b else values for (a, b), values in entries.items()})
     rest = right
-    rest -= stiffness.times(field)
+    rest -= stiffness.times(field, progress=progress)
     step = np.zeros_like(field)
     # Holds what the matrix makes of the way, and then what the preconditioner makes of the rest.
     image = times(inverse, rest)
@@ -81,8 +91,9 @@ def solved(entries: Entries, right: np.ndarray, field: np.ndarray, stiffness: St
     for _ in range(rounds):
         if size <= ENOUGH * first:
             break
+        progress.check()
         times(entries, way, image)
-        stiffness.times(way, image)
+        stiffness.times(way, image, progress)
         curvature = _dot(way, image)
         if curvature <= 0:
             break
@@ -90,7 +101,9 @@ def solved(entries: Entries, right: np.ndarray, field: np.ndarray, stiffness: St
         for into, along, sign in ((step, way, length), (rest, image, -length)):
             for part, other in zip(into, along, strict=True):
                 part += sign * other
+        progress.check()
         times(inverse, rest, image)
+        progress.check()
         before, size = size, _dot(rest, image)
         way *= number(size / before)
         way += image
