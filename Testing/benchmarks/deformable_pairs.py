@@ -49,28 +49,38 @@ def abdomen(data: Path) -> Pair:
 
 
 def brain(data: Path) -> Pair:
-    """T1 of a head warped by a smooth random field of up to 8 mm, with other contrast and Rician noise.
-
-    The points are 5000 random voxels inside the head.
-    """
+    """T1 of a head and the same warped, with other contrast and Rician noise. The points are inside the head."""
     from scipy import ndimage
 
-    moving = _float(data / "atlas" / "colin27_t1.nii.gz")
-    values = sitk.GetArrayFromImage(moving)
+    image = _float(data / "atlas" / "colin27_t1.nii.gz")
+    head = ndimage.binary_fill_holes(ndimage.gaussian_filter(sitk.GetArrayFromImage(image), 2) > 25)
+    return _warped(image, image, ndimage.binary_erosion(head, iterations=4))
+
+
+def t1_t2(data: Path) -> Pair:
+    """T2 of a brain, and its T1 warped, with Rician noise. The points are inside the brain."""
+    folder = data / "mr_brain_mni_p19"
+    t1, t2, mask = (_float(folder / f"{name}.nii.gz") for name in ("T1", "T2", "brainmask"))
+    return _warped(t1, t2, sitk.GetArrayFromImage(mask) > 0)
+
+
+def _warped(image: sitk.Image, moving: sitk.Image, inside: np.ndarray) -> Pair:
+    """`image`, warped by a smooth random field of up to 8 mm, as the fixed one; 5000 random voxels `inside`."""
+    from scipy import ndimage
+
+    values = sitk.GetArrayFromImage(image)
     rng = np.random.default_rng(SEED)
     noise = (rng.normal(size=values.shape).astype(np.float32) for _ in range(3))
     field = np.stack([ndimage.gaussian_filter(one, FIELD_MM) for one in noise], axis=-1).astype(float)
     field *= LARGEST_MM / np.sqrt(np.square(field).sum(axis=-1)).max()
-    truth = sitk.DisplacementFieldTransform(image_like(field, moving))
-    head = ndimage.binary_fill_holes(ndimage.gaussian_filter(values, 2) > 25)
-    head = ndimage.binary_erosion(head, iterations=4)
-    warped = sitk.GetArrayFromImage(sitk.Resample(moving, moving, truth, sitk.sitkBSpline, 0.0))
-    bright = np.clip(warped / np.percentile(values[head], 99), 0, 1.3) ** GAMMA
+    truth = sitk.DisplacementFieldTransform(image_like(field, image))
+    warped = sitk.GetArrayFromImage(sitk.Resample(image, image, truth, sitk.sitkBSpline, 0.0))
+    bright = np.clip(warped / np.percentile(values[inside], 99), 0, 1.3) ** GAMMA
     one, other = (rng.normal(0, NOISE, values.shape) for _ in range(2))
-    fixed = image_like((200 * np.hypot(bright + one, other)).astype(np.float32), moving)
-    index = np.argwhere(head)
+    fixed = image_like((200 * np.hypot(bright + one, other)).astype(np.float32), image)
+    index = np.argwhere(inside)
     index = index[rng.choice(len(index), 5000, replace=False)]
-    points = Grid.of(moving).to_physical(index[:, ::-1])
+    points = Grid.of(image).to_physical(index[:, ::-1])
     return Pair(fixed, moving, sitk.AffineTransform(3), points, points + field[tuple(index.T)])
 
 
@@ -82,4 +92,4 @@ def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     return Register(model="affine", finest_mm=2.0).run(fixed, moving).transform
 
 
-PAIRS: dict[str, Callable[[Path], Pair]] = {"lung": lung, "abdomen": abdomen, "brain": brain}
+PAIRS: dict[str, Callable[[Path], Pair]] = {"lung": lung, "abdomen": abdomen, "brain": brain, "t1_t2": t1_t2}
