@@ -107,7 +107,7 @@ def best_start(
         Of the levels, see `pyramid.scale_of`.
     """
     level = START_LEVEL._replace(spacing_mm=START_LEVEL.spacing_mm * scale)
-    fixed, moving = (shrunk(image, level.spacing_mm, progress) for image in images)
+    fixed, moving = (shrunk(image, level.spacing_mm, progress.part(0.0, 0.0)) for image in images)
     small = small_mask(masks[0], fixed), small_mask(masks[1], moving)
     score = Score(fixed, moving, small[0], settings.seed)
     poses = _candidates((fixed, moving), small, hints, model, progress)

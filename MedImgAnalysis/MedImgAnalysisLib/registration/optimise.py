@@ -122,7 +122,8 @@ def optimise_level(
         if not (level.quasi_newton and error.data.get("reason") == OUTSIDE):
             raise
         transform.SetParameters(start)
-        metric = _run(images, transform, level._replace(quasi_newton=False), settings, progress, message)
+        regular = level._replace(quasi_newton=False)
+        metric = _run(images, transform, regular, settings, progress.part(1.0, 1.0), message)
     matrix, offset = matrix_of(transform)
     return LevelResult(Pose(pose.name, matrix, offset * images.unit_mm), metric)
 
