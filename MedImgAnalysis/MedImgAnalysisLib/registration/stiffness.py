@@ -10,11 +10,12 @@ conjugate gradients with the inverse of the local matrices as preconditioner.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from ..blockwise import for_each
 from ..progress import SILENT, Progress
 
 Entries = Mapping[tuple[int, int], np.ndarray]
@@ -22,6 +23,9 @@ Entries = Mapping[tuple[int, int], np.ndarray]
 
 ENOUGH = 1e-6
 """Part of the squared residual at which the solution is good enough for single precision."""
+
+WORTH_THREADS = 1 << 19
+"""Numbers of a field from which its components are worked on in threads."""
 
 
 class Stiffness(NamedTuple):
@@ -36,10 +40,12 @@ class Stiffness(NamedTuple):
         Free at the border: nothing is assumed beyond.
         """
         out = np.zeros_like(field) if out is None else out
-        for part, into in zip(field, out, strict=True):
-            progress.check()
-            for axis in range(part.ndim):
-                self._along(part, axis, into)
+
+        def work(row: int) -> None:
+            for axis in range(field.ndim - 1):
+                self._along(field[row], axis, out[row])
+
+        _rows(work, field, progress)
         return out
 
     def _along(self, part: np.ndarray, axis: int, into: np.ndarray) -> None:
@@ -112,12 +118,25 @@ def solved(
 
 def times(entries: Entries, field: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """A symmetric matrix times a vector (component, *nodes) at every node, into `out` where given."""
-    out = np.empty_like(field) if out is None else out
-    for row in range(len(field)):
-        np.multiply(entries[0, row], field[0], out=out[row])
+    into = np.empty_like(field) if out is None else out
+
+    def work(row: int) -> None:
+        np.multiply(entries[0, row], field[0], out=into[row])
         for column in range(1, len(field)):
-            out[row] += entries[min(row, column), max(row, column)] * field[column]
-    return out
+            into[row] += entries[min(row, column), max(row, column)] * field[column]
+
+    _rows(work, field, SILENT)
+    return into
+
+
+def _rows(work: Callable[[int], None], field: np.ndarray, progress: Progress) -> None:
+    """Do the components of a field, in threads where it is worth starting them."""
+    if field.size >= WORTH_THREADS:
+        for_each(work, range(len(field)), progress=progress)
+        return
+    progress.check()
+    for row in range(len(field)):
+        work(row)
 
 
 def inverted(m: Entries) -> dict[tuple[int, int], np.ndarray]:
