@@ -21,7 +21,7 @@ from .execution import prepare
 from .geometry import Grid
 from .operation import Operation
 from .progress import SILENT, Progress, Recorder
-from .slabs import Slab, grid_of, not_local, run_slab
+from .slabs import Slab, grid_of, not_shown, run_slab
 
 PLANES: dict[str, tuple[float, float, float]] = {
     "axial": (0.0, 0.0, 1.0),
@@ -33,7 +33,10 @@ PLANES: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Outputs by role (images of the slice, in their place), warnings, seconds, and the layers that were read."""
+    """Outputs by role, warnings, seconds, and the layers that were read.
+
+    Images, masks and segments are those of the slice, in their place; other outputs are None.
+    """
 
     outputs: dict[str, Any]
     warnings: tuple[str, ...]
@@ -93,7 +96,7 @@ def nearest_axis(grid: Grid, normal: tuple[float, float, float]) -> int:
 
 def obstacle(operation: Operation, grid: Grid) -> str:
     """Why the operation has no faithful preview, as a sentence; empty where it has one."""
-    reason = not_local(type(operation), operation, grid)
+    reason = not_shown(type(operation), operation, grid)
     return f"{reason.removesuffix('.')}; a slice of it cannot be previewed faithfully." if reason else ""
 
 
@@ -109,7 +112,7 @@ class Previews:
         """The grid of the first image."""
         grid = grid_of(self._given, type(operation))
         if grid is None:
-            raise InputError(f"{operation.name} needs an image for a preview.")
+            raise InputError(f"{operation.name} needs one image for a preview; of several frames choose one.")
         return grid
 
     def slices(self, operation: Operation, axis: int, start: int, stop: int, progress: Progress = SILENT) -> Preview:

@@ -13,6 +13,7 @@ from .errors import InputError
 from .geometry import Grid, image_like
 from .operation import Operation
 from .progress import SILENT, Progress
+from .values import Labels
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Slab:
 def first_image(inputs: Mapping[str, Any], operation: type[Operation]) -> sitk.Image | None:
     """The first image; None without one."""
     roles = [role.name for role in operation.inputs() if role.kind == "image" and not role.many]
-    found: sitk.Image | None = next((inputs[name] for name in roles if inputs.get(name) is not None), None)
-    return found
+    found = next((inputs[name] for name in roles if inputs.get(name) is not None), None)
+    return found if isinstance(found, sitk.Image) else None
 
 
 def grid_of(inputs: Mapping[str, Any], operation: type[Operation]) -> Grid | None:
@@ -55,16 +56,25 @@ def not_local(kind: type[Operation], operation: Operation, grid: Grid) -> str:
         return ""
     if not kind.keeps_grid:
         return f"{kind.title} changes the grid of the image."
-    if not any(role.kind in ("image", "mask") for role in kind.outputs()):
+    if not any(role.kind in ("image", "mask", "labels") for role in kind.outputs()):
         return f"{kind.title} gives no image."
     because = f": {kind.why_whole}" if kind.why_whole else ""
     return f"{kind.title} depends on the whole image{because}."
 
 
+def not_shown(kind: type[Operation], operation: Operation, grid: Grid) -> str:
+    """Why a part of the image is not enough for what a slice of the result shows, as a sentence; empty where it is.
+
+    Segments can be shown of a part although their table needs the whole.
+    """
+    labels = any(role.kind == "labels" for role in kind.outputs())
+    return "" if labels and kind.keeps_grid and operation.halo(grid) is not None else not_local(kind, operation, grid)
+
+
 def run_slab(
     operation: Operation, inputs: Mapping[str, Any], slab: Slab, numbers: Any, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """The outputs by role on the voxels `start` to `stop` of the slab.
+    """The images, masks and segments by role on the voxels `start` to `stop` of the slab; None for other outputs.
 
     Parameters
     ----------
@@ -84,15 +94,22 @@ def run_slab(
         parts["mask"] = _only(parts["mask"], slab.axis, start, stop)
     told = operation.knowing(numbers, (slab.axis, start, stop))
     found = operation.named(told.run(**parts, progress=progress))
-    made = {role: None if value is None else cut(value, slab.axis, start, stop) for role, value in found.items()}
+    made = {role: _part(value, slab.axis, start, stop) for role, value in found.items()}
     if whole is not None:
         # In one step from the whole grid, so that nothing is rounded twice.
         corner = [slab.start if axis == slab.axis else 0 for axis in range(whole.GetDimension())]
         origin = whole.TransformIndexToPhysicalPoint(corner)
         for value in made.values():
-            if value is not None:
-                value.SetOrigin(origin)
+            for image in value.layers if isinstance(value, Labels) else () if value is None else (value,):
+                image.SetOrigin(origin)
     return made
+
+
+def _part(value: Any, axis: int, start: int, stop: int) -> Any:
+    """Of a result the layers `start` to `stop`; None for what is no image and no segments."""
+    if isinstance(value, Labels):
+        return Labels(tuple(cut(layer, axis, start, stop) for layer in value.layers), value.segments)
+    return cut(value, axis, start, stop) if isinstance(value, sitk.Image) else None
 
 
 def _cut(value: Any, axis: int, start: int, stop: int, grid: Grid | None) -> Any:

@@ -17,6 +17,7 @@ from MedImgAnalysisLib.filtering import (
     Resample,
     Vesselness,
 )
+from MedImgAnalysisLib.frames import Frames
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.preview import Previews, axis_of, obstacle, preview
 from MedImgAnalysisLib.progress import Progress
@@ -117,3 +118,8 @@ def test_a_preview_can_be_stopped(image):
     progress.cancel()
     with pytest.raises(Cancelled):
         preview(Median(), {"image": image}, progress=progress)
+
+
+def test_of_several_frames_one_has_to_be_chosen(image):
+    with pytest.raises(InputError, match="of several frames choose one"):
+        preview(Median(), {"image": Frames((image, image), (0, 1))})
