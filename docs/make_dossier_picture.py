@@ -26,18 +26,24 @@ SIDE = 216
 
 def main(data: Path) -> None:
     """Register, evaluate, draw."""
-    standalone.start()
-    from MedImgAnalysisLib.scene import drawing
-
     pair = {side: files.read(data / "reg_lung" / f"{side}.mha", "image") for side in ("fixed", "moving")}
     transform = execute(Register(model="demons", metric="correlation"), pair).outputs["transform"]
     jacobian = execute(EvaluateRegistration(), {**pair, "transform": transform}).outputs["jacobian"]
-    columns = []
-    for row in rows(Aligned(pair["fixed"], pair["moving"], transform, jacobian)):
-        columns.append(np.concatenate([_pixels(address) for address in drawing.draw(row.picture)], axis=0))
-    whole = np.concatenate(columns, axis=1)
-    sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(whole), isVector=True), str(TARGET), True)
+    draw(Aligned(pair["fixed"], pair["moving"], transform, jacobian), TARGET)
     print(TARGET)
+
+
+def draw(aligned: Aligned, target: Path, planes: int = 3) -> None:
+    """The rows of a dossier as columns of one picture, with the first `planes` of axial, sagittal and coronal."""
+    standalone.start()
+    from MedImgAnalysisLib.scene import drawing
+
+    columns = [
+        np.concatenate([_pixels(address) for address in drawing.draw(row.picture)[:planes]], axis=0)
+        for row in rows(aligned)
+    ]
+    whole = np.concatenate(columns, axis=1)
+    sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(whole), isVector=True), str(target), True)
 
 
 def _pixels(address: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Make the pictures of the tutorials from the tutorial data: panels, slices, a surface, plots.
 
-    python docs/make_tutorial_pictures.py
+    python docs/make_tutorial_pictures.py [readers] [scanner] [aligning]
 
 Needs the packages of the tests (`pip install -e ".[test]"`) and OpenGL for the surface; the panels are the real
 ones on the stand-in for Slicer's Qt side. The pictures go to `docs/pictures`.
@@ -133,6 +133,28 @@ def readers(data: Path) -> None:
     save_surface(find("reader1 Compare segmentations surface"), "agreement-surface")
 
 
+def aligning(data: Path) -> None:
+    """Pictures of the tutorial about aligning."""
+    import slicer
+    from make_dossier_picture import draw
+    from MedImgAnalysisLib import files
+    from MedImgAnalysisLib.pages.registration_pictures import Aligned
+    from MedImgAnalysisLib.registration import Register
+    from MedImgAnalysisLib.scene import bridge
+
+    presets = {("baseline", "followup"): "MR to MR, same contrast", ("ct_trunk", "pet"): "PET to CT"}
+    for (fixed, moving), preset in presets.items():
+        nodes = [bridge.add_node(files.read(data / f"{name}.nrrd", "image"), name, kind="image")
+                 for name in (fixed, moving)]  # fmt: skip
+        panel_after_run(
+            "MedImgRegistration", "register", dict(Register.presets[preset]),
+            {"fixed": (nodes[0],), "moving": (nodes[1],)}, "registration-panel",
+        )  # fmt: skip
+        found = slicer.mrmlScene.GetFirstNodeByName(f"{moving} to {fixed} transform")
+        images = [bridge.value_of(node, "image") for node in nodes]
+        draw(Aligned(*images, bridge.value_of(found, "transform"), None), PICTURES / f"aligned-{moving}.png", planes=2)
+
+
 def scanner(data: Path) -> None:
     """Pictures of the tutorial about the scanner's noise."""
     import slicer
@@ -163,12 +185,15 @@ def main() -> None:
     driving.installed()
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        import registration_data
         import tutorial_data
 
         tutorial_data.write(Path(folder))
-        for make in (readers, scanner):
-            driving.begin()
-            make(Path(folder))
+        registration_data.write(Path(folder))
+        for make in (readers, scanner, aligning):
+            if len(sys.argv) < 2 or make.__name__ in sys.argv[1:]:
+                driving.begin()
+                make(Path(folder))
     for path in sorted(PICTURES.glob("*.png")):
         print(path)
 

@@ -38,9 +38,9 @@ bridge.add_node(files.read("t1.nrrd", "image"), "Phantom T1", kind="image")
 bridge.add_node(files.read("flair.nrrd", "image"), "Phantom FLAIR", kind="image")
 for name in ("reader1", "reader2", "regions"):
     bridge.add_node(files.read(f"{name}.seg.nrrd", "labels"), name, kind="labels")
-for name in ("january", "june"):
+for name in ("january", "june", "baseline", "followup"):
     bridge.add_node(files.read(f"{name}.nrrd", "image"), name, kind="image")
-modules = ("MedImgFiltering", "MedImgAgreement", "MedImgQuality")
+modules = ("MedImgFiltering", "MedImgRegistration", "MedImgSegmentation", "MedImgAgreement", "MedImgQuality")
 slicer.util.getModuleLogic = lambda name: dict.fromkeys(modules, OperationLogic())[name]
 """
 """What Slicer has and plain Python has not, for code that is meant for the console."""
@@ -74,14 +74,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cohort.csv").write_text(
         "id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n", encoding="utf-8"
     )
-    tutorial_data().write(folder)
+    for name in ("tutorial_data", "registration_data"):
+        script(name).write(folder)
     return folder
 
 
 @cache
-def tutorial_data() -> ModuleType:
-    """The script that makes the images of the tutorials."""
-    spec = importlib.util.spec_from_file_location("tutorial_data", ROOT / "docs" / "tutorial_data.py")
+def script(name: str) -> ModuleType:
+    """A script that makes images for the documents."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
