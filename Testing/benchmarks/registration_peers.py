@@ -48,7 +48,7 @@ def _elastix(pair: Pair, moving: sitk.Image, threads: int) -> Callable[[Any], An
         log_to_console=False,
     )
     stages = [_elastix_stage(result.GetParameterMap(n)) for n in range(result.GetNumberOfParameterMaps())]
-    # elastix composes: the last stage comes first at a fixed point, the first stage last... in its order of stages.
+    # The transforms of elastix compose in the order of its stages: T(x) = T_last(...T_first(x)).
     return lambda point: _through(stages, point)
 
 
