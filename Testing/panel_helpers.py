@@ -74,3 +74,31 @@ def choose(combo: Any, data: str) -> None:
 def log_text(panel: Any) -> str:
     """All that the result log says."""
     return panel.run.log.browser.toPlainText()
+
+
+def view_nodes(view: str = "Red") -> tuple[Any, Any]:
+    """Slice node and composite node of a view."""
+    from MedImgAnalysisLib.scene import previews
+
+    return previews.view_nodes(view)
+
+
+def look_at(volume: Any, index: int, axis: int = 2, view: str = "Red") -> None:
+    """Turn a view so that it shows a slice of the volume."""
+    import vtk
+
+    slice_node, composite = view_nodes(view)
+    composite.SetBackgroundVolumeID(volume.GetID())
+    to_ras, point = vtk.vtkMatrix4x4(), [0.0, 0.0, 0.0, 1.0]
+    volume.GetIJKToRASMatrix(to_ras)
+    middle = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
+    middle[axis] = index
+    to_ras.MultiplyPoint([*middle, 1.0], point)
+    order = [(axis + 1) % 3, (axis + 2) % 3, axis]
+    for row in range(3):
+        for column, source in enumerate(order):
+            length = volume.GetSpacing()[source]
+            slice_node.GetSliceToRAS().SetElement(row, column, to_ras.GetElement(row, source) / length)
+        slice_node.GetSliceToRAS().SetElement(row, 3, point[row])
+    slice_node.UpdateMatrices()
+    slice_node.Modified()

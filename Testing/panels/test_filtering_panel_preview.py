@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from panel_helpers import FILTERING, add_segmentation, add_volume, choose, noisy_image, volumes, voxels
+from panel_helpers import (
+    FILTERING,
+    add_segmentation,
+    add_volume,
+    choose,
+    look_at,
+    noisy_image,
+    view_nodes,
+    volumes,
+    voxels,
+)
 
 
 @pytest.fixture
@@ -23,33 +33,6 @@ def panel(load_module):
         slicer.app.layoutManager().sliceWidget(view)
     look_at(volume, 7)
     return panel
-
-
-def nodes_of(view: str = "Red"):
-    from MedImgAnalysisLib.scene.previews import view_nodes
-
-    return view_nodes(view)
-
-
-def look_at(volume, index: int, axis: int = 2, view: str = "Red") -> None:
-    """Turn a view so that it shows a slice of the volume."""
-    import vtk
-
-    slice_node, composite = nodes_of(view)
-    composite.SetBackgroundVolumeID(volume.GetID())
-    to_ras, point = vtk.vtkMatrix4x4(), [0.0, 0.0, 0.0, 1.0]
-    volume.GetIJKToRASMatrix(to_ras)
-    middle = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
-    middle[axis] = index
-    to_ras.MultiplyPoint([*middle, 1.0], point)
-    order = [(axis + 1) % 3, (axis + 2) % 3, axis]
-    for row in range(3):
-        for column, source in enumerate(order):
-            length = volume.GetSpacing()[source]
-            slice_node.GetSliceToRAS().SetElement(row, column, to_ras.GetElement(row, source) / length)
-        slice_node.GetSliceToRAS().SetElement(row, 3, point[row])
-    slice_node.UpdateMatrices()
-    slice_node.Modified()
 
 
 def preview_node():
@@ -84,7 +67,7 @@ def test_the_slice_of_the_view_is_shown_as_the_whole_run_would_make_it(panel, sh
     node = shown()
     np.testing.assert_array_equal(voxels(node), expected("median", 7))
     assert "Slice 7 along k" in panel.preview.status.text
-    composite = nodes_of()[1]
+    composite = view_nodes()[1]
     assert composite.GetForegroundVolumeID() == node.GetID() and composite.GetForegroundOpacity() == 1.0
     assert node.GetHideFromEditors() and not node.GetSaveWithScene()
     assert node.GetDisplayNode().GetHideFromEditors() and not node.GetDisplayNode().GetSaveWithScene()
@@ -110,22 +93,22 @@ def test_scrolling_shows_the_next_slice_and_other_views_their_own(panel, shown):
     look_at(volume, 5, axis=0, view="Yellow")
     panel.preview.view.setCurrentIndex(panel.preview.view.findText("Yellow"))
     np.testing.assert_array_equal(voxels(shown()), expected("median", 5, axis=0))
-    assert not nodes_of("Red")[1].GetForegroundVolumeID()
+    assert not view_nodes("Red")[1].GetForegroundVolumeID()
 
 
 def test_the_scene_is_as_before_when_the_preview_is_off(panel, shown, process_events):
     from MedImgAnalysisLib.scene.digest import changes, scene_digest
 
     other = add_volume("FLAIR")
-    composite = nodes_of()[1]
+    composite = view_nodes()[1]
     composite.SetForegroundVolumeID(other.GetID())
     composite.SetForegroundOpacity(0.25)
     process_events(0.2)
-    field_of_view = nodes_of()[0].GetFieldOfView()
+    field_of_view = view_nodes()[0].GetFieldOfView()
     before = scene_digest()
     panel.preview.check_box.setChecked(True)
     assert shown() is not None
-    assert nodes_of()[0].GetFieldOfView() == field_of_view
+    assert view_nodes()[0].GetFieldOfView() == field_of_view
     panel.preview.check_box.setChecked(False)
     process_events(0.2)
     after = scene_digest()
@@ -162,7 +145,7 @@ def test_the_preview_goes_when_it_is_left(panel, shown, press, wait_until, leave
 def test_fading_and_before_after_do_not_compute_anew(panel, shown, press, monkeypatch):
     panel.preview.check_box.setChecked(True)
     shown()
-    composite = nodes_of()[1]
+    composite = view_nodes()[1]
     monkeypatch.setattr(panel.preview, "_start", lambda: pytest.fail("computed"))
     panel.preview.fade.value = 40
     assert composite.GetForegroundOpacity() == pytest.approx(0.4)
@@ -214,7 +197,7 @@ def test_a_volume_under_a_transform_is_previewed_where_it_is(panel, shown):
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     parent.SetMatrixTransformToParent(matrix)
     volume.SetAndObserveTransformNodeID(parent.GetID())
-    slice_node = nodes_of()[0]
+    slice_node = view_nodes()[0]
     for row, shift in enumerate((30.0, 0.0, 0.0)):
         slice_node.GetSliceToRAS().SetElement(row, 3, slice_node.GetSliceToRAS().GetElement(row, 3) + shift)
     slice_node.UpdateMatrices()

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 from MedImgAnalysisLib.provenance import ATTRIBUTE
 from MedImgAnalysisLib.scene import bridge, outputs, segment_writing, segmentations
 from MedImgAnalysisLib.scene.digest import scene_digest
 from MedImgAnalysisLib.scene.run import run_in_scene
-from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
+from MedImgAnalysisLib.segmentation import AutoThreshold, CleanSegments, MultiOtsu
 from MedImgAnalysisLib.values import Labels
 from scene_helpers import add_transform, box, overlapping, put_under, rigid_matrix
 
@@ -103,9 +104,76 @@ def test_segments_of_other_operations_are_not_replaced(volume, drawn):
     threshold(volume, drawn)
     own = drawn.GetSegmentation().GetNthSegmentID(3)
     entry = json.loads(drawn.GetAttribute(outputs.SEGMENT + own))
-    drawn.SetAttribute(outputs.SEGMENT + own, json.dumps({**entry, "operation": "other"}))
+    entry["result"]["operation"] = "other"
+    drawn.SetAttribute(outputs.SEGMENT + own, json.dumps(entry))
     threshold(volume, drawn)
     assert drawn.GetSegmentation().GetNumberOfSegments() == 5
+
+
+def test_a_result_of_another_name_is_put_beside_the_first_one(volume, drawn):
+    threshold(volume, drawn, segment="Bones")
+    before = arrays(drawn)
+    threshold(volume, drawn, segment="Air", side="dark")
+    after = arrays(drawn)
+    assert len(after) == len(before) + 1
+    for identity, array in before.items():
+        assert np.array_equal(after[identity], array)
+    names = [drawn.GetSegmentation().GetNthSegment(n).GetName() for n in range(len(after))]
+    assert names[3:] == ["Bones", "Air"]
+    colors = {drawn.GetSegmentation().GetNthSegment(n).GetColor() for n in (3, 4)}
+    assert len(colors) == 2
+    threshold(volume, drawn, segment="Bones", bins=64)
+    assert list(arrays(drawn)) == list(after)
+
+
+def test_a_segment_that_got_another_name_is_kept(volume, drawn):
+    threshold(volume, drawn)
+    own = drawn.GetSegmentation().GetNthSegment(3)
+    own.SetName("Chosen")
+    threshold(volume, drawn, side="dark")
+    names = [drawn.GetSegmentation().GetNthSegment(n).GetName() for n in range(5)]
+    assert names[3:] == ["Chosen", "Foreground"]
+
+
+def test_fewer_classes_leave_no_stale_ones_behind(volume, drawn):
+    noise = sitk.AdditiveGaussianNoise(picture(), 3.0, 0.0, 1)
+    noisy = bridge.add_node(noise, "Noisy", kind="image")
+    run_in_scene(MultiOtsu(classes=4, segment="Part"), {"image": noisy}, {"labels": drawn})
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 6
+    run_in_scene(MultiOtsu(classes=3, segment="Part"), {"image": noisy}, {"labels": drawn})
+    names = [drawn.GetSegmentation().GetNthSegment(n).GetName() for n in range(5)]
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 5 and names[3:] == ["Part 1", "Part 2"]
+
+
+def test_a_result_that_covers_a_neighbour_gets_a_layer_of_its_own(volume, drawn):
+    before = arrays(drawn)
+    layers = drawn.GetSegmentation().GetNumberOfLayers()
+    threshold(volume, drawn, segment="Covers")
+    threshold(volume, drawn, segment="Covers", side="dark")
+    after = arrays(drawn)
+    own = list(after)[3]
+    assert any((after[own] & array).any() for array in before.values())
+    assert drawn.GetSegmentation().GetNumberOfLayers() > layers
+    for identity, array in before.items():
+        assert np.array_equal(after[identity], array)
+
+
+def test_what_names_its_input_is_replaced_for_that_input_only(drawn, scene):
+    other = bridge.add_node(Labels.from_masks([("Node", box(SIZE, (1, 1, 1), (4, 4, 4)))]), "Nodes", kind="labels")
+    target = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Cleaned")
+    clean = CleanSegments(keep_largest=1)
+    count = []
+    for given in (drawn, other, other, drawn):
+        run_in_scene(clean, {"labels": given}, {"labels": target})
+        count.append(target.GetSegmentation().GetNumberOfSegments())
+    assert count[0] + 1 == count[1] == count[2] == count[3]
+
+
+def test_a_new_segment_in_an_empty_segmentation_names_its_volume(volume, scene):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "New")
+    threshold(volume, node)
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    assert node.GetNodeReference(role) is volume
 
 
 def test_a_deleted_segment_is_made_again(volume, drawn):

@@ -12,7 +12,8 @@ from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.execution import prepare
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.progress import Progress
-from MedImgAnalysisLib.slabs import Slab, cut, grid_of, not_local, run_slab
+from MedImgAnalysisLib.slabs import Slab, cut, grid_of, not_local, not_shown, run_slab
+from MedImgAnalysisLib.values import Labels
 
 QUIET = Progress(on_warning=lambda sentence: None)
 SIZE = (34, 38, 42)
@@ -26,8 +27,25 @@ LOCAL = sorted(
     for name, op in catalog.OPERATIONS.items()
     if any(role.kind == "image" for role in op.inputs()) and not not_local(op, op(), Grid.of(sitk.Image(9, 9, 9, 1)))
 )
+SHOWN = sorted(
+    name
+    for name, op in catalog.OPERATIONS.items()
+    if name not in LOCAL
+    and any(role.kind == "image" for role in op.inputs())
+    and not not_shown(op, op(), Grid.of(sitk.Image(9, 9, 9, 1)))
+)
+"""Operations of which a part can be shown, though their tables need the whole image."""
 OTHERS = [
     {},
+    {"lower": None, "upper": 200.0},
+    {"lower": 150.0, "upper": 350.0},
+    {"method": "triangle", "bins": 64},
+    {"side": "dark"},
+    {"classes": 2, "background": True},
+    {"classes": 5, "bins": 100},
+    {"method": "gaussian", "window_mm": 12.0},
+    {"method": "sauvola", "window_mm": 9.0, "side": "dark"},
+    {"method": "niblack", "window_mm": 15.0, "k": 0.4},
     {"sigma_mm": 2.7},
     {"radius_mm": 4.0, "shape": "box"},
     {"radius_mm": 5.0, "method": "smoothing"},
@@ -74,7 +92,7 @@ def operations(name: str) -> list:
     return [one for one in chosen if one.halo(Grid.of(sitk.Image(9, 9, 9, 1))) is not None]
 
 
-@pytest.mark.parametrize("name", sorted({*LOCAL, "vesselness"}))
+@pytest.mark.parametrize("name", sorted({*LOCAL, *SHOWN, "vesselness"}))
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(data=st.data())
 def test_a_slab_with_the_declared_halo_gives_what_the_whole_image_gives(name, data):
@@ -90,6 +108,11 @@ def test_a_slab_with_the_declared_halo_gives_what_the_whole_image_gives(name, da
         slab = Slab.of(operation, grid, axis, start, stop)
         found = run_slab(operation, inputs, slab, numbers, QUIET)
         for role, value in whole.items():
+            if isinstance(value, Labels):
+                same_segments(found[role], value, axis, start, stop)
+            if not isinstance(value, sitk.Image):
+                assert isinstance(value, Labels) or found[role] is None
+                continue
             expected = cut(value, axis, start, stop)
             assert Grid.of(found[role]).same_as(Grid.of(expected)) and found[role].GetPixelID() == expected.GetPixelID()
             a, b = sitk.GetArrayFromImage(expected), sitk.GetArrayFromImage(found[role])
@@ -98,6 +121,23 @@ def test_a_slab_with_the_declared_halo_gives_what_the_whole_image_gives(name, da
                 np.testing.assert_allclose(b, a, rtol=0, atol=ROUNDING.get(name, 4e-6) * scale)
             else:
                 np.testing.assert_array_equal(b, a)
+
+
+def same_segments(found: Labels, whole: Labels, axis: int, start: int, stop: int) -> None:
+    """Whether all segments of a part are there, and are what the whole ones are in it."""
+    assert found.segments == whole.segments
+    for segment in whole.segments:
+        expected = cut(whole.mask(segment), axis, start, stop)
+        mask = found.mask(segment)
+        assert Grid.of(mask).same_as(Grid.of(expected))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(expected))
+
+
+def test_thresholds_can_be_shown_of_a_part_but_are_not_run_in_parts():
+    assert SHOWN == ["auto_threshold", "local_threshold", "multi_otsu", "snake_2d", "threshold"]
+    grid = Grid.of(sitk.Image(9, 9, 9, 1))
+    for name in SHOWN:
+        assert not_local(catalog.find(name), catalog.find(name)(), grid)
 
 
 def test_operations_that_need_the_whole_image_say_why():

@@ -79,12 +79,14 @@ class OperationPanel(VTKObservationMixin):
     def exit(self) -> None:
         """The module is left: stop following; a run goes on."""
         self.preview.switch_off()
+        self.inputs.rest()
         self._follow(None)
 
     def cleanup(self) -> None:
         """The module goes away: stop the run and forget the scene."""
         self.preview.cleanup()
         self.run.cleanup()
+        self.inputs.cleanup()
         self._follow(None)
         self.removeObservers()
 
@@ -175,6 +177,7 @@ class OperationPanel(VTKObservationMixin):
         """Make the rows of an operation; the rows of the one before go away."""
         if self._shown:
             self.preview.switch_off()
+            self.inputs.cleanup()
             for old in (self.inputs, self.form, self.outputs):
                 old.widget.hide()
                 old.widget.setParent(None)

@@ -6,7 +6,7 @@ that is neither listed nor saved, and it goes when the preview is switched off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ctk
@@ -20,6 +20,7 @@ from ..operation import Operation
 from ..preview import Preview
 from ..progress import Progress
 from ..scene.previews import Place, SlicePreview, stamps_of, view_names, view_nodes
+from ..scene.sources import Source
 from .fields import narrow_combo
 from .request import Request
 from .runner import Runner
@@ -103,9 +104,10 @@ class PreviewSection(VTKObservationMixin):
         return bool(self.check_box.checked)
 
     def show_for(self, operation: type[Operation]) -> None:
-        """Offer previews where an image becomes an image."""
-        image = any(role.kind == "image" and not role.many for role in operation.inputs())
-        self.widget.setVisible(image and all(role.kind in ("image", "mask") for role in operation.outputs()))
+        """Offer previews where an image becomes an image or segments; whether there is one, the status line says."""
+        image = any(role.kind == "image" and not role.many and role.required for role in operation.inputs())
+        made = [role.kind for role in operation.outputs()]
+        self.widget.setVisible(image and ("labels" in made or all(kind in ("image", "mask") for kind in made)))
 
     def changed(self) -> None:
         """Parameters or inputs may have changed: show the preview anew, soon."""
@@ -179,6 +181,17 @@ class PreviewSection(VTKObservationMixin):
         self._forget_views()
         self.status.text = ""
 
+    def _follow_points(self, sources: Iterable[Source]) -> None:
+        """Points that are placed or moved change what a preview shows."""
+        for source in sources:
+            node = source.node
+            if node.IsA("vtkMRMLMarkupsNode") and not self.hasObserver(node, node.PointModifiedEvent, self._moved):
+                for event in (node.PointModifiedEvent, node.PointRemovedEvent):
+                    self.addObserver(node, event, self._moved)
+
+    def _moved(self, caller: Any = None, event: Any = None) -> None:
+        self.changed()
+
     def _forget_views(self) -> None:
         """Follow no slice view."""
         for view in view_names():
@@ -211,6 +224,7 @@ class PreviewSection(VTKObservationMixin):
                 self._shown.close()
             self._warnings = []
             self._shown = SlicePreview(run, *nodes, progress=Progress(on_warning=self._on_warning))
+            self._follow_points(run.sources.values())
         operation = request.operation
         problem = self._shown.problem(operation)
         place = None if problem else self._shown.place(operation)

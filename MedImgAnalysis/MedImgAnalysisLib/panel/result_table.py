@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene import places, tables
+from ..scene import places, showing, tables
 from ..values import Column, Measurements
 from .request import is_watched
 from .result_log import cell_text, tells
@@ -53,7 +53,11 @@ class ResultTable:
         self.plots = qt.QWidget()
         self._plot_row = qt.QVBoxLayout(self.plots)
         self._plot_row.setContentsMargins(0, 0, 0, 0)
-        for part in (self.choice, self.table, self.hint, self.plots):
+        self.show_button = qt.QPushButton(_("Show table"))
+        self.show_button.objectName = "showTableButton"
+        self.show_button.toolTip = _("Show the table in a table view; a layout without one gets one.")
+        self.show_button.connect("clicked()", self._show_in_view)
+        for part in (self.choice, self.table, self.hint, self.show_button, self.plots):
             column.addWidget(part)
         self._tables: list[tuple[str, Any]] = []
         self._charts: list[tuple[str, Any]] = []
@@ -112,6 +116,7 @@ class ResultTable:
     def _fill(self) -> None:
         node = self._node()
         self.table.setVisible(node is not None)
+        self.show_button.setVisible(node is not None)
         self.table.clear()
         if node is None:
             self._say("")
@@ -173,6 +178,11 @@ class ResultTable:
         if column.dtype is not str:
             item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
         self.table.setItem(line, at, item)
+
+    def _show_in_view(self) -> None:
+        node = self._node()
+        if node is not None:
+            showing.show_table(node, slicer.app.layoutManager())
 
     def _clicked(self, line: int, at: int) -> None:
         node = self._node()

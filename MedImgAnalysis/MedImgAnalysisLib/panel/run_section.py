@@ -23,6 +23,7 @@ from .request import Request, is_watched
 from .result_log import ResultLog, inputs_text
 from .result_table import ResultTable
 from .runner import Runner
+from .surface_button import SurfaceButton
 
 logger = logging.getLogger("MedImgAnalysis")
 
@@ -107,6 +108,8 @@ class RunSection:
             _("Show the aligned volume half over the fixed one in the slice views; zoom and slice stay."),
         )
         self.blend_button.setVisible(False)
+        self.surfaces = SurfaceButton()
+        column.addWidget(self.surfaces.button)
         column.addWidget(self.blend_button)
         column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
@@ -164,6 +167,7 @@ class RunSection:
         self.results.clear()
         self._written = []
         self._pair = None
+        self.surfaces.offer(())
         self.page_button.setVisible(False)
         self.blend_button.setVisible(False)
 
@@ -237,6 +241,7 @@ class RunSection:
                 self.log.measurements(titles[role], value)
         self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
         self.results.show_results(titles, nodes)
+        self.surfaces.offer(nodes.values())
         self._written = list(nodes.values())
         self.page_button.setVisible(any(isinstance(value, (Measurements, Curves)) for value in result.outputs.values()))
         self._pair = aligned_pair(request, nodes)

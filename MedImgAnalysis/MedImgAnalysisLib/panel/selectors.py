@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from ..operation import Operation, Role
 from ..scene import rois, sequences
+from .points import PointButton
 from .regions import RegionPicker
 
 NODE_CLASSES: dict[str, tuple[str, ...]] = {
@@ -87,6 +88,7 @@ class InputSelector(ABC):
     def __init__(self, role: Role, on_change: Callable[[], None]) -> None:
         self.role = role
         self.regions: RegionPicker | None = None
+        self.points: PointButton | None = None
         self._on_change = on_change
         self._build()
         if role.kind in ("mask", "labels") and not role.many:
@@ -98,9 +100,26 @@ class InputSelector(ABC):
     def _build(self) -> None:
         """Make `widget` and connect it to `_changed`."""
 
+    @property
+    def row(self) -> Any:
+        """What stands beside the title in the form."""
+        return self.widget
+
+    def rest(self) -> None:
+        """The page is left."""
+        if self.points is not None:
+            self.points.rest()
+
+    def cleanup(self) -> None:
+        """The row goes away."""
+        if self.points is not None:
+            self.points.cleanup()
+
     def _changed(self) -> None:
         if self.regions is not None and self._chosen():
             self.regions.show(())
+        if self.points is not None:
+            self.points.changed()
         self._on_change()
 
     def _regions_changed(self) -> None:
@@ -149,6 +168,19 @@ class NodeSelector(InputSelector):
         )
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.widget.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self._changed())
+        if self.role.kind == "landmarks":
+            self.points = PointButton(self.role, self.widget.currentNode, self.widget.setCurrentNode)
+
+    @property
+    def row(self) -> Any:
+        if self.points is None:
+            return self.widget
+        box = qt.QWidget()
+        columns = qt.QHBoxLayout(box)
+        columns.setContentsMargins(0, 0, 0, 0)
+        columns.addWidget(self.widget, 1)
+        columns.addWidget(self.points.button)
+        return box
 
     def _chosen(self) -> tuple[Any, ...]:
         node = self.widget.currentNode()
@@ -223,9 +255,19 @@ class InputSelectors:
         self.widget, rows = _form()
         self.selectors = {role.name: input_selector(role, on_change) for role in operation.inputs()}
         for selector in self.selectors.values():
-            _add_row(rows, selector.role, selector.widget)
+            _add_row(rows, selector.role, selector.row, selector.widget.toolTip)
             if selector.regions is not None:
                 rows.addRow(selector.regions.label, selector.regions.widget)
+
+    def rest(self) -> None:
+        """The page is left: what was started in the views ends."""
+        for selector in self.selectors.values():
+            selector.rest()
+
+    def cleanup(self) -> None:
+        """The form goes away."""
+        for selector in self.selectors.values():
+            selector.cleanup()
 
     def problem(self) -> str:
         """What is still to be chosen first, empty when nothing is."""
@@ -251,7 +293,7 @@ class OutputSelectors:
             self._tool_tips[role.name] = combo.toolTip = tip
             combo.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: on_change())
             self.combos[role.name] = combo
-            _add_row(rows, role, combo)
+            _add_row(rows, role, combo, tip)
 
     def node(self, role: str) -> Any:
         """The node to write over, None for a new one."""
@@ -278,7 +320,7 @@ def _form() -> tuple[Any, Any]:
     return widget, rows
 
 
-def _add_row(rows: Any, role: Role, widget: Any) -> None:
+def _add_row(rows: Any, role: Role, widget: Any, tip: str) -> None:
     label = qt.QLabel(_("{title}:").format(title=role.title))
-    label.toolTip = widget.toolTip
+    label.toolTip = tip
     rows.addRow(label, widget)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import slicer
 
+from .. import catalog
 from ..provenance import ATTRIBUTE
-from ..values import Frames, Labels, Segment
+from ..values import PALETTE, Frames, Labels, Segment
 from . import bridge, curves, segment_writing, segmentations
 
 INPUT = "MedImgAnalysis.Input."
@@ -66,22 +68,21 @@ def write(output: Output, obsolete: list[Any]) -> Any:
 
 
 def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
-    """Add segments; those that an earlier run of the same operation wrote are replaced.
+    """Add segments; those that an earlier run for the same result wrote are replaced, see `_result_of`.
 
-    A segment that was edited by hand since then counts as somebody's work and stays; the new result
-    is added beside it.
+    A segment that was edited by hand or got another name since then counts as somebody's work and stays; the new
+    result is added beside it.
     """
     node = output.target
     segmentation = node.GetSegmentation()
+    fresh = segmentation.GetNumberOfSegments() == 0
     placed = segment_writing.between(labels, output.parent, node)
     own = {
         entry["segment"]: identity
         for identity, entry in entries_of(node).items()
-        if entry["operation"] == output.record["operation"]
-        and entry["role"] == output.role
-        and segmentation.GetSegment(identity) is not None
-        and entry["digest"] == segmentations.segment_digest(segmentation, identity)
+        if entry.get("result") == _result_of(output) and _untouched(segmentation, identity, entry)
     }
+    placed = _told_apart(placed, segmentation, own, output)
     ids: dict[str, str] = {}
     for segment in placed.segments:
         identity = own.pop(segment.id, None)
@@ -90,9 +91,49 @@ def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
         segmentation.RemoveSegment(stale)
         node.RemoveAttribute(SEGMENT + stale)
     segment_writing.put_labels(placed, node, ids)
+    if fresh:
+        bridge.refer_to_volume(node, output.like, placed)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return ids
+
+
+def _told_apart(labels: Labels, segmentation: Any, own: Collection[str], output: Output) -> Labels:
+    """New segments in colours that no other one has; colours that come from segments that were put in stay."""
+    if any(role.kind == "labels" for role in catalog.find(output.record["operation"]).inputs()):
+        return labels
+    count = segmentation.GetNumberOfSegments()
+    taken = [segmentation.GetNthSegment(number).GetColor() for number in range(count)]
+    made = []
+    for segment in labels.segments:
+        if segment.id not in own:
+            free = [color for color in (segment.color, *PALETTE) if not any(np.allclose(color, t) for t in taken)]
+            segment = replace(segment, color=free[0] if free else segment.color)
+            taken.append(segment.color)
+        made.append(segment)
+    return Labels(labels.layers, tuple(made))
+
+
+def _result_of(output: Output) -> dict[str, Any]:
+    """What makes a result the same one when it is made again.
+
+    The operation and the name that it was told to give; where it gives the names of its input, that input. So the
+    bones of one run and the lungs of the next stay side by side, and another threshold for the lungs replaces them.
+    """
+    record = output.record
+    found: dict[str, Any] = {"operation": record["operation"], "role": output.role}
+    if "segment" in record["parameters"]:
+        return found | {"name": record["parameters"]["segment"]}
+    nodes = (node for sources in output.inputs.values() for node in sources)
+    return found | {"inputs": [node.GetName() for node in nodes if node.IsA("vtkMRMLSegmentationNode")]}
+
+
+def _untouched(segmentation: Any, identity: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a segment is there, with the name and the voxels that it was written with."""
+    segment = segmentation.GetSegment(identity)
+    if segment is None or entry.get("name") != segment.GetName():
+        return False
+    return bool(entry["digest"] == segmentations.segment_digest(segmentation, identity))
 
 
 def _free_id(segmentation: Any, segment: Segment, output: Output, taken: set[str]) -> str:
@@ -125,6 +166,14 @@ def record_of(node: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def segments_of(node: Any) -> list[str]:
+    """The ids of the segments that the last run has written into a node and that are still there."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return []
+    written = ((record_of(node) or {}).get("scene") or {}).get("segments", {})
+    return [identity for identity in written.values() if node.GetSegmentation().GetSegment(identity) is not None]
+
+
 def add_warning(node: Any, sentence: str) -> None:
     """Add a warning to the provenance record of a node."""
     record = record_of(node)
@@ -144,9 +193,9 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
     node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
     for source, identity in segments.items():
         entry = {
-            "operation": record["operation"],
-            "role": output.role,
+            "result": _result_of(output),
             "segment": source,
+            "name": node.GetSegmentation().GetSegment(identity).GetName(),
             "digest": segmentations.segment_digest(node.GetSegmentation(), identity),
         }
         node.SetAttribute(SEGMENT + identity, json.dumps(entry))

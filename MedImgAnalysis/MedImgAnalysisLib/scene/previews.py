@@ -16,11 +16,15 @@ from ..geometry import Grid
 from ..operation import Operation
 from ..preview import Preview, Previews, nearest_axis, obstacle
 from ..progress import SILENT, Progress
+from ..values import Labels
 from . import bridge, frames, volumes
 from .run import SceneRun
 from .sources import values_of
 
 ATTRIBUTE = "MedImgAnalysis.Preview"
+COVER = 0.5
+"""How much of the image segments cover at most, as in the views of a segmentation."""
+LABELMAP = "vtkMRMLLabelMapVolumeNode"
 SLICE_FLIP = (-1, -1, 1)
 
 
@@ -54,6 +58,7 @@ class SlicePreview:
         source = run.sources.get(str(next(iter(roles.values()))))
         self._source = source.node if source is not None else None
         self.node: Any = None
+        self._colors: Any = None
         self._before: tuple[str | None, float] | None = None
 
     def problem(self, operation: Operation) -> str:
@@ -73,6 +78,10 @@ class SlicePreview:
 
     def show(self, operation: Operation, found: Preview, opacity: float) -> None:
         """Put the slice over what the view shows."""
+        labels = next((value for value in found.outputs.values() if isinstance(value, Labels)), None)
+        if labels is not None:
+            self._show_labels(labels, opacity)
+            return
         image = next(value for value in found.outputs.values() if isinstance(value, sitk.Image))
         role = next(name for name, value in found.outputs.items() if value is image)
         kept = role in operation.keeps
@@ -91,10 +100,36 @@ class SlicePreview:
         self._composite.SetForegroundVolumeID(self.node.GetID())
         self.fade(opacity)
 
+    def _show_labels(self, labels: Labels, opacity: float) -> None:
+        """Put segments over what the view shows, in their colours, as a label map that is not kept."""
+        image = flattened(labels)
+        if self.node is not None and self.node.GetClassName() != LABELMAP:
+            self.close()
+        if self.node is None:
+            self.node = self._new_node(image, LABELMAP)
+            self._colors = new_colors()
+        fill_colors(self._colors, labels)
+        if frames.parent_of(self.node) is not self._parent:
+            self.node.SetAndObserveTransformNodeID(self._parent.GetID() if self._parent is not None else None)
+        volumes.put_image(image, self.node)
+        if self.node.GetDisplayNode() is None:
+            self.node.CreateDefaultDisplayNodes()
+        display = self.node.GetDisplayNode()
+        mark(display)
+        display.SetAndObserveColorNodeID(self._colors.GetID())
+        if self._before is None:
+            self._before = (self._composite.GetLabelVolumeID(), self._composite.GetLabelOpacity())
+        self._composite.SetLabelVolumeID(self.node.GetID())
+        self.fade(opacity)
+
     def fade(self, opacity: float) -> None:
         """How much of the preview covers the original, 0 to 1."""
-        if self.node is not None and self._composite.GetForegroundVolumeID() == self.node.GetID():
+        if self.node is None:
+            return
+        if self._composite.GetForegroundVolumeID() == self.node.GetID():
             self._composite.SetForegroundOpacity(opacity)
+        elif self._composite.GetLabelVolumeID() == self.node.GetID():
+            self._composite.SetLabelOpacity(COVER * opacity)
 
     def close(self) -> None:
         """Take the preview away; the view shows what it did before."""
@@ -104,20 +139,50 @@ class SlicePreview:
         if self._before is not None and self._composite.GetForegroundVolumeID() == node.GetID():
             self._composite.SetForegroundVolumeID(self._before[0])
             self._composite.SetForegroundOpacity(self._before[1])
+        if self._before is not None and self._composite.GetLabelVolumeID() == node.GetID():
+            self._composite.SetLabelVolumeID(self._before[0])
+            self._composite.SetLabelOpacity(self._before[1])
         self._before = None
         scene = slicer.mrmlScene
         own = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
-        for one in (node, *own):
+        colors, self._colors = self._colors, None
+        for one in (node, *own, colors):
             if one is not None and scene.IsNodePresent(one):
                 scene.RemoveNode(one)
 
-    def _new_node(self, image: sitk.Image) -> Any:
+    def _new_node(self, image: sitk.Image, kind: str = "") -> Any:
         scene = slicer.mrmlScene
-        node = scene.CreateNodeByClass(volumes.node_class(image))
+        node = scene.CreateNodeByClass(kind or volumes.node_class(image))
         node.UnRegister(None)
         mark(node)
         node.SetName(scene.GenerateUniqueName("Preview"))
         return scene.AddNode(node)
+
+
+def flattened(labels: Labels) -> sitk.Image:
+    """One label image: the first segment is 1, the second 2; where segments overlap, the later one is seen."""
+    array = np.zeros(tuple(reversed(labels.layers[0].GetSize())), np.uint8 if len(labels.segments) < 256 else np.int16)
+    for number, segment in enumerate(labels.segments, start=1):
+        array[sitk.GetArrayViewFromImage(labels.layers[segment.layer]) == segment.value] = number
+    return labels.grid.put_on(sitk.GetImageFromArray(array))
+
+
+def new_colors() -> Any:
+    """A colour table that is neither listed nor saved."""
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLColorTableNode")
+    node.UnRegister(None)
+    mark(node)
+    node.SetTypeToUser()
+    node.SetName("Preview colours")
+    return slicer.mrmlScene.AddNode(node)
+
+
+def fill_colors(node: Any, labels: Labels) -> None:
+    """The colours of the segments by their place in the order, see `flattened`; 0 is clear."""
+    node.SetNumberOfColors(len(labels.segments) + 1)
+    node.SetColor(0, "Background", 0.0, 0.0, 0.0, 0.0)
+    for number, segment in enumerate(labels.segments, start=1):
+        node.SetColor(number, segment.name, *segment.color, 1.0)
 
 
 def mark(node: Any) -> None:

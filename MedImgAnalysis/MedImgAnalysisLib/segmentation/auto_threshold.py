@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import SimpleITK as sitk
 
+from ..geometry import Grid
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Curves, Image, Labels, Mask, Measurements
-from .histograms import above, curves_of, histogram_of
-from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .histograms import Histogram, above, curves_of, histogram_of
+from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, part_of, size_cells
 from .threshold_methods import METHODS
 
 
@@ -83,6 +85,7 @@ class AutoThreshold(Operation):
     group: ClassVar[str] = "Threshold"
     revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 1.5
+    measured_by: ClassVar[tuple[str, ...]] = ("bins",)
     presets: ClassVar = {
         "Bright object": {"side": "bright"},
         "Dark object": {"side": "dark"},
@@ -94,15 +97,28 @@ class AutoThreshold(Operation):
     bins: Annotated[int, Quantity("", low=8, high=65536)] = 256
     segment: str = "Foreground"
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        """Each voxel is looked at by itself."""
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> Histogram:
+        """The histogram."""
+        mask = inputs.get("mask")
+        inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
+        return histogram_of(sitk.GetArrayViewFromImage(inputs["image"]), inside, self.bins, progress)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Thresholded:
         array = sitk.GetArrayViewFromImage(image)
         inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
-        histogram = histogram_of(array, inside, self.bins, progress.part(0.0, 0.6))
+        histogram = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.6))
         chosen_bin = METHODS[self.method](histogram.counts, progress.part(0.6, 0.7))
         threshold = float(histogram.edges[chosen_bin + 1])
         chosen = above(array, inside, threshold, self.side == "bright", progress.part(0.7, 0.9))
+        curves = curves_of(histogram, {"Threshold": threshold})
+        if self.known:
+            return Thresholded(part_of({self.segment: chosen}, image), Measurements(COLUMNS, ()), curves)
         labels = labels_of({self.segment: chosen}, image, "Choose the other side.")
         cells = size_cells(chosen, image, progress.part(0.9, 1.0))
         row = {"segment": self.segment, "method": self.method, "threshold": threshold, **cells}
         row["fraction"] = cells["voxels"] / histogram.voxels
-        return Thresholded(labels, Measurements(COLUMNS, (row,)), curves_of(histogram, {"Threshold": threshold}))
+        return Thresholded(labels, Measurements(COLUMNS, (row,)), curves)

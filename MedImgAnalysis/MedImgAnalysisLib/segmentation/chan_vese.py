@@ -78,6 +78,7 @@ class ChanVese(Operation):
     title: ClassVar[str] = "Two even regions (Chan-Vese)"
     group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 5.0
+    why_whole: ClassVar[str] = "the contour moves in three dimensions"
     presets: ClassVar = {"Noisy image": {"smoothness_mm": 3.0}, "Fine detail": {"smoothness_mm": 0.5}}
 
     smoothness_mm: Annotated[float, Quantity("mm", low=0.0, high=50.0)] = 1.0

@@ -87,6 +87,7 @@ class GraphCut(Operation):
     title: ClassVar[str] = "Graph cut"
     group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 60.0
+    why_whole: ClassVar[str] = "the cut is made through all of it"
     presets: ClassVar = {"By values and border": {}, "By the border alone": {"values_weight": 0.0}}
 
     values_weight: Annotated[float, Quantity("", low=0.0, high=100.0)] = 0.02

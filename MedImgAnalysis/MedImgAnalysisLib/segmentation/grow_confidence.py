@@ -70,6 +70,7 @@ class GrowConfidence(Operation):
     title: ClassVar[str] = "Grow by confidence"
     group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.0
+    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Even organ": {"multiplier": 2.5}, "Careful": {"multiplier": 1.5, "iterations": 2}}
 
     multiplier: Annotated[float, Quantity("SD", low=0.1, high=10.0)] = 2.5

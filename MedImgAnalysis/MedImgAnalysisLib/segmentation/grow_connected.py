@@ -76,6 +76,7 @@ class GrowConnected(Operation):
     title: ClassVar[str] = "Grow by range"
     group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.0
+    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {
         "Lung in CT": {"lower": -1024.0, "upper": -400.0},
         "Bone in CT": {"lower": 200.0, "upper": 3071.0},

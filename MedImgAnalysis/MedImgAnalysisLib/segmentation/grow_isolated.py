@@ -65,6 +65,7 @@ class GrowIsolated(Operation):
     title: ClassVar[str] = "Grow apart from other seeds"
     group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.0
+    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Bright structures": {"find": "lower"}, "Dark structures": {"find": "upper"}}
 
     find: Annotated[str, Choice("lower", "upper")] = "lower"

@@ -68,6 +68,7 @@ class GrowNeighbourhood(Operation):
     title: ClassVar[str] = "Grow through wide places"
     group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.5
+    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Lung in CT, trachea cut off": {"lower": -1024.0, "upper": -500.0, "radius_mm": 4.0}}
 
     lower: float | None = None

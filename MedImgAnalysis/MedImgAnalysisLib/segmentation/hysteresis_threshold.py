@@ -72,6 +72,7 @@ class HysteresisThreshold(Operation):
     title: ClassVar[str] = "Hysteresis threshold"
     group: ClassVar[str] = "Threshold"
     memory_factor: ClassVar[float] = 3.0
+    why_whole: ClassVar[str] = "weak voxels are followed to certain ones through all of it"
     presets: ClassVar = {"Bone in CT": {"lower": 150.0, "upper": 400.0}}
 
     lower: float = 60.0

@@ -66,6 +66,7 @@ class KMeans(Operation):
     title: ClassVar[str] = "k-means classes"
     group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "the classes are found in all of it"
     presets: ClassVar = {"Brain tissue, T1": {"classes": 3, "names": "CSF, Grey matter, White matter"}}
 
     classes: Annotated[int, Quantity("", low=2, high=50)] = 3

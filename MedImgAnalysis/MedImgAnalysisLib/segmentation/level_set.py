@@ -64,6 +64,7 @@ class LevelSet(Operation):
 
     group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "the contour moves in three dimensions"
 
     start_radius_mm: Annotated[float, Quantity("mm", low=0.1, high=100.0)] = 5.0
     iterations: Annotated[int, Quantity("", low=1, high=10000)] = 500

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,7 +17,7 @@ from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Labels, Mask, Measurements
 from .histograms import extremes_of
-from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, part_of, size_cells
 
 
 class Local(NamedTuple):
@@ -90,20 +91,31 @@ class LocalThreshold(Operation):
     side: Annotated[str, Choice("bright", "dark")] = "bright"
     segment: str = "Foreground"
 
-    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Local:
-        array = sitk.GetArrayViewFromImage(image)
-        low, high = extremes_of(array, None, progress.part(0.0, 0.05))
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        """Half of the window."""
+        return tuple(len(taps) // 2 for taps in reversed(self._weights(grid)))
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[float, float]:
+        """Smallest and largest value, which must differ."""
+        low, high = extremes_of(sitk.GetArrayViewFromImage(inputs["image"]), None, progress)
         if low == high:
             raise InputError(f"The image is constant ({low:g}); it has no threshold.", role="image")
+        return low, high
+
+    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Local:
+        array = sitk.GetArrayViewFromImage(image)
+        extremes = self.known or self.whole({"image": image}, progress.part(0.0, 0.05))
         weights = self._weights(Grid.of(image))
         if all(len(w) == 1 for w, n in zip(weights, array.shape, strict=True) if n > 1):
             raise InputError(
                 f"A window of {self.window_mm:g} mm holds one voxel of {Grid.of(image).describe()}; make it wider.",
                 role="image",
             )
-        chosen = self._chosen(array, weights, (low, high), progress.part(0.05, 0.9))
+        chosen = self._chosen(array, weights, extremes, progress.part(0.05, 0.9))
         if mask is not None:
             chosen &= sitk.GetArrayViewFromImage(mask) != 0
+        if self.known:
+            return Local(part_of({self.segment: chosen}, image), Measurements(COLUMNS, ()))
         labels = labels_of({self.segment: chosen}, image, "Choose a wider window, or a smaller offset or k.")
         row = {"segment": self.segment, **size_cells(chosen, image, progress.part(0.9, 1.0))}
         return Local(labels, Measurements(COLUMNS, (row,)))

@@ -79,6 +79,7 @@ class MorphologicalSnake(Operation):
     title: ClassVar[str] = "Morphological snake"
     group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 6.0
+    why_whole: ClassVar[str] = "the contour moves in three dimensions"
     presets: ClassVar = {"Regions": {"by": "regions"}, "Edges, growing": {"by": "edges", "push": "outwards"}}
 
     by: Annotated[str, Choice("regions", "edges")] = "regions"

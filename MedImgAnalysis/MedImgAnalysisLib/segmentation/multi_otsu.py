@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..geometry import Grid
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Curves, Image, Labels, Mask, Measurements
-from .histograms import curves_of, histogram_of, where
-from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .histograms import Histogram, curves_of, histogram_of, where
+from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, part_of, size_cells
 
 
 class Classes(NamedTuple):
@@ -73,6 +75,7 @@ class MultiOtsu(Operation):
     title: ClassVar[str] = "Several thresholds (multi-Otsu)"
     group: ClassVar[str] = "Threshold"
     memory_factor: ClassVar[float] = 2.5
+    measured_by: ClassVar[tuple[str, ...]] = ("bins",)
     presets: ClassVar = {"Three tissues without background": {"classes": 4}}
 
     classes: Annotated[int, Quantity("", low=2, high=8)] = 3
@@ -80,10 +83,20 @@ class MultiOtsu(Operation):
     bins: Annotated[int, Quantity("", low=8, high=1024)] = 256
     segment: str = "Class"
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        """Each voxel is looked at by itself."""
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> Histogram:
+        """The histogram."""
+        mask = inputs.get("mask")
+        inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
+        return histogram_of(sitk.GetArrayViewFromImage(inputs["image"]), inside, self.bins, progress)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Classes:
         array = sitk.GetArrayViewFromImage(image)
         inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
-        histogram = histogram_of(array, inside, self.bins, progress.part(0.0, 0.4))
+        histogram = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.4))
         filled = np.flatnonzero(histogram.counts)
         if len(filled) < self.classes:
             raise InputError(
@@ -103,10 +116,12 @@ class MultiOtsu(Operation):
             name = f"{self.segment} {number + 1 - first}"
             test = partial(_in_class, np.float64(limits[number]), np.float64(limits[number + 1]))
             chosen[name] = where(array, inside, test, part.part(0.0, 0.5))
+            if self.known:
+                continue
             row = {"segment": name, "lower": shown[number], "upper": shown[number + 1]}
             cells = size_cells(chosen[name], image, part.part(0.5, 1.0))
             rows.append(row | cells | {"fraction": cells["voxels"] / histogram.voxels})
-        labels = labels_of(chosen, image, "Ask for fewer classes.")
+        labels = part_of(chosen, image) if self.known else labels_of(chosen, image, "Ask for fewer classes.")
         lines = {f"Threshold {number}": at for number, at in enumerate(edges, start=1)}
         return Classes(labels, Measurements(COLUMNS, tuple(rows)), curves_of(histogram, lines))
 

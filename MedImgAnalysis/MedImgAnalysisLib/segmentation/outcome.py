@@ -35,6 +35,11 @@ def labels_of(chosen: Mapping[str, np.ndarray], image: sitk.Image, advice: str) 
     empty = [name for name, inside in chosen.items() if not inside.any()]
     if empty:
         raise InputError(f"Nothing was found for {', '.join(map(repr, empty))}. {advice}", empty=len(empty))
+    return part_of(chosen, image)
+
+
+def part_of(chosen: Mapping[str, np.ndarray], image: sitk.Image) -> Labels:
+    """The same on a part of an image, where a segment may have no voxel."""
     return Labels.from_masks([(name, image_like(inside.view(np.uint8), image)) for name, inside in chosen.items()])
 
 

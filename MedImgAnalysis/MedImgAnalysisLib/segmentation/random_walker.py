@@ -75,6 +75,7 @@ class RandomWalker(Operation):
     title: ClassVar[str] = "Random walker"
     group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 40.0
+    why_whole: ClassVar[str] = "the walk goes through all of it"
     presets: ClassVar = {"Noisy image": {"beta": 5.0}, "Weak edges": {"beta": 40.0}}
 
     beta: Annotated[float, Quantity("", low=0.01, high=10000.0)] = 10.0

@@ -66,6 +66,7 @@ class Slic(Operation):
     title: ClassVar[str] = "Supervoxels (SLIC)"
     group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 8.0
+    why_whole: ClassVar[str] = "supervoxels are moved in three dimensions"
     keeps: ClassVar = {"means": "image"}
 
     size_mm: Annotated[float, Quantity("mm", low=0.1, high=200.0)] = 8.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,7 +18,7 @@ from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Curve, Curves, Image, Labels, Landmarks, Measurements
-from .outcome import SEGMENT, labels_of
+from .outcome import SEGMENT, labels_of, part_of
 
 FEWEST_POINTS = 3
 STEP = 0.2
@@ -40,6 +41,35 @@ COLUMNS = (
     Column("edge", "Edge", "", "Mean slope on the curve, as a part of the steepest slopes of the slice"),
     Column("status", "Status", "", "Why a number is missing", str),
 )
+
+
+class Fit(NamedTuple):
+    """A fitted curve: points (N, 2) in millimetres on the slice and (N, 3) LPS, largest move of each iteration.
+
+    `filled` is the boolean slice inside the curve, `number` that of the slice along the numpy axis `axis` (None in
+    2-D) of `grid`, `edge` the mean slope on the curve.
+    """
+
+    points: np.ndarray
+    places: np.ndarray
+    moved: list[float]
+    filled: np.ndarray
+    axis: int | None
+    number: int
+    edge: float
+    grid: Grid
+
+    def inside(self, grid: Grid) -> np.ndarray:
+        """Boolean array of the voxels inside the curve, on the grid of the image or of a part of it."""
+        shape = tuple(reversed(grid.size))
+        corner = np.rint(self.grid.to_index(np.array([grid.origin]))[0][::-1]).astype(int).tolist()
+        chosen = np.zeros(shape, bool)
+        own = [slice(c, c + n) for a, (c, n) in enumerate(zip(corner, shape, strict=True)) if a != self.axis]
+        if self.axis is None:
+            chosen[...] = self.filled[tuple(own)]
+        elif 0 <= (layer := self.number - corner[self.axis]) < shape[self.axis]:
+            chosen[tuple(layer if a == self.axis else slice(None) for a in range(len(shape)))] = self.filled[tuple(own)]
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,7 @@ class Snake2d(Operation):
     title: ClassVar[str] = "Snake on a slice"
     group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 1.0
+    measured_by: ClassVar[tuple[str, ...]] = ("sigma_mm", "smoothness_mm", "push", "point_distance_mm", "iterations")
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.1, high=50.0)] = 2.0
     smoothness_mm: Annotated[float, Quantity("mm", low=0.0, high=100.0)] = 2.0
@@ -96,7 +127,39 @@ class Snake2d(Operation):
     iterations: Annotated[int, Quantity("", low=1, high=10000)] = 1000
     segment: str = "Contour"
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        """The fitted curve is known; voxels are inside it or not."""
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> Fit:
+        """The fitted curve and what it encloses on its slice."""
+        return self._fitted(inputs["image"], inputs["curve"], progress)
+
     def run(self, image: Image, curve: Landmarks, *, progress: Progress = SILENT) -> Fitted:
+        fit = self.known or self._fitted(image, curve, progress.part(0.0, 0.95))
+        chosen = {self.segment: fit.inside(Grid.of(image))}
+        advice = "The curve encloses no voxel centre; draw a larger one."
+        labels = part_of(chosen, image) if self.known else labels_of(chosen, image, advice)
+        row = {
+            "segment": self.segment,
+            "slice": fit.number,
+            "iterations": len(fit.moved),
+            "length_mm": polygons.length_of(fit.points),
+            "area_mm2": abs(polygons.area_of(fit.points)),
+            "edge": fit.edge,
+            "status": "",
+        }
+        names = tuple(str(n) for n in range(1, len(fit.places) + 1))
+        moves = Curve("Largest move", np.arange(1.0, len(fit.moved) + 1), np.array(fit.moved))
+        progress.report(1.0, "Curve")
+        return Fitted(
+            Landmarks(names, fit.places, closed=True),
+            labels,
+            Measurements(COLUMNS, (row,)),
+            Curves("Convergence", "Iteration", "Largest move", (moves,), y_unit="mm"),
+        )
+
+    def _fitted(self, image: Image, curve: Landmarks, progress: Progress) -> Fit:
         grid = Grid.of(image)
         if len(curve.names) < FEWEST_POINTS:
             raise InputError(f"A closed curve needs at least three points; there are {len(curve.names)}.", role="curve")
@@ -114,7 +177,11 @@ class Snake2d(Operation):
         slope = gradient_magnitude(slope, spacing.tolist(), progress.part(0.05, 0.1)).astype(np.float64)
         slope /= np.percentile(slope, 99) or slope.max()
         points, moved = self._fit(index[:, kept] * spacing, slope, spacing, progress.part(0.1, 0.95))
-        return self._results(image, points, moved, slope, spacing, axis, number, progress)
+        at = points / spacing
+        index = at if axis is None else np.insert(at, axis, number, axis=1)
+        places = np.pad(grid.to_physical(index[:, ::-1]), [(0, 0), (0, 3 - grid.dimension)])
+        filled = polygons.filled(at, slope.shape)
+        return Fit(points, places, moved, filled, axis, number, float(_at(slope, at).mean()), grid)
 
     def _fit(
         self, points: np.ndarray, slope: np.ndarray, spacing: np.ndarray, progress: Progress
@@ -153,49 +220,6 @@ class Snake2d(Operation):
         if polygons.crosses_itself(points):
             progress.warn("The fitted curve crosses itself; raise smoothness_mm or draw it closer to the edge.")
         return points, moved
-
-    def _results(
-        self,
-        image: sitk.Image,
-        points: np.ndarray,
-        moved: list[float],
-        slope: np.ndarray,
-        spacing: np.ndarray,
-        axis: int | None,
-        number: int,
-        progress: Progress,
-    ) -> Fitted:
-        grid = Grid.of(image)
-        at = points / spacing
-        inside = polygons.filled(at, slope.shape)
-        chosen = np.zeros(tuple(reversed(grid.size)), bool)
-        index = at
-        if axis is None:
-            chosen[...] = inside
-        else:
-            chosen[tuple(number if a == axis else slice(None) for a in range(grid.dimension))] = inside
-            index = np.insert(at, axis, number, axis=1)
-        places = grid.to_physical(index[:, ::-1])
-        places = np.pad(places, [(0, 0), (0, 3 - grid.dimension)])
-        labels = labels_of({self.segment: chosen}, image, "The curve encloses no voxel centre; draw a larger one.")
-        row = {
-            "segment": self.segment,
-            "slice": number,
-            "iterations": len(moved),
-            "length_mm": polygons.length_of(points),
-            "area_mm2": abs(polygons.area_of(points)),
-            "edge": float(_at(slope, at).mean()),
-            "status": "",
-        }
-        names = tuple(str(n) for n in range(1, len(places) + 1))
-        curve = Curve("Largest move", np.arange(1.0, len(moved) + 1), np.array(moved))
-        progress.report(1.0, "Curve")
-        return Fitted(
-            Landmarks(names, places, closed=True),
-            labels,
-            Measurements(COLUMNS, (row,)),
-            Curves("Convergence", "Iteration", "Largest move", (curve,), y_unit="mm"),
-        )
 
 
 def _slice_of(index: np.ndarray, grid: Grid) -> tuple[int | None, int]:

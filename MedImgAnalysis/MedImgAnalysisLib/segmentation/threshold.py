@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import ParameterError
+from ..geometry import Grid
 from ..operation import Operation
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Mask, Measurements
 from .histograms import extremes_of, where
-from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, part_of, size_cells
 
 
 class InRange(NamedTuple):
@@ -89,14 +91,26 @@ class Threshold(Operation):
                 field="lower",
             )
 
+    def halo(self, grid: Grid) -> tuple[int, ...]:
+        """Each voxel is looked at by itself."""
+        return (0,) * grid.dimension
+
+    def whole(self, inputs: Mapping[str, Any], progress: Progress = SILENT) -> tuple[float, float]:
+        """Smallest and largest value."""
+        mask = inputs.get("mask")
+        inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
+        return extremes_of(sitk.GetArrayViewFromImage(inputs["image"]), inside, progress)
+
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> InRange:
         array = sitk.GetArrayViewFromImage(image)
         inside = None if mask is None else sitk.GetArrayViewFromImage(mask) != 0
-        low, high = extremes_of(array, inside, progress.part(0.0, 0.2))
+        low, high = self.known or self.whole({"image": image, "mask": mask}, progress.part(0.0, 0.2))
         # Compared in float64, so that every pixel type that holds the values gives the same voxels.
         lower = np.float64(low if self.lower is None else self.lower)
         upper = np.float64(high if self.upper is None else self.upper)
         chosen = where(array, inside, lambda slab: (slab >= lower) & (slab <= upper), progress.part(0.2, 0.8))
+        if self.known:
+            return InRange(part_of({self.segment: chosen}, image), Measurements(COLUMNS, ()))
         there = f"The image is constant ({low:g})" if low == high else f"The values reach from {low:g} to {high:g}"
         advice = f"{there}, the range from {lower:g} to {upper:g}."
         labels = labels_of({self.segment: chosen}, image, advice)

@@ -70,6 +70,7 @@ class Watershed(Operation):
     title: ClassVar[str] = "Watershed"
     group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 12.0
+    why_whole: ClassVar[str] = "basins flood in three dimensions"
 
     landscape: Annotated[str, Choice("slope", "image", "inverted image")] = "slope"
     sigma_mm: Annotated[float, Quantity("mm", low=0.0, high=50.0)] = 1.0
