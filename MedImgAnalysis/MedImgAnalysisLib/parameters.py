@@ -53,6 +53,8 @@ SPELLED = {
 
 def title_of(name: str) -> str:
     """What people read for a name in scripts: `iou_thresholds` is `IoU thresholds`."""
+    if name == "labels":
+        return "Segmentation"
     first, *others = name.split("_")
     words = [SPELLED.get(first, first.capitalize()), *(SPELLED.get(word, word) for word in others)]
     return " ".join(words).replace("Bland altman", "Bland-Altman")

@@ -39,7 +39,8 @@ class ParameterForm:
             rows.addRow(qt.QLabel(_("There is nothing to set.")))
         self.fields: dict[str, Field] = {}
         self.hints: dict[str, Any] = {}
-        for parameter in operation.parameters():
+        # The name of the result comes last, wherever the operation declares it.
+        for parameter in sorted(operation.parameters(), key=lambda one: one.name == "segment"):
             likely = [parameter.default, *(preset.get(parameter.name) for preset in operation.presets.values())]
             field = field_for(parameter, operation.name, self._edited, likely)
             self.fields[parameter.name] = field

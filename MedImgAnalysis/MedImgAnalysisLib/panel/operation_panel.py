@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from .. import catalog
-from ..errors import ParameterError
+from ..errors import InputError, ParameterError
 from ..evidence import compared_roles
 from .chooser import OperationChooser
 from .form import ParameterForm
@@ -57,7 +57,7 @@ class OperationPanel(VTKObservationMixin):
         root.setMRMLScene(slicer.mrmlScene)
         self.chooser = OperationChooser(list(self.operations.values()), self._operation_chosen)
         self.ui.operationSection.layout().addWidget(self.chooser.widget)
-        self.preview = PreviewSection(self.request)
+        self.preview = PreviewSection(self._complete_request)
         self.ui.runSection.layout().addWidget(self.preview.widget)
         self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
         self.run.evidence_box.connect("toggled(bool)", self._evidence_chosen)
@@ -105,6 +105,13 @@ class OperationPanel(VTKObservationMixin):
             {role.name: self.outputs.node(role.name) for role in self.operation.outputs()},
             bool(self.run.evidence_box.checked),
         )
+
+    def _complete_request(self) -> Request:
+        """The request, for work that starts without Apply; raises `InputError` where an input is still to be chosen."""
+        missing = self.inputs.problem()
+        if missing:
+            raise InputError(missing)
+        return self.request()
 
     def obstacle(self) -> str:
         """Why Apply cannot run, empty when it can."""

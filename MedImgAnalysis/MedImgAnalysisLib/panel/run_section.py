@@ -92,7 +92,9 @@ class RunSection:
         browser.minimumHeight = 140
         self.log = ResultLog(browser)
         self.results = ResultTable()
+        self.surfaces = SurfaceButton()
         column.addWidget(self.results.widget)
+        column.addWidget(self.surfaces.button)
         column.addWidget(browser)
         self.page_button = _button(
             "savePageButton",
@@ -108,8 +110,6 @@ class RunSection:
             _("Show the aligned volume half over the fixed one in the slice views; zoom and slice stay."),
         )
         self.blend_button.setVisible(False)
-        self.surfaces = SurfaceButton()
-        column.addWidget(self.surfaces.button)
         column.addWidget(self.blend_button)
         column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
