@@ -71,7 +71,7 @@ def resample(
     moved = _by_itk(image, grid, transform, interpolation, outside, working, progress)
     if whole == np.dtype(sitk.GetArrayViewFromImage(moved).dtype):
         return moved
-    return image_like(of_type(sitk.GetArrayFromImage(moved), whole), grid)
+    return image_like(of_type(sitk.GetArrayViewFromImage(moved), whole), grid)
 
 
 def smallest(image: sitk.Image) -> float:

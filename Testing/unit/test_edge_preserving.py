@@ -134,18 +134,32 @@ def test_total_variation_is_that_of_scikit_image(size, weight):
     np.testing.assert_allclose(single, expected, atol=0.02)
 
 
-@settings(max_examples=15, deadline=None)
-@given(SIZES, st.integers(1, 300))
-def test_slabs_do_not_change_total_variation(size, slab):
+@settings(max_examples=25, deadline=None)
+@given(SIZES, st.integers(1, 4), st.integers(1, 300), st.sampled_from([np.int16, np.float32, np.float64]))
+def test_slabs_and_strips_do_not_change_total_variation(size, layers, strip, dtype):
     from MedImgAnalysisLib.kernels import total_variation
 
-    array = np.random.default_rng(0).normal(100, 10, size)
-    whole = denoise(array, 8.0, (0.5, 1.0, 1.0), 1e-4, 20)
-    kept, total_variation.SLAB = total_variation.SLAB, slab
+    array = np.random.default_rng(0).normal(100, 10, size).astype(dtype)
+    whole = denoise(array, 8.0, (0.5, 1.0, 1.0), 1e-6, 20)
+    kept = {name: getattr(total_variation, name) for name in ("LAYERS", "SLAB_VALUES", "STRIP_VALUES")}
     try:
-        np.testing.assert_allclose(denoise(array, 8.0, (0.5, 1.0, 1.0), 1e-4, 20), whole, atol=1e-9)
+        total_variation.LAYERS, total_variation.SLAB_VALUES, total_variation.STRIP_VALUES = layers, 1, strip
+        tolerance = 1e-9 if dtype == np.float64 else 1e-3
+        np.testing.assert_allclose(denoise(array, 8.0, (0.5, 1.0, 1.0), 1e-6, 20), whole, atol=tolerance)
     finally:
-        total_variation.SLAB = kept
+        for name, value in kept.items():
+            setattr(total_variation, name, value)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SIZES, st.sampled_from([np.uint8, np.int16, np.float32]), st.floats(1.0, 30.0))
+def test_total_variation_of_any_type_is_that_of_scikit_image_step_for_step(size, dtype, weight):
+    peer = pytest.importorskip("skimage.restoration")
+    array = np.random.default_rng(1).integers(0, 200, size).astype(dtype)
+    scale = [float(n > 1) for n in array.shape]
+    expected = peer.denoise_tv_chambolle(np.squeeze(array).astype(np.float64), weight, eps=0.0, max_num_iter=9)
+    found = denoise(array, weight, scale, 0.0, 9)
+    np.testing.assert_allclose(np.squeeze(found), expected, atol=1e-3)
 
 
 def test_total_variation_lowers_a_step_by_the_closed_form():

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from MedImgAnalysisLib.errors import InputError, ParameterError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import NormalisePercentile, NormaliseRange, NormaliseZscore
+from MedImgAnalysisLib.filtering.normalising import mean_and_sd
 from MedImgAnalysisLib.geometry import image_like
+from MedImgAnalysisLib.progress import SILENT
 
 
 def result(operation, image, mask=None) -> np.ndarray:
@@ -62,6 +66,33 @@ def test_zscore_agrees_with_itk_and_has_mean_0_and_sd_1(dtype):
         found, sitk.GetArrayFromImage(sitk.Normalize(sitk.Cast(image, sitk.sitkFloat64))), atol=2e-6
     )
     assert abs(found.mean()) < 1e-6 and found.std(ddof=1) == pytest.approx(1, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([np.uint8, np.int8, np.uint16, np.int16]),
+    st.tuples(*[st.integers(1, 40)] * 3),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_mean_and_sd_of_narrow_types_are_those_of_numpy(dtype, size, seed, masked):
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(seed)
+    array = rng.integers(limits.min, limits.max, size, dtype, endpoint=True)
+    inside = rng.random(size) < 0.5 if masked else None
+    values = array[...].astype(float).ravel() if inside is None else array[inside].astype(float)
+    assume(len(values) > 1)
+    mean, sd = mean_and_sd(array, inside, SILENT)
+    assert mean == pytest.approx(values.mean(), rel=1e-12, abs=1e-9)
+    assert sd == pytest.approx(values.std(ddof=1), rel=1e-10)
+
+
+def test_sums_of_the_largest_values_are_exact():
+    array = np.full((5, 200, 200), 65535, np.uint16)
+    array[0, 0, 0] = 65534
+    mean, sd = mean_and_sd(array, None, SILENT)
+    assert mean == 65535 - 1 / array.size
+    assert sd == pytest.approx(array.size**-0.5, rel=1e-14)
 
 
 def test_a_small_spread_on_a_large_value_is_kept():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +12,15 @@ from ..blockwise import for_each
 from ..errors import InputError
 from ..geometry import image_like
 from ..kernels.pointwise import mapped
-from ..kernels.ranks import counts_of, is_narrow, slabs_of
+from ..kernels.ranks import is_narrow, slabs_of
 from ..kernels.separable import working_type
 from ..progress import Progress
 
 ALIKE = 1e-12
 """Values whose spread is below this part of their size are one value and the rounding of float64."""
+
+EXACT_VALUES = 1 << 16
+"""So many squares of 16-bit numbers add up to less than 2^53 and stay in the cache of a core."""
 
 
 def inside_of(mask: sitk.Image | None) -> np.ndarray | None:
@@ -49,11 +53,7 @@ def mean_and_sd(array: np.ndarray, inside: np.ndarray | None, progress: Progress
     """Mean and sample standard deviation (n - 1) in float64, NaN for a single voxel; two passes, so that a large mean
     does not swallow a small spread. The same to the bit whatever the number of threads."""
     if is_narrow(array):
-        values, counts = counts_of(array, inside, progress)
-        n = int(counts.sum())
-        mean = float(values @ counts) / n
-        squares = float(np.square(values - mean) @ counts)
-        return mean, float(np.sqrt(squares / (n - 1))) if n > 1 else float("nan")
+        return _exact_mean_and_sd(array, inside, progress)
 
     def chosen(part: slice) -> np.ndarray:
         return (array[part].reshape(-1) if inside is None else array[part][inside[part]]).astype(np.float64)
@@ -67,3 +67,21 @@ def mean_and_sd(array: np.ndarray, inside: np.ndarray | None, progress: Progress
         )
     )
     return mean, float(np.sqrt(squares / (n - 1))) if n > 1 else float("nan")
+
+
+def _exact_mean_and_sd(array: np.ndarray, inside: np.ndarray | None, progress: Progress) -> tuple[float, float]:
+    """The same for whole numbers of up to 16 bits, from exact sums of values and squares."""
+
+    def sums(part: slice) -> tuple[int, int, int]:
+        values = array[part].reshape(-1) if inside is None else array[part][inside[part]]
+        total = squares = 0
+        for start in range(0, values.size, EXACT_VALUES):
+            some = values[start : start + EXACT_VALUES].astype(np.float64)
+            total += int(some.sum())
+            squares += int(np.square(some, out=some).sum())
+        return values.size, total, squares
+
+    found = for_each(sums, slabs_of(array), progress=progress)
+    n, total, squares = (sum(entry[at] for entry in found) for at in range(3))
+    spread = n * squares - total * total
+    return total / n, math.sqrt(spread / (n * (n - 1))) if n > 1 else float("nan")

@@ -16,7 +16,7 @@ from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .noise_level import noise_level
 from .region import filter_inside
-from .voxels import floating
+from .voxels import floating, precise
 
 MARGIN = 32
 """Voxels around a mask whose values can matter; information travels one voxel an iteration and fades."""
@@ -62,7 +62,7 @@ class TotalVariation(Operation):
     title: ClassVar[str] = "Total variation"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 6.25
+    memory_factor: ClassVar[float] = 6.0
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the steps end when the whole image has settled"
     keeps: ClassVar = {"image": "image"}
@@ -81,10 +81,10 @@ class TotalVariation(Operation):
         ]
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-            array = floating(part, progress)
+            array = precise(part, progress)
             level = noise_level(self.noise, array, progress.part(0.0, 0.1))
             if level == 0:
-                return array
+                return floating(part, progress)
             solid = array[None] if array.ndim == 2 else array
             found = denoise(
                 solid, self.strength * level, scale, self.stop_change, self.iterations, progress.part(0.1, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from math import prod
+from math import prod, sqrt
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,8 @@ BLOCK_VALUES = 1 << 16
 
 SHORT = 16
 """Voxels along i below which the arrays of a block lie the other way round in memory."""
+SHARED = 1.6
+"""Times the voxels of a block up to which it is faster to compute the weights of an offset and its opposite at once."""
 Wanted = tuple[slice, ...]
 """Ranges along (k, j, i) with both ends."""
 Block = tuple[int, int, int, int]
@@ -36,10 +38,11 @@ def bilateral(
     Tomasi and Manduchi 1998. `array` is float (k, j, i); sigmas and radii in voxels by numpy axis; border voxels are
     repeated. `range_sigma` is in the unit of the values and above 0. Outside of `wanted` the values stay as they are.
     """
-    padded = np.pad(array, [(r, r) for r in radii], mode="edge")
-    if wanted is not None:
-        return _only(wanted, array, padded, radii, lambda a, p: _bilateral(a, p, sigmas, radii, range_sigma, progress))
-    return _bilateral(array, padded, sigmas, radii, range_sigma, progress)
+
+    def means(array: np.ndarray, padded: np.ndarray) -> np.ndarray:
+        return _bilateral(array, padded, sigmas, radii, range_sigma, progress)
+
+    return _where_wanted(array, wanted, radii, "edge", means)
 
 
 def _bilateral(
@@ -95,27 +98,32 @@ def nonlocal_means(
     numpy axis, the border is mirrored. Outside of `wanted` the values are left as they are.
     """
     margin = [p + s for p, s in zip(patch, search, strict=True)]
-    padded = np.pad(array, [(m, m) for m in margin], mode="symmetric")
 
     def means(array: np.ndarray, padded: np.ndarray) -> np.ndarray:
         return _nonlocal_means(array, padded, patch, search, strength, sigma, progress)
 
-    return means(array, padded) if wanted is None else _only(wanted, array, padded, margin, means)
+    return _where_wanted(array, wanted, margin, "symmetric", means)
 
 
-def _only(
-    wanted: Wanted,
+def _where_wanted(
     array: np.ndarray,
-    padded: np.ndarray,
+    wanted: Wanted | None,
     margin: Sequence[int],
+    border: Literal["edge", "symmetric"],
     means: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """The array with the means where they are wanted."""
-    out = array.copy()
-    near = tuple(slice(s.start, s.stop + 2 * m) for s, m in zip(wanted, margin, strict=True))
+    """The array with the means where they are wanted; `means` gets that part and the same with a margin, a copy."""
+    box = wanted or tuple(slice(0, n) for n in array.shape)
+    reach = list(zip(box, margin, array.shape, strict=True))
+    near = array[tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in reach)]
+    padded = np.pad(near, [(max(0, m - s.start), max(0, s.stop + m - n)) for s, m, n in reach], mode=border)
     # Inner loops run along the axis that is contiguous: not the last one where that is short.
-    order: Literal["C", "F"] = "F" if wanted[2].stop - wanted[2].start < SHORT else "C"
-    out[wanted] = means(array[wanted].copy(order), padded[near].copy(order))
+    order: Literal["C", "F"] = "F" if box[2].stop - box[2].start < SHORT else "C"
+    found = means(np.asarray(array[box], order=order), np.asarray(padded, order=order))
+    if found.shape == array.shape:
+        return found
+    out = array.copy()
+    out[box] = found
     return out
 
 
@@ -128,34 +136,54 @@ def _nonlocal_means(
     sigma: float,
     progress: Progress,
 ) -> np.ndarray:
+    """`padded` is used up.
+
+    Two voxels have the same weight for each other: it is computed once for an offset and its opposite. Values are
+    scaled so that a sum of squared differences is the exponent.
+    """
     margin = [p + s for p, s in zip(patch, search, strict=True)]
     out = np.empty_like(array)
-    count = prod(2 * p + 1 for p in patch)
-    share, noise = array.dtype.type(1 / count), array.dtype.type(2 * sigma**2)
-    factor = array.dtype.type(-1 / strength**2)
-    offsets = list(_offsets(search))
-    length = array.shape[2]
+    dtype = array.dtype.type
+    scale = 1 / (strength * sqrt(prod(2 * p + 1 for p in patch)))
+    padded *= dtype(scale)
+    back, noise = dtype(1 / scale), dtype(2 * (sigma / strength) ** 2)
+    middle = (0, 0, 0)
+    offsets = [offset for offset in _offsets(search) if offset > middle]
 
     def work(block: Block) -> None:
-        wide = (block[0] - patch[0], block[1] + patch[0], block[2] - patch[1], block[3] + patch[1])
-        own = _shifted(padded, wide, margin, (0, 0, 0), length, patch[2])
-        total = np.zeros_like(array[block[0] : block[1], block[2] : block[3]])
-        weights = np.zeros_like(total)
+        target = out[block[0] : block[1], block[2] : block[3]]
+        starts = [m + n for m, n in zip(margin, (block[0], block[2], 0), strict=True)]
+
+        def part(before: Sequence[int], after: Sequence[int], by: Sequence[int] = middle) -> np.ndarray:
+            """The values of the block, so many more on both sides, or those at an offset from them."""
+            ends = zip(starts, target.shape, before, after, by, strict=True)
+            return padded[tuple(slice(s - b + o, s + n + a + o) for s, n, b, a, o in ends)]
+
+        total = part(middle, middle) + dtype(0)
+        weights, weighted = np.ones_like(total), np.empty_like(total)
         for offset in offsets:
-            if progress.cancelled:
-                return
-            difference = own - _shifted(padded, wide, margin, offset, length, patch[2])
-            difference *= difference
-            w = _box_sum(difference, patch)
-            w *= share
-            w -= noise
-            np.maximum(w, 0, out=w)
-            w *= factor
-            np.exp(w, out=w)
-            weights += w
-            w *= _shifted(padded, block, margin, offset, length)
-            total += w
-        np.divide(total, weights, out=out[block[0] : block[1], block[2] : block[3]])
+            opposite = (-offset[0], -offset[1], -offset[2])
+            wider = prod((n + abs(o)) / n for n, o in zip(target.shape, offset, strict=True))
+            for steps in [(offset, opposite)] if wider < SHARED else [(offset,), (opposite,)]:
+                if progress.cancelled:
+                    return
+                # The weight of a voxel for the one at the opposite offset is that of this one for it.
+                reach = steps[0] if len(steps) == 2 else middle
+                low, high = [max(o, 0) for o in reach], [max(-o, 0) for o in reach]
+                box = [p + n for p, n in zip(patch, low)], [p + n for p, n in zip(patch, high)]
+                w = part(*box, steps[0]) - part(*box)
+                w *= w
+                w = _box_sum(w, patch)
+                np.subtract(noise, w, out=w)
+                np.minimum(w, 0, out=w)
+                np.exp(w, out=w)
+                for step, at in zip(steps, (low, high)):
+                    own = w[tuple(slice(s, s + n) for s, n in zip(at, target.shape, strict=True))]
+                    weights += own
+                    np.multiply(own, part(middle, middle, step), out=weighted)
+                    total += weighted
+        total *= back
+        np.divide(total, weights, out=target)
 
     for_each(work, _blocks(array.shape, 8 if patch[0] else 1), progress=progress, message="Non-local means")
     return out
@@ -177,12 +205,10 @@ def _blocks(shape: Sequence[int], depth: int) -> list[Block]:
     ]
 
 
-def _shifted(
-    padded: np.ndarray, block: Block, margin: Sequence[int], offset: Sequence[int], length: int, wider: int = 0
-) -> np.ndarray:
-    """The neighbours of a block at an offset, `wider` by so many voxels on both sides along i."""
+def _shifted(padded: np.ndarray, block: Block, margin: Sequence[int], offset: Sequence[int], length: int) -> np.ndarray:
+    """The neighbours of a block at an offset."""
     k, j, i = (m + o for m, o in zip(margin, offset, strict=True))
-    return padded[block[0] + k : block[1] + k, block[2] + j : block[3] + j, i - wider : i + length + wider]
+    return padded[block[0] + k : block[1] + k, block[2] + j : block[3] + j, i : i + length]
 
 
 def _box_sum(values: np.ndarray, radii: Sequence[int]) -> np.ndarray:

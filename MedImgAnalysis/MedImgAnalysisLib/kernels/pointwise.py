@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..blockwise import map_slabs
+from ..blockwise import for_each, map_slabs, ranges
 from ..progress import SILENT, Progress
 from .ranks import is_narrow
 
@@ -31,10 +31,14 @@ def mapped(
     everything = np.arange(1 << (8 * array.dtype.itemsize), dtype=unsigned).view(array.dtype)
     table: np.ndarray = function(everything.astype(np.float64)).astype(dtype)
 
-    def looked_up(slab: np.ndarray) -> np.ndarray:
-        return table[np.ascontiguousarray(slab).view(unsigned)]
+    def look_up(part: tuple[int, int]) -> None:
+        start, stop = part
+        places = np.ascontiguousarray(array[start:stop]).view(unsigned)
+        # Places are never outside of the table; of the modes this one is the fastest.
+        np.take(table, places, out=out[start:stop], mode="wrap")
 
-    return map_slabs(looked_up, array, 0, out, progress=progress, message=message)
+    for_each(look_up, ranges(array.shape[0], array[:1].size), progress=progress, message=message)
+    return out
 
 
 def piecewise_linear(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

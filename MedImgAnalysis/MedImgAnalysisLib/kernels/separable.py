@@ -16,7 +16,7 @@ import numpy as np
 from ..blockwise import for_each
 from ..progress import SILENT, Progress
 
-TILE_ROWS = 48
+TILE_ROWS = 24
 SMALL_PRODUCT = 250_000
 """Multiplications that matrix libraries still do in the calling thread."""
 COLUMN_VALUES = 1 << 18

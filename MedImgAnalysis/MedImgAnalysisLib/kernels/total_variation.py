@@ -1,16 +1,31 @@
-"""Total variation denoising by the dual projection of Chambolle, in slabs."""
+"""Total variation denoising by the dual projection of Chambolle, each slab in one sweep that stays in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
+from .separable import working_type
 
-SLAB = 400_000
-"""Values of a slab, so that a step works in the cache of a core."""
+LAYERS = 8
+"""Layers of a slab at the least; its last but one is computed twice."""
+SLAB_VALUES = 1 << 18
+STRIP_VALUES = 1 << 15
+"""Values that a step works on at once, so that its few arrays stay in the cache of a core."""
+
+MESSAGE = "Total variation"
+
+
+class Ends(NamedTuple):
+    """What a slab needs of its neighbours as it was before the sweep: the dual variable of the layer before it along
+    the first axis, and the layer of the result after it; None at the border."""
+
+    before: np.ndarray | None
+    after: np.ndarray | None
 
 
 def denoise(
@@ -28,71 +43,138 @@ def denoise(
     Parameters
     ----------
     array
-        float (k, j, i).
+        (k, j, i) of any real type; the result is in its `working_type`.
     weight
         In the unit of the values, above 0.
     scale
-        Factors of the differences by numpy axis: 1 for the finest axis, spacing ratios below 1 for the others.
+        Factors of the differences by numpy axis: 1 for the finest axis, spacing ratios below 1 for the others, 0 for
+        axes of one voxel.
     tolerance
         Stop when the energy changes by less than this part of its first value.
     """
-    dual = np.zeros((3, *array.shape), array.dtype)
-    out = array.copy()
-    step = 1 / (2 * sum(s**2 for s in scale if s) or 1.0)
-    slabs = ranges(array.shape[0], array[0].size, SLAB)
-    factors = [array.dtype.type(s) for s in scale]
-
-    def primal(slab: tuple[int, int]) -> float:
-        """out = array + div(dual); half of the energy."""
-        start, stop = slab
-        moved = np.zeros((stop - start, *array.shape[1:]), array.dtype)
-        for axis, factor in enumerate(factors):
-            if axis == 0:
-                flow = dual[0, max(start - 1, 0) : stop] * factor
-                own = flow[start - max(start - 1, 0) :]
-                moved -= own
-                moved[len(moved) - len(flow[:-1]) :] += flow[:-1]
-            else:
-                flow = dual[axis, start:stop] * factor
-                moved -= flow
-                np.moveaxis(moved, axis, 0)[1:] += np.moveaxis(flow, axis, 0)[:-1]
-        np.add(array[start:stop], moved, out=out[start:stop])
-        return float(np.vdot(moved, moved))
-
-    def project(slab: tuple[int, int]) -> float:
-        """One step of the dual variable; the other half of the energy."""
-        start, stop = slab
-        gradient = np.zeros((3, stop - start, *array.shape[1:]), array.dtype)
-        end = min(stop + 1, array.shape[0])
-        np.subtract(out[start + 1 : end], out[start : end - 1], out=gradient[0, : end - 1 - start])
-        np.subtract(out[start:stop, 1:], out[start:stop, :-1], out=gradient[1, :, :-1])
-        np.subtract(out[start:stop, :, 1:], out[start:stop, :, :-1], out=gradient[2, :, :, :-1])
-        for part, factor in zip(gradient, factors, strict=True):
-            part *= factor
-        norm = gradient[0] * gradient[0]
-        norm += gradient[1] * gradient[1]
-        norm += gradient[2] * gradient[2]
-        np.sqrt(norm, out=norm)
-        energy = float(norm.sum(dtype=float))
-        norm *= norm.dtype.type(step / weight)
-        norm += 1
-        gradient *= gradient.dtype.type(step)
-        own = dual[:, start:stop]
-        own -= gradient
-        own /= norm
-        return energy
-
+    solver = _Solver(array, weight, scale)
+    # Not by the number of threads: the energy must not depend on it.
+    slabs = ranges(array.shape[0], 1, max(LAYERS, SLAB_VALUES // max(1, array[:1].size)))
     first = before = 0.0
     for n in range(iterations):
         here = progress.part(n / iterations, (n + 1) / iterations)
-        energy = 0.0
-        if n:
-            energy = sum(for_each(primal, slabs, progress=here.part(0.0, 0.5), message="Total variation"))
-        energy += weight * sum(for_each(project, slabs, progress=here.part(0.5, 1.0), message="Total variation"))
+        ends = for_each(solver.ends, slabs, progress=here.part(0.0, 0.0), message=MESSAGE)
+        jobs = list(zip(slabs, ends, strict=True))
+        found = for_each(lambda job: solver.sweep(*job), jobs, progress=here, message=MESSAGE)
+        energy = sum(moved for moved, _ in found) + weight * sum(varied for _, varied in found)
         if n == 0:
             first = energy
         elif abs(before - energy) < tolerance * first:
             break
         before = energy
-    progress.report(1.0, "Total variation")
-    return out
+    progress.report(1.0, MESSAGE)
+    return solver.out
+
+
+class _Solver:
+    """The result and the dual variable, which is kept in units of the step."""
+
+    def __init__(self, array: np.ndarray, weight: float, scale: Sequence[float]) -> None:
+        dtype = working_type(array.dtype)
+        step = 1 / (2 * sum(s**2 for s in scale) or 1.0)
+        self.array = array
+        self.axes = [(axis, dtype(s)) for axis, s in enumerate(scale) if s]
+        self.out: np.ndarray = np.empty(array.shape, dtype)
+        self.dual = np.zeros((len(self.axes), *array.shape), dtype)
+        self.step, self.slowing = dtype(step), dtype(step / weight)
+        layer = max(1, array[:1].size)
+        self.depth = max(1, STRIP_VALUES // layer)
+        self.rows = [slice(*part) for part in ranges(array.shape[1], array.shape[2], STRIP_VALUES)]
+
+    def ends(self, slab: tuple[int, int]) -> Ends:
+        """What the sweep of this slab needs that those of others change."""
+        start, stop = slab
+        before = self.dual[0, start - 1].copy() if start and self._along_first() else None
+        if stop == len(self.out):
+            return Ends(before, None)
+        after = np.empty((1, *self.out.shape[1:]), self.out.dtype)
+        for rows in self.rows:
+            self._primal(stop, stop + 1, rows, None, after[:, rows])
+        return Ends(before, after[0])
+
+    def sweep(self, slab: tuple[int, int], ends: Ends) -> tuple[float, float]:
+        """out = array + div(dual), then one step of the dual variable; the sums of both halves of the energy."""
+        start, stop = slab
+        moved = varied = 0.0
+        done = start
+        for low in range(start, stop, self.depth):
+            high = min(low + self.depth, stop)
+            # One layer more, before the dual variable changes.
+            upto = min(high + 1, stop)
+            for rows in self.rows:
+                before = ends.before if done == start else None
+                moved += self._primal(done, upto, rows, before, self.out[done:upto, rows])
+            done = upto
+            after = self.out[high] if high < stop else ends.after
+            for rows in self.rows:
+                varied += self._project(low, high, rows, after)
+        return moved, varied
+
+    def _along_first(self) -> bool:
+        return bool(self.axes) and self.axes[0][0] == 0
+
+    def _primal(self, low: int, high: int, rows: slice, before: np.ndarray | None, out: np.ndarray) -> float:
+        """Some rows of some layers of the result; the sum of the squares of what they moved by.
+
+        `before` is the dual variable of the layer before where it has changed since.
+        """
+        if low == high:
+            return 0.0
+        moved, flow = np.zeros(out.shape, out.dtype), np.empty(out.shape, out.dtype)
+        for (axis, factor), dual in zip(self.axes, self.dual, strict=True):
+            own = dual[low:high, rows]
+            if axis == 0:
+                np.subtract(own[:-1], own[1:], out=flow[1:])
+                last = before if before is not None else dual[low - 1] if low else None
+                np.subtract(0 if last is None else last[rows], own[0], out=flow[0])
+            elif axis == 1:
+                np.subtract(own[:, :-1], own[:, 1:], out=flow[:, 1:])
+                np.subtract(dual[low:high, rows.start - 1] if rows.start else 0, own[:, 0], out=flow[:, 0])
+            else:
+                np.subtract(own[..., :-1], own[..., 1:], out=flow[..., 1:])
+                np.negative(own[..., 0], out=flow[..., 0])
+            if factor != 1:
+                flow *= factor
+            moved += flow
+        moved *= self.step
+        np.add(self.array[low:high, rows], moved, out=out, casting="unsafe")
+        return float(np.square(moved, out=moved).sum())
+
+    def _project(self, low: int, high: int, rows: slice, after: np.ndarray | None) -> float:
+        """One step of the dual variable of some rows of some layers; the sum of the norms of the gradients.
+
+        `after` is the layer of the result after the last one, None at the border.
+        """
+        out = self.out[low:high]
+        here = out[:, rows]
+        slopes = np.zeros((len(self.axes), *here.shape), here.dtype)
+        norm, square = np.zeros(here.shape, here.dtype), np.empty(here.shape, here.dtype)
+        for (axis, factor), slope in zip(self.axes, slopes, strict=True):
+            if axis == 0:
+                np.subtract(here[1:], here[:-1], out=slope[:-1])
+                if after is not None:
+                    np.subtract(after[rows], here[-1], out=slope[-1])
+            elif axis == 1:
+                following = out[:, rows.start + 1 : rows.stop + 1]
+                count = following.shape[1]
+                np.subtract(following, here[:, :count], out=slope[:, :count])
+            else:
+                np.subtract(here[..., 1:], here[..., :-1], out=slope[..., :-1])
+            if factor != 1:
+                slope *= factor
+            norm += np.square(slope, out=square)
+        np.sqrt(norm, out=norm)
+        varied = float(norm.sum())
+        norm *= self.slowing
+        norm += 1
+        np.reciprocal(norm, out=norm)
+        for slope, dual in zip(slopes, self.dual, strict=True):
+            own = dual[low:high, rows]
+            own -= slope
+            own *= norm
+        return varied

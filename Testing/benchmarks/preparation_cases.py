@@ -1,42 +1,29 @@
-"""Time and memory of normalising, resampling and bias correction beside their peers, in one run on the same image.
-
-    python Testing/benchmarks/preparation.py                                  # a small image, all cases
-    python Testing/benchmarks/preparation.py --size 512x512x300 --only percentile
-
-Every figure is from a process of its own, the median of the repeats after one run that is not counted; memory is
-beyond image and program. Tools that are not installed are left out. Other work on the machine makes all of it slower.
-"""
+"""Cases of normalising, resampling and bias correction for `filtering.py`: ours and the peers that do the same."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from measuring import measured
 
-ENOUGH_SECONDS = 20.0
 SPACING = (0.8, 0.8, 2.0)
 Tool = Callable[[Any], Any]
 """SimpleITK image -> a result."""
 
 
-def phantom(size: tuple[int, ...], dtype: str) -> np.ndarray:
+def shaded(size: tuple[int, ...], dtype: str) -> np.ndarray:
     """Tissues with noise and shading, 0 to 1500; `size` is (i, j, k)."""
     rng = np.random.default_rng(1)
     k, j, i = np.meshgrid(
         *(np.linspace(-1, 1, n, dtype=np.float32) for n in reversed(size)), indexing="ij", sparse=True
     )
     tissue = np.where(k**2 + j**2 + i**2 < 0.8, 600 + 250 * np.sign(np.sin(9 * i) * np.sin(8 * j) * np.sin(7 * k)), 20)
-    shaded = tissue * np.exp(0.25 * i - 0.2 * j * k)
-    return np.clip(shaded + rng.normal(0, 15, shaded.shape), 0, 4000).astype(dtype)
+    bright = tissue * np.exp(0.25 * i - 0.2 * j * k)
+    return np.clip(bright + rng.normal(0, 15, bright.shape), 0, 4000).astype(dtype)
 
 
-def cases() -> dict[str, dict[str, Tool]]:
+def preparation() -> dict[str, dict[str, Tool]]:
     """Tools by case; ours comes first."""
     import scipy.ndimage as ndi
     import SimpleITK as sitk
@@ -64,6 +51,11 @@ def cases() -> dict[str, dict[str, Tool]]:
         reference = isotropic(image, 0.2).blank()
         return filtering.Resample(anti_alias=False).run(image, reference)
 
+    def turned_by_itk(image: Any) -> Any:
+        """The same values: ITK itself cuts fractions off whole numbers instead of rounding."""
+        real = by_itk(sitk.sitkLinear, 0.2)(image)
+        return sitk.Cast(sitk.Round(real), image.GetPixelID())
+
     def by_numpy(image: Any) -> Any:
         array = sitk.GetArrayFromImage(image)
         low, high = np.percentile(array, [0.5, 99.5])
@@ -77,7 +69,7 @@ def cases() -> dict[str, dict[str, Tool]]:
 
     plain = {"anti_alias": False, "spacing_mm": (1.0,)}
     cubic = filtering.Resample(interpolation="bspline", **plain)
-    return {
+    found: dict[str, dict[str, Tool]] = {
         "percentile normalise": {"ours": filtering.NormalisePercentile().run, "numpy": by_numpy},
         "z-score": {
             "ours": filtering.NormaliseZscore().run,
@@ -91,59 +83,37 @@ def cases() -> dict[str, dict[str, Tool]]:
             "ours": filtering.Resample(**plain).run, "SimpleITK": by_itk(sitk.sitkLinear), "scipy": by_scipy(1),
         },
         "resample cubic": {"ours": cubic.run, "SimpleITK": by_itk(sitk.sitkBSpline), "scipy": by_scipy(3)},
-        "resample oblique": {"ours": turned, "SimpleITK": by_itk(sitk.sitkLinear, 0.2)},
+        "resample oblique": {
+            "ours": turned, "SimpleITK": turned_by_itk, "SimpleITK float": by_itk(sitk.sitkLinear, 0.2),
+        },
         "bias field (N4)": {"ours": filtering.CorrectBias().run, "SimpleITK": by_itk_n4},
         "evidence": {"ours": lambda image: filtering.FilterEvidence().run(image, image + 1)},
     }  # fmt: skip
+    add_monai(found)
+    return found
 
 
-def one(case: str, tool: str, size: tuple[int, ...], dtype: str, repeats: int) -> dict[str, Any]:
-    """Figures of one tool, in this process."""
-    import SimpleITK as sitk
+def add_monai(found: dict[str, dict[str, Tool]]) -> None:
+    """MONAI's transforms, where it is installed."""
+    try:
+        import SimpleITK as sitk
+        import torch
+        from monai.data import MetaTensor
+        from monai.transforms import NormalizeIntensity, ScaleIntensityRangePercentiles, Spacing
+    except ImportError:
+        return
 
-    image = sitk.GetImageFromArray(phantom(size, dtype))
-    image.SetSpacing(SPACING)
-    run = cases()[case][tool]
+    def by_torch(transform: Any) -> Tool:
+        def run(image: Any) -> Any:
+            return transform(torch.from_numpy(sitk.GetArrayFromImage(image).astype(np.float32))[None])[0].numpy()
 
-    def call() -> dict[str, float]:
-        run(image)
-        return {}
+        return run
 
-    call()
-    return measured(call, repeats, ENOUGH_SECONDS).as_data()
+    def spaced(image: Any) -> Any:
+        array = torch.from_numpy(sitk.GetArrayFromImage(image).astype(np.float32))[None]
+        affine = torch.diag(torch.tensor([*reversed(SPACING), 1.0], dtype=torch.float64))
+        return Spacing((1.0,) * 3, mode="bilinear")(MetaTensor(array, affine=affine))[0].numpy()
 
-
-def main(arguments: list[str]) -> int:
-    """Run the cases and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="128x128x64", help="voxels along i, j, k")
-    parser.add_argument("--type", default="int16", help="numpy type of the image")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=[], help="words; cases that contain one of them")
-    parser.add_argument("--one", nargs=2, metavar=("CASE", "TOOL"), help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    size = tuple(int(n) for n in chosen.size.split("x"))
-    if chosen.one:
-        print(json.dumps(one(*chosen.one, size, chosen.type, chosen.repeats)))
-        return 0
-    print(f"{chosen.size} {chosen.type}, {np.prod(size) * np.dtype(chosen.type).itemsize / 1e6:.0f} MB\n")
-    print("| case | tool | s | ratio | MB beyond input |\n| --- | --- | --: | --: | --: |")
-    for case, tools in cases().items():
-        if chosen.only and not any(word in case for word in chosen.only):
-            continue
-        own = float("nan")
-        for tool in tools:
-            command = [sys.executable, __file__, *arguments, "--one", case, tool]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"| {case} | {tool} | failed: {done.stderr.strip().splitlines()[-1]} | | |")
-                continue
-            found = json.loads(done.stdout.strip().splitlines()[-1])
-            own = found["seconds"] if tool == "ours" else own
-            ratio = found["seconds"] / own
-            print(f"| {case} | {tool} | {found['seconds']:.3f} | {ratio:.1f} | {found['extra_mb']:.0f} |", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    found["percentile normalise"]["MONAI"] = by_torch(ScaleIntensityRangePercentiles(0.5, 99.5, 0, 1, clip=True))
+    found["z-score"]["MONAI"] = by_torch(NormalizeIntensity())
+    found["resample linear"]["MONAI"] = spaced
