@@ -175,6 +175,65 @@ def test_a_random_walk_shares_out_touching_structures():
     assert all(row["unsure_ml"] >= 0 for row in outputs["table"].rows)
 
 
+@pytest.mark.parametrize("beta", [10.0, 40.0])
+def test_each_voxel_is_with_the_seed_of_the_exact_solution_where_steps_are_weak_and_strong(beta):
+    """With weights over six orders of magnitude a small residual alone says little of the error."""
+    from scipy.ndimage import gaussian_filter
+    from scipy.sparse import coo_matrix, diags
+    from scipy.sparse.linalg import spsolve
+
+    array = gaussian_filter(np.random.default_rng(6).normal(0, 1, (10, 14, 18)), 1.0)
+    seeds = np.zeros(array.shape, np.int32)
+    seeds[2:5, 2:5, 2:5], seeds[6:9, 10:13, 14:17] = 1, 2
+    numbers = np.arange(array.size).reshape(array.shape)
+    pairs = []
+    for axis, weight in enumerate(edge_weights(array, (1.0, 1.0, 1.0), beta)):
+        cut = [np.take(numbers, np.arange(weight.shape[axis]) + n, axis).ravel() for n in (0, 1)]
+        pairs += [(*cut, weight.ravel()), (*cut[::-1], weight.ravel())]
+    rows, columns, values = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    graph = coo_matrix((values, (rows, columns))).tocsr()
+    matrix = (diags(np.asarray(graph.sum(axis=1)).ravel()) - graph).tocsr()
+    free, fixed = np.flatnonzero(seeds == 0), np.flatnonzero(seeds > 0)
+    exact = spsolve(matrix[free][:, free].tocsc(), -matrix[free][:, fixed] @ (seeds.ravel()[fixed] == 1).astype(float))
+    found = probabilities(array, seeds, (1.0, 1.0, 1.0), beta)[0].ravel()[free]
+    assert np.mean((found > 0.5) != (exact > 0.5)) < 0.003
+    assert np.mean(np.abs(found - exact) > 0.02) < 0.02
+
+
+def test_a_mask_is_a_wall_for_the_walker_as_the_border_of_an_image_is():
+    rng = np.random.default_rng(4)
+    array = rng.normal(0, 1, (9, 30, 41)).astype(np.float32)
+    seeds = np.zeros(array.shape, np.uint8)
+    seeds[4, 12:18, 4:8], seeds[4, 12:18, 33:37] = 1, 2
+    box = (slice(2, 7), slice(8, 22), slice(2, 39))
+    mask = np.zeros(array.shape, np.uint8)
+    mask[box], mask[0, 0, 0] = 1, 1
+    array[mask == 0] = 1e4
+
+    def walked(cut: tuple[slice, ...], **inputs: sitk.Image):
+        image, painted_ = (sitk.GetImageFromArray(np.ascontiguousarray(one[cut])) for one in (array, seeds))
+        return execute(
+            RandomWalker(margin_mm=99.0), {"image": image, "seeds": Labels.from_labelmap(painted_), **inputs}
+        )
+
+    everywhere = (slice(None),) * 3
+    within = walked(everywhere, mask=sitk.GetImageFromArray(mask))
+    cropped = sitk.GetArrayFromImage(walked(box).outputs["probability"])
+    own = sitk.GetArrayFromImage(within.outputs["probability"])
+    assert np.abs(own[box] - cropped).max() < 0.1 and np.mean(np.abs(own[box] - cropped) > 0.01) < 0.02
+    assert own[box].min() > 0.49 and own[0, 0, 0] == 0
+    assert any("1 voxels of the mask are not connected to a seed" in sentence for sentence in within.warnings)
+
+
+def test_a_seed_that_others_enclose_keeps_its_voxels_alone():
+    image, _, _ = two_balls()
+    seeds = np.zeros(sitk.GetArrayViewFromImage(image).shape, np.uint8)
+    seeds[4:9, 10:15, 10:15], seeds[6, 12, 12] = 2, 1
+    result = execute(RandomWalker(), {"image": image, "seeds": Labels.from_labelmap(image_like(seeds, image))})
+    assert [row["voxels"] == 1 for row in result.outputs["table"].rows] == [True, False]
+    assert not any("settle" in sentence for sentence in result.warnings)
+
+
 def test_the_walker_stays_in_the_mask_and_near_the_seeds():
     image, left, right = two_balls()
     mask = image_like((left | right).astype(np.uint8), image)

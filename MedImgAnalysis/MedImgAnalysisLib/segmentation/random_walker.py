@@ -10,12 +10,13 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..geometry import Grid, image_like
+from ..kernels.components import Components
 from ..kernels.random_walk import probabilities
 from ..operation import Operation
 from ..parameters import Quantity
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Image, Labels, Mask, Measurements
-from .marked import marked
+from .marked import Marked, marked
 from .outcome import SEGMENT, SIZE_COLUMNS, size_cells
 from .surroundings import Surroundings
 
@@ -52,7 +53,7 @@ class RandomWalker(Operation):
     seeds
         Segmentation with a painted part of each structure, and of what is around, as segments.
     mask
-        Where the walker may go; seeds outside do not count.
+        Where the walker may go; seeds outside do not count. Parts of it without a seed are left out.
 
     Outputs
     -------
@@ -74,6 +75,7 @@ class RandomWalker(Operation):
     name: ClassVar[str] = "random_walker"
     title: ClassVar[str] = "Random walker"
     group: ClassVar[str] = "Regions"
+    revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 40.0
     why_whole: ClassVar[str] = "the walk goes through all of it"
     presets: ClassVar = {"Noisy image": {"beta": 5.0}, "Weak edges": {"beta": 40.0}}
@@ -94,21 +96,16 @@ class RandomWalker(Operation):
         values = sitk.GetArrayViewFromImage(image)[near.slices].astype(np.float32)
         if values.min() == values.max():
             raise InputError(f"The image is constant ({values.min():g}) around the seeds.", role="image")
-        outside = None if mask is None else sitk.GetArrayViewFromImage(mask)[near.slices] == 0
-        count = len(given.segments)
-        if outside is not None:
-            # What is outside holds the walker as a seed of its own.
-            numbers = np.where(outside, count + 1, numbers)
-            lost = [s.name for n, s in enumerate(given.segments, start=1) if not (numbers == n).any()]
-            if lost:
-                raise InputError(f"The seeds {', '.join(map(repr, lost))} lie outside the mask.", role="seeds")
+        inside = None
+        if mask is not None:
+            inside, numbers = self._within(mask, near, numbers, given, progress)
         spacing = Grid.of(image).spacing_kji
-        found = probabilities(values, numbers, spacing, self.beta, progress=progress.part(0.0, 0.9))[:count]
+        found = probabilities(values, numbers, spacing, self.beta, inside=inside, progress=progress.part(0.0, 0.9))
         best = found.argmax(axis=0)
         sure = np.take_along_axis(found, best[None], axis=0)[0]
         part = (best + 1).astype(np.int32)
-        if outside is not None:
-            part[outside], sure[outside] = 0, 0
+        if inside is not None:
+            part[~inside], sure[~inside] = 0, 0
         shape = given.numbers.shape
         whole = near.put_back(part, shape)
         labels = given.labels(whole, image)
@@ -116,15 +113,30 @@ class RandomWalker(Operation):
         rows = []
         for number, segment in enumerate(given.segments, start=1):
             progress.check()
-            unsure = np.count_nonzero((part == number) & (sure < 0.75))
+            unsure = int(np.count_nonzero((part == number) & (sure < 0.75)))
             cells = size_cells(whole == number, image)
             rows.append(
                 {
                     "segment": segment.name,
-                    "seeds": np.count_nonzero(given.numbers == number),
+                    "seeds": int(np.count_nonzero(numbers == number)),
                     "unsure_ml": unsure * voxel_ml if image.GetDimension() == 3 else float("nan"),
                 }
                 | cells
             )
         progress.report(1.0, "Random walk")
         return Walked(labels, Measurements(COLUMNS, tuple(rows)), image_like(near.put_back(sure, shape), image))
+
+    def _within(
+        self, mask: sitk.Image, near: Surroundings, numbers: np.ndarray, given: Marked, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where the walker goes (parts of the mask that hold seeds), and the seeds there."""
+        allowed = sitk.GetArrayViewFromImage(mask)[near.slices] != 0
+        numbers = np.where(allowed, numbers, 0)
+        lost = [s.name for n, s in enumerate(given.segments, start=1) if not (numbers == n).any()]
+        if lost:
+            raise InputError(f"The seeds {', '.join(map(repr, lost))} lie outside the mask.", role="seeds")
+        inside = Components(allowed, Quiet(progress)).meeting(numbers > 0, Quiet(progress))
+        left = np.count_nonzero(allowed) - np.count_nonzero(inside)
+        if left:
+            progress.warn(f"{left:,} voxels of the mask are not connected to a seed and were left out.")
+        return inside, numbers
