@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -191,6 +192,90 @@ def test_missing_and_misplaced_seeds_are_explained(operation):
     elsewhere = image_like((sitk.GetArrayViewFromImage(image) == 90).astype(np.uint8), image)
     with pytest.raises(InputError, match=r"lie outside the mask|No seed lies"):
         execute(operation, {"image": image, "seed_points": first, "mask": elsewhere})
+
+
+def test_limits_are_compared_in_the_precision_of_the_image():
+    array = np.zeros((6, 8, 8), np.float32)
+    array[2:4, 2:6, 2:6] = 0.1
+    image = sitk.GetImageFromArray(array)
+    # As a float64 the voxel is larger than 0.1.
+    found = grown(GrowConnected(lower=0.05, upper=0.1), image=image, seed_points=point(image, 3, 3, 3))
+    np.testing.assert_array_equal(found, array > 0)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_seeds_outside_the_mask_do_not_count(operation):
+    """Not even beside its border, from where a front could get in."""
+    array = np.zeros((12, 20, 30), np.float32)
+    array += np.random.default_rng(1).normal(100, 1, array.shape)
+    image = sitk.GetImageFromArray(array)
+    mask = np.zeros(array.shape, np.uint8)
+    mask[:, :8], mask[:, 10:] = 1, 1
+    both = Landmarks(("A", "B"), np.array([[15.0, 4.0, 6.0], [15.0, 9.0, 6.0]]))
+    inputs = {"image": image, "mask": sitk.GetImageFromArray(mask)}
+    result = execute(operation, inputs | {"seed_points": both})
+    assert not sitk.GetArrayFromImage(result.outputs["labels"].layers[0])[:, 8:].any()
+    assert "1 of 2 seeds lie outside the mask and do not count." in result.warnings
+    with pytest.raises(InputError, match="lie outside the mask"):
+        execute(operation, inputs | {"seed_points": point(image, 15, 8, 6)})
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_a_large_painted_seed_takes_little_memory_and_holds_all_of_itself(operation):
+    rng = np.random.default_rng(2)
+    array = rng.normal(100, 5, (60, 60, 60)).astype(np.float32)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((0.25, 0.25, 0.25))
+    painted = np.zeros(array.shape, np.uint8)
+    painted[5:55, 5:55, 5:55] = 1
+    tracemalloc.start()
+    try:
+        found = grown(operation, image=image, seeds=image_like(painted, image))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * array.nbytes
+    assert np.count_nonzero(found[painted > 0]) > 0.99 * np.count_nonzero(painted)
+
+
+def test_the_first_range_is_that_of_all_voxels_around_the_seeds_each_once():
+    image = blobs()
+    image.SetSpacing((1.0, 1.0, 1.0))
+    array = sitk.GetArrayFromImage(image)
+    at = np.array([[3, 4, 5], [3, 4, 6], [0, 17, 21]])
+    points = Landmarks(tuple("ABC"), np.array([image.TransformIndexToPhysicalPoint(p[::-1].tolist()) for p in at]))
+    row = execute(GrowConfidence(iterations=0, multiplier=3.0), {"image": image, "seed_points": points}).outputs[
+        "table"
+    ]
+    near = np.zeros(array.shape, bool)
+    for k, j, i in at:
+        near[max(0, k - 2) : k + 3, max(0, j - 2) : j + 3, max(0, i - 2) : i + 3] = True
+    own, around = array[tuple(at.T)], array[near].astype(float)
+    assert row.rows[0]["lower"] == pytest.approx(min(own.min(), around.mean() - 3 * around.std(ddof=1)), rel=1e-5)
+    assert row.rows[0]["upper"] == pytest.approx(max(own.max(), around.mean() + 3 * around.std(ddof=1)), rel=1e-5)
+
+
+def test_what_looks_like_a_leak_is_said():
+    image, first, _ = two_balls(0.0)
+    kept = execute(GrowConnected(lower=95, upper=110), {"image": image, "seed_points": first})
+    assert not any("leaked" in sentence for sentence in kept.warnings)
+    leaked = execute(GrowConnected(lower=-1, upper=110), {"image": image, "seed_points": first})
+    assert any("100 % of the image" in sentence and "leaked" in sentence for sentence in leaked.warnings)
+    array = np.zeros((20, 20, 20), np.uint8)
+    array[10, 10], array[10, :, 10], array[:, 10, 10] = 1, 1, 1
+    cross = sitk.GetImageFromArray(array)
+    through = execute(GrowConnected(), {"image": cross, "seed_points": point(cross, 10, 10, 10)})
+    assert any("from side to side along every axis" in sentence for sentence in through.warnings)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_progress_only_goes_forward(operation):
+    image, first, _ = two_balls(0.0)
+    large = sitk.Expand(image, [3, 3, 4])
+    seen: list[float] = []
+    noisy = sitk.AdditiveGaussianNoise(sitk.Cast(large, sitk.sitkFloat32), 1.0, 0.0, 1)
+    execute(operation, {"image": noisy, "seed_points": first}, progress=Progress(lambda part, _: seen.append(part)))
+    assert seen == sorted(seen) and seen[-1] == 1.0
 
 
 def test_a_range_without_the_seeds_is_refused_with_their_values():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..progress import SILENT, Progress
+from .grid_equations import halves
 from .minimum_cut import minimum_cut
 
 LARGEST_NODES = 600_000
@@ -56,6 +57,8 @@ def cut_voxels(
         for axis, factor in enumerate(factors):
             coarse = coarse.repeat(factor, axis)
         coarse = coarse[tuple(slice(0, n) for n in array.shape)]
+        # Seeds that were lost on larger voxels still have a border around them.
+        coarse[seeds == 1], coarse[seeds == 2] = True, False
         away = ~_band(coarse)
         fixed = np.where((seeds == 0) & away, np.where(coarse, 1, 2), seeds)
         progress = progress.part(0.4, 1.0)
@@ -69,7 +72,7 @@ def _cut(
     free = fixed == 0
     used = free.copy()
     for axis in range(array.ndim):
-        low, high = _neighbours(axis, array.ndim)
+        low, high = halves(axis, array.ndim)
         used[low] |= free[high]
         used[high] |= free[low]
     numbers = np.full(array.shape, -1, np.int32)
@@ -77,7 +80,7 @@ def _cut(
     firsts, seconds, costs = [], [], []
     for axis, area in enumerate(faces):
         progress.check()
-        low, high = _neighbours(axis, array.ndim)
+        low, high = halves(axis, array.ndim)
         linked = used[low] & used[high] & (free[low] | free[high])
         difference = array[low][linked].astype(np.float64) - array[high][linked]
         firsts.append(numbers[low][linked])
@@ -93,12 +96,6 @@ def _cut(
     )
     progress.report(1.0, "Minimum cut")
     return chosen
-
-
-def _neighbours(axis: int, dimension: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    cuts = (slice(None, -1), slice(1, None))
-    low, high = (tuple(cut if a == axis else slice(None) for a in range(dimension)) for cut in cuts)
-    return low, high
 
 
 def _factors(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
@@ -130,14 +127,14 @@ def _band(mask: np.ndarray) -> np.ndarray:
     """Voxels within `BAND` steps of a border between inside and outside."""
     near = np.zeros(mask.shape, bool)
     for axis in range(mask.ndim):
-        low, high = _neighbours(axis, mask.ndim)
+        low, high = halves(axis, mask.ndim)
         differs = mask[low] != mask[high]
         near[low] |= differs
         near[high] |= differs
     for _ in range(BAND):
         wider = near.copy()
         for axis in range(mask.ndim):
-            low, high = _neighbours(axis, mask.ndim)
+            low, high = halves(axis, mask.ndim)
             wider[low] |= near[high]
             wider[high] |= near[low]
         near = wider

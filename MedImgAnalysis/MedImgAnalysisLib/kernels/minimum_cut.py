@@ -23,7 +23,7 @@ def minimum_cut(
     source, sink
         (N,) cost of parting a node from the source and from the sink; infinite for seeds.
 
-    Solved as maximum flow by Dinic's algorithm on costs rounded to a millionth of the largest one. The cut is the
+    Solved as maximum flow by Dinic's algorithm on costs rounded to 1 / 65,536 of the largest one. The cut is the
     smallest side of the source.
     """
     from scipy.sparse import coo_matrix
@@ -32,7 +32,7 @@ def minimum_cut(
     n = len(source)
     finite = [c[np.isfinite(c)] for c in (weight, source, sink)]
     largest = max((float(c.max()) for c in finite if c.size), default=1.0) or 1.0
-    # More than all finite costs together, and the sum of a few still fits in 32 bits.
+    # More than all finite costs at one node together, and the sum of a few still fits in 32 bits.
     never = np.int64(1 << 30)
 
     def whole(cost: np.ndarray) -> np.ndarray:

@@ -9,12 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import image_like
+from ..kernels.grid_equations import halves
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, run_filter
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
-from .seeds import seed_voxels
+from .seeds import seed_voxels, within_mask
 from .speed import edge_speed
 from .surroundings import Surroundings
 
@@ -97,7 +98,7 @@ class FastMarching(Operation):
         *,
         progress: Progress = SILENT,
     ) -> Marched:
-        at = seed_voxels(image, seeds, seed_points)
+        at = within_mask(seed_voxels(image, seeds, seed_points), mask, progress)
         # The front is never faster than 1, so nothing beyond this distance can be reached.
         near = Surroundings.around(image, at, self.reach_mm, progress)
         part = near.cut(image)
@@ -106,16 +107,21 @@ class FastMarching(Operation):
         if beyond is not None:
             speed[beyond] = 0
         march = sitk.FastMarchingImageFilter()
-        march.SetTrialPoints([[int(n) for n in reversed(place)] for place in zip(*near.moved(at), strict=True)])
+        started = np.zeros(speed.shape, bool)
+        started[near.moved(at)] = True
+        # The front leaves a large seed through its border; a point in Python for each voxel inside would take minutes.
+        border = np.argwhere(_border(started)) if not started.all() else np.zeros((1, started.ndim), int)
+        march.SetTrialPoints(border[:, ::-1].tolist())
         march.SetStoppingValue(self.reach_mm)
         times = run_filter(march, image_like(speed, part), progress=progress.part(0.3, 0.9), message="Marching")
         arrival = np.minimum(sitk.GetArrayFromImage(times), self.reach_mm)
+        arrival[started] = 0
         if beyond is not None:
             arrival[beyond] = self.reach_mm
         reached = arrival < self.reach_mm
         shape = sitk.GetArrayViewFromImage(image).shape
         chosen = near.put_back(reached, shape)
-        labels = labels_of({self.segment: chosen}, image, "The seeds lie outside the mask; move them into it.")
+        labels = labels_of({self.segment: chosen}, image, "Move the seeds.")
         row = {"segment": self.segment, "seeds": len(at[0]), "edge": edge}
         return Marched(
             labels,
@@ -123,3 +129,13 @@ class FastMarching(Operation):
             image_like(near.put_back(arrival.astype(np.float32), shape, self.reach_mm), image),
             image_like(near.put_back(speed, shape), image),
         )
+
+
+def _border(mask: np.ndarray) -> np.ndarray:
+    """The voxels of a mask that have a face neighbour outside it or none at all."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        low, high = halves(axis, mask.ndim)
+        inner[low] &= mask[high]
+        inner[high] &= mask[low]
+    return mask & ~inner

@@ -17,7 +17,7 @@ from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
 from .growing import reached
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
-from .seeds import check_apart, seed_voxels
+from .seeds import check_apart, seed_voxels, within_mask
 from .surroundings import Surroundings
 
 BINS = 64
@@ -109,7 +109,8 @@ class GraphCut(Operation):
     ) -> Cut:
         at = seed_voxels(image, seeds, seed_points, "seeds of the object")
         away = seed_voxels(image, other, other_points, "seeds of the background", "other")
-        check_apart(at, away, "Object and background", "other")
+        check_apart(image, at, away, "Object and background", "other")
+        at = within_mask(at, mask, progress)
         both = tuple(np.concatenate(pair) for pair in zip(at, away, strict=True))
         near = Surroundings.around(image, both, self.margin_mm, progress)
         if np.prod(near.size) > LARGEST_VOXELS:
@@ -127,8 +128,6 @@ class GraphCut(Operation):
         kinds[near.moved(at)] = 1
         if mask is not None:
             kinds[sitk.GetArrayViewFromImage(mask)[near.slices] == 0] = 2
-            if not (kinds == 1).any():
-                raise InputError("The seeds of the object lie outside the mask.", role="seeds")
         noise = _noise(values) if self.noise is None else self.noise
         region: np.ndarray = np.zeros(values.shape, np.float32)
         if self.values_weight:

@@ -16,9 +16,9 @@ from ..progress import SILENT, Progress
 from ..values import Column, Image, Landmarks, Mask, Measurements
 from .grow_connected import COLUMNS as CONNECTED_COLUMNS
 from .grow_connected import Grown
-from .growing import between, neighbourhoods, reached
+from .growing import between, reached, values_around, warn_if_leaked
 from .outcome import labels_of, size_cells
-from .seeds import seed_voxels
+from .seeds import seed_voxels, within_mask
 
 COLUMNS = (
     *CONNECTED_COLUMNS[:-1],
@@ -34,7 +34,8 @@ class GrowConfidence(Operation):
     For organs and lesions whose brightness is not known before but even apart from noise. The range is the mean plus
     or minus `multiplier` standard deviations, first of the neighbourhoods of the seeds, then of the region, taken anew
     `iterations` times; it always holds the values of the seeds. It stops early when the range stands still. Neighbours
-    share a face. The definition is that of ITK's confidence connected filter.
+    share a face. The definition is that of ITK's confidence connected filter, save that each voxel near the seeds
+    counts once.
 
     Inputs
     ------
@@ -69,6 +70,7 @@ class GrowConfidence(Operation):
     name: ClassVar[str] = "grow_confidence"
     title: ClassVar[str] = "Grow by confidence"
     group: ClassVar[str] = "Grow"
+    revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 3.0
     why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Even organ": {"multiplier": 2.5}, "Careful": {"multiplier": 1.5, "iterations": 2}}
@@ -87,19 +89,19 @@ class GrowConfidence(Operation):
         *,
         progress: Progress = SILENT,
     ) -> Grown:
-        at = seed_voxels(image, seeds, seed_points)
+        at = within_mask(seed_voxels(image, seeds, seed_points), mask, progress)
         array = sitk.GetArrayViewFromImage(image)
         own = array[at].astype(np.float64)
-        around = neighbourhoods(array, at, [int(self.radius_mm / s + 1e-6) for s in Grid.of(image).spacing_kji])
-        lower, upper = self._range(
-            float(around.mean()), float(around.std(ddof=1)) if around.size > 1 else 0.0, own, array.dtype
-        )
+        radii = [int(self.radius_mm / s + 1e-6) for s in Grid.of(image).spacing_kji]
+        around = values_around(array, at, radii, progress)
+        sd = float(around.std(ddof=1, dtype=np.float64)) if around.size > 1 else 0.0
+        lower, upper = self._range(float(around.mean(dtype=np.float64)), sd, own, array.dtype)
         steps = self.iterations + 1
         taken = 0
         for step in range(steps):
             share = progress.part(0.9 * step / steps, 0.9 * (step + 1) / steps)
-            chosen = reached(between(image, lower, upper, mask, share.part(0.0, 0.4)), at, False, share.part(0.4, 1.0))
-            cells = size_cells(chosen, image, share)
+            chosen = reached(between(image, lower, upper, mask, share.part(0.0, 0.4)), at, False, share.part(0.4, 0.8))
+            cells = size_cells(chosen, image, share.part(0.8, 1.0))
             if step == self.iterations or not cells["sd"] > 0:
                 break
             after = self._range(cells["mean"], cells["sd"], own, array.dtype)
@@ -107,7 +109,9 @@ class GrowConfidence(Operation):
                 break
             lower, upper = after
             taken += 1
-        labels = labels_of({self.segment: chosen}, image, "The seeds lie outside the mask; move them into it.")
+        labels = labels_of({self.segment: chosen}, image, "Move the seeds.")
+        warn_if_leaked(chosen, progress)
+        progress.report(1.0, "Growing")
         row = {"segment": self.segment, "seeds": own.size, "lower": lower, "upper": upper, "iterations": taken}
         return Grown(labels, Measurements(COLUMNS, (row | cells,)))
 

@@ -13,9 +13,9 @@ from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
-from .growing import between, reached
+from .growing import between, reached, warn_if_leaked
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
-from .seeds import seed_voxels
+from .seeds import seed_voxels, within_mask
 
 
 class Grown(NamedTuple):
@@ -106,8 +106,9 @@ class GrowConnected(Operation):
         *,
         progress: Progress = SILENT,
     ) -> Grown:
-        at = seed_voxels(image, seeds, seed_points)
-        values = sitk.GetArrayViewFromImage(image)[at].astype(np.float64)
+        at = within_mask(seed_voxels(image, seeds, seed_points), mask, progress)
+        # Compared in the type of the image, as all voxels are.
+        values = sitk.GetArrayViewFromImage(image)[at]
         lower = float(values.min()) - self.widen if self.lower is None else self.lower
         upper = float(values.max()) + self.widen if self.upper is None else self.upper
         inside = (values >= lower) & (values <= upper)
@@ -121,6 +122,7 @@ class GrowConnected(Operation):
             progress.warn(f"{np.count_nonzero(~inside)} of {inside.size} seeds lie outside the range and do not count.")
         allowed = between(image, lower, upper, mask, progress.part(0.0, 0.3))
         chosen = reached(allowed, at, self.corners, progress.part(0.3, 0.9))
-        labels = labels_of({self.segment: chosen}, image, "The seeds lie outside the mask; move them into it.")
+        labels = labels_of({self.segment: chosen}, image, "Move the seeds.")
+        warn_if_leaked(chosen, progress)
         row = {"segment": self.segment, "seeds": len(at[0]), "lower": lower, "upper": upper}
         return Grown(labels, Measurements(COLUMNS, (row | size_cells(chosen, image, progress.part(0.9, 1.0)),)))

@@ -14,9 +14,9 @@ from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Landmarks, Mask, Measurements
 from .grow_connected import COLUMNS, Grown
-from .growing import between, reached
+from .growing import between, reached, warn_if_leaked
 from .outcome import labels_of, size_cells
-from .seeds import check_apart, seed_voxels
+from .seeds import check_apart, seed_voxels, within_mask
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class GrowIsolated(Operation):
     ) -> Grown:
         at = seed_voxels(image, seeds, seed_points)
         away = seed_voxels(image, other, other_points, "other seeds", "other")
-        check_apart(at, away, "The seeds and the other seeds", "other")
+        check_apart(image, at, away, "The seeds and the other seeds", "other")
+        at = within_mask(at, mask, progress)
         array = sitk.GetArrayViewFromImage(image)
         low, high = float(array.min()), float(array.max())
         if low == high:
@@ -128,6 +129,7 @@ class GrowIsolated(Operation):
             else:
                 narrow, chosen = middle, tried
         lower, upper = sorted((start, sign * narrow))
-        labels = labels_of({self.segment: chosen}, image, "The seeds lie outside the mask; move them into it.")
+        labels = labels_of({self.segment: chosen}, image, "Move the seeds.")
+        warn_if_leaked(chosen, progress)
         row = {"segment": self.segment, "seeds": own.size, "lower": lower, "upper": upper}
         return Grown(labels, Measurements(COLUMNS, (row | size_cells(chosen, image, progress.part(0.9, 1.0)),)))

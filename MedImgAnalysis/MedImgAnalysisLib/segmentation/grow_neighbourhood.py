@@ -16,9 +16,9 @@ from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Landmarks, Mask, Measurements
 from .grow_connected import COLUMNS, Grown
-from .growing import between, neighbourhoods, reached
+from .growing import between, reached, values_around, warn_if_leaked
 from .outcome import labels_of, size_cells
-from .seeds import seed_voxels
+from .seeds import seed_voxels, within_mask
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ class GrowNeighbourhood(Operation):
         *,
         progress: Progress = SILENT,
     ) -> Grown:
-        at = seed_voxels(image, seeds, seed_points)
+        at = within_mask(seed_voxels(image, seeds, seed_points), mask, progress)
         radii = [float(int(self.radius_mm / s + 1e-6)) for s in Grid.of(image).spacing_kji]
         if self.radius_mm and not any(radii):
             progress.warn(f"A radius of {self.radius_mm:g} mm is smaller than a voxel and has no effect.")
-        around = neighbourhoods(sitk.GetArrayViewFromImage(image), at, [int(r) for r in radii])
+        around = values_around(sitk.GetArrayViewFromImage(image), at, [int(r) for r in radii], progress)
         lower = float(around.min()) - self.widen if self.lower is None else self.lower
         upper = float(around.max()) + self.widen if self.upper is None else self.upper
         allowed = between(image, lower, upper, mask, progress.part(0.0, 0.2))
@@ -122,5 +122,6 @@ class GrowNeighbourhood(Operation):
         if self.restore:
             chosen = dilate(chosen.view(np.uint8), radii, "box", progress.part(0.8, 0.9)).view(bool) & allowed
         labels = labels_of({self.segment: chosen}, image, "Move the seeds into the range.")
+        warn_if_leaked(chosen, progress)
         row = {"segment": self.segment, "seeds": len(at[0]), "lower": lower, "upper": upper}
         return Grown(labels, Measurements(COLUMNS, (row | size_cells(chosen, image, progress.part(0.9, 1.0)),)))

@@ -9,8 +9,12 @@ import SimpleITK as sitk
 
 from ..blockwise import map_slabs
 from ..kernels.components import Components
-from ..progress import SILENT, Progress
+from ..kernels.morphology import dilate
+from ..progress import SILENT, Progress, Quiet
 from .seeds import At
+
+LEAK = 0.5
+"""Part of the image from which on a grown segment looks like a leak."""
 
 
 def between(
@@ -33,11 +37,26 @@ def reached(allowed: np.ndarray, at: At, corners: bool, progress: Progress = SIL
     return found
 
 
-def neighbourhoods(array: np.ndarray, at: At, radii: Sequence[int]) -> np.ndarray:
-    """The values of the boxes around the voxels `at`, repeated beyond the border, float64 of shape (N, box)."""
-    offsets = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in radii), indexing="ij"), axis=-1).reshape(
-        -1, array.ndim
+def values_around(array: np.ndarray, at: At, radii: Sequence[int], progress: Progress = SILENT) -> np.ndarray:
+    """The values of the voxels in boxes around the voxels `at`, each voxel once, (N,)."""
+    box = tuple(slice(max(0, int(axis.min()) - r), int(axis.max()) + r + 1) for axis, r in zip(at, radii, strict=True))
+    part = array[box]
+    near: np.ndarray = np.zeros(part.shape, np.uint8)
+    near[tuple(axis - cut.start for axis, cut in zip(at, box, strict=True))] = 1
+    return np.asarray(part[dilate(near, [float(r) for r in radii], "box", Quiet(progress)).view(bool)])
+
+
+def warn_if_leaked(chosen: np.ndarray, progress: Progress) -> None:
+    """Say when a grown segment is so large that it looks like a leak."""
+    share = np.count_nonzero(chosen) / chosen.size
+    across = all(
+        np.take(chosen, 0, axis).any() and np.take(chosen, -1, axis).any()
+        for axis, n in enumerate(chosen.shape)
+        if n > 1
     )
-    places = np.stack(at, axis=-1)[:, None, :] + offsets
-    clipped = np.clip(places, 0, np.array(array.shape) - 1)
-    return np.asarray(array[tuple(np.moveaxis(clipped, -1, 0))], np.float64)
+    if share > LEAK or across:
+        where = " and goes from side to side along every axis" if across else ""
+        progress.warn(
+            f"The segment holds {100 * share:.0f} % of the image{where}: look whether it leaked; if so, narrow the "
+            "range or give a mask."
+        )

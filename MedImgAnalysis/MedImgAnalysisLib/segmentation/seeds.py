@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..geometry import Grid
+from ..progress import Progress
 from ..values import Landmarks
 
 At = tuple[np.ndarray, ...]
@@ -21,15 +22,17 @@ def seed_voxels(
     Raises `InputError` when there is no seed at all, or naming the points that lie outside the image. A point
     within half a voxel of the outermost centres is inside.
     """
-    found = []
+    shape = image.GetSize()[::-1]
+    found: list[np.ndarray] = []
     if painted is not None:
-        found.append(np.argwhere(sitk.GetArrayViewFromImage(painted)))
+        found.append(np.flatnonzero(sitk.GetArrayViewFromImage(painted)))
     if points is not None and len(points.names):
-        found.append(_nearest(image, points, what, role))
-    voxels = np.unique(np.concatenate(found), axis=0) if found else np.zeros((0, 0), np.intp)
-    if not len(voxels):
+        found.append(np.ravel_multi_index(tuple(_nearest(image, points, what, role).T), shape))
+    # Numbers sort many times faster than rows of indices.
+    voxels = found[0] if painted is not None and len(found) == 1 else np.unique(np.concatenate(found or [[]]))
+    if not voxels.size:
         raise InputError(f"There are no {what}: place points or paint a segment where to begin.", role=role)
-    return tuple(voxels.T)
+    return np.unravel_index(voxels, shape)
 
 
 def _nearest(image: sitk.Image, points: Landmarks, what: str, role: str) -> np.ndarray:
@@ -42,9 +45,22 @@ def _nearest(image: sitk.Image, points: Landmarks, what: str, role: str) -> np.n
     return np.asarray(index[:, ::-1])
 
 
-def check_apart(first: At, second: At, what: str, role: str) -> None:
+def within_mask(at: At, mask: sitk.Image | None, progress: Progress, role: str = "seeds") -> At:
+    """The seeds inside the mask (all of them if None), saying how many others do not count; `InputError` if none is."""
+    if mask is None:
+        return at
+    inside = sitk.GetArrayViewFromImage(mask)[at] != 0
+    if not inside.any():
+        raise InputError("The seeds lie outside the mask; move them into it.", role=role)
+    if not inside.all():
+        progress.warn(f"{np.count_nonzero(~inside)} of {inside.size} seeds lie outside the mask and do not count.")
+    return tuple(axis[inside] for axis in at)
+
+
+def check_apart(image: sitk.Image, first: At, second: At, what: str, role: str) -> None:
     """Refuse two seed sets that share voxels."""
-    mine = set(zip(*(axis.tolist() for axis in first), strict=True))
-    shared = sum(place in mine for place in zip(*(axis.tolist() for axis in second), strict=True))
+    shape = image.GetSize()[::-1]
+    mine, others = (np.ravel_multi_index(at, shape) for at in (first, second))
+    shared = np.intersect1d(mine, others, assume_unique=True).size
     if shared:
         raise InputError(f"{what} share {shared} voxels; a voxel can be a seed of one only.", role=role)
