@@ -148,6 +148,10 @@ class Operation:
         """Voxels of the result for each voxel of the first image; `grids` are those of all images."""
         return 1.0
 
+    def moves_only(self) -> bool:
+        """Whether an image that comes out with a transform has the values of the input, elsewhere."""
+        return True
+
     def effort(self) -> float:
         """How much more work a voxel is than with the defaults, roughly: the time of a run grows with it."""
         return 1.0

@@ -213,3 +213,14 @@ def test_a_page_whose_input_is_gone_says_so(compared, press, answer_files, tmp_p
     answer_files(tmp_path / "page.html")
     press(compared.run.page_button)
     assert "not in the scene" in compared.run.status.text and not list(tmp_path.iterdir())
+
+
+def test_the_log_shows_quotes_and_signs_as_they_were_written(standin):
+    import qt
+    from MedImgAnalysisLib.panel.result_log import ResultLog
+
+    browser = qt.QTextBrowser()
+    log = ResultLog(browser)
+    log.warn("'T1' & <T2> differ")
+    log.say("a < b")
+    assert browser.toPlainText().splitlines()[-2:] == ["Note: 'T1' & <T2> differ", "a < b"]

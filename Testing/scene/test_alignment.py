@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from MedImgAnalysisLib import files
+from MedImgAnalysisLib.filtering import Augment
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import ATTRIBUTE
@@ -229,3 +230,10 @@ def test_a_field_on_a_small_lattice_says_where_the_scene_differs_from_itk():
     assert bool(alignment.difference(moving, node, aligned, "linear", True)) == any(
         "is not what" in warning for warning in warnings_of(aligned)
     )
+
+
+@pytest.mark.parametrize("preset", ["Position only", "Strong"])
+def test_augment_is_compared_with_the_scene_only_where_it_leaves_the_values_alone(preset):
+    moving = bridge.add_node(moving_image(rigid()), "Moving", kind="image")
+    made = run_in_scene(Augment.preset(preset), {"image": moving})
+    assert not [sentence for sentence in warnings_of(made["image"]) if "is not what" in sentence]

@@ -53,8 +53,21 @@ def test_rician_noise_has_a_rayleigh_background(sd):
     assert row["background_kind"] == "rayleigh" and "rician" in row["warnings"]
     assert row["sigma_rayleigh"] == pytest.approx(sd, rel=0.02)
     assert row["background_ratio"] == pytest.approx(1.913, rel=0.02)
+    # The noise of the body, not one mixed with that of the air.
+    assert row["sigma_flat"] == pytest.approx(sd, rel=0.05)
+    assert (
+        row["recommended"] == f"nonlocal_means with noise = {row['sigma_flat']:.3g}" and "coarse" not in row["warnings"]
+    )
     whole = numbers(AddNoise(kind="rician", level=sd).run(image(truth(), np.int16)))
     assert whole["sigma_rayleigh"] == pytest.approx(sd, rel=0.03)
+
+
+def test_air_that_was_mostly_set_to_0_does_not_lower_the_noise():
+    noisy = truth() + np.random.default_rng(2).normal(0, 12, SHAPE)
+    noisy[~BODY & (np.random.default_rng(3).random(SHAPE) < 0.9)] = 0
+    noisy[~BODY] /= 12
+    row = numbers(image(noisy))
+    assert row["background_kind"] == "cut" and row["sigma_flat"] == pytest.approx(12, rel=0.05)
 
 
 def test_counts_and_speckle_grow_with_brightness():
@@ -99,6 +112,11 @@ def test_corners_of_boxes_are_no_impulses_but_single_voxels_are():
     thick[2, 4, 4] = 100
     flat = median_filter(thick, (1, 3, 3))
     assert impulse_fraction(thick, flat, 0 * thick, None, 0) == 1 / thick.size
+    # A vessel across thick slices has one voxel in each of them.
+    vessel = np.zeros((12, 20, 20))
+    vessel[np.arange(12), 10, 6 + np.arange(12) % 2] = 100
+    # At both ends it is like one neighbour alone.
+    assert impulse_fraction(vessel, 0 * vessel, 0 * vessel, None, 0) == 2 / vessel.size
 
 
 def test_thick_slices_are_taken_one_by_one():
@@ -138,4 +156,6 @@ def test_real_images_have_sensible_noise():
     flair = sitk.ReadImage(str(find_data() / "mr_brain_ms_p01" / "study1_FLAIR.nii.gz"))
     row = numbers(flair)
     assert 0 < row["sigma_wavelet"] < 20 and row["slices"] > 30 and row["impulse_percent"] < 0.5
+    # The background is mostly 0; a tenth of the squares of 8 voxels in the brain have an SD below 10.5.
+    assert row["background_kind"] == "cut" and 10 < row["sigma_flat"] < 20
     assert row["recommended"] and row["reason"].endswith(".")

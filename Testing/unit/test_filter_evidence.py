@@ -176,14 +176,14 @@ def test_another_grid_is_refused(noisy):
 def test_the_noise_of_flat_blocks_is_exact_for_noise_on_a_slope(shape):
     grids = np.meshgrid(*(np.arange(float(n)) for n in shape), indexing="ij")
     array = sum((n + 1) * g for n, g in enumerate(grids)) + noise(3, shape)
-    found = flat_blocks((array, 2 * array), None, SILENT)
+    found = flat_blocks((array, 2 * array), None, (1.0,) * array.ndim, SILENT)
     assert found is not None
     assert found.noise[0] == pytest.approx(SIGMA, rel=0.02) and found.noise[1] == pytest.approx(2 * found.noise[0])
     assert found.voxels.mean() > 0.8
 
 
 def test_blocks_at_edges_are_not_flat(noisy):
-    found = flat_blocks((noisy,), None, SILENT)
+    found = flat_blocks((noisy,), None, (1.0,) * noisy.ndim, SILENT)
     assert found is not None and found.noise[0] == pytest.approx(SIGMA, rel=0.02)
     at_edge = np.abs(centres()[0] - 15) < 0.5
     assert found.voxels[at_edge].mean() < 0.1 < 0.7 < found.voxels.mean()
@@ -244,3 +244,12 @@ def test_evidence_where_there_can_be_none_is_refused():
         with_evidence(recipe, ["normalise_zscore"])
     with pytest.raises(RecipeError, match="no step wrong"):
         with_evidence(recipe, ["wrong"])
+
+
+def test_thick_slices_with_other_anatomy_do_not_count_as_noise():
+    rng = np.random.default_rng(0)
+    clean = np.repeat(np.repeat(rng.normal(500, 100, (24, 6, 6)), 12, axis=1), 12, axis=2)
+    noisy = clean + rng.normal(0, 5, clean.shape)
+    found = flat_blocks((noisy,), None, (4.0, 0.7, 0.7), SILENT)
+    assert found is not None and found.noise[0] == pytest.approx(5, rel=0.05)
+    assert flat_blocks((noisy,), None, (1.0, 1.0, 1.0), SILENT).noise[0] > 20

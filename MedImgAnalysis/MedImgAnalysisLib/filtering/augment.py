@@ -133,6 +133,14 @@ class Augment(Operation):
     outside_value: float | None = None
     seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 0
 
+    def moves_only(self) -> bool:
+        return not self._changes().wanted
+
+    def _changes(self) -> IntensityChanges:
+        return IntensityChanges(
+            self.gamma_percent, self.contrast_percent, self.bias_percent, self.noise_percent, self.seed
+        )
+
     def run(self, image: Image, labels: Labels | None = None, *, progress: Progress = SILENT) -> Augmented:
         grid = Grid.of(image)
         outside = smallest(image) if self.outside_value is None else self.outside_value
@@ -141,9 +149,7 @@ class Augment(Operation):
         transform = self._transform(grid, rows)
         progress.report(0.0, "Moving the image")
         still = transform.IsLinear() and all(row["value"] == 0 for row in rows)
-        changes = IntensityChanges(
-            self.gamma_percent, self.contrast_percent, self.bias_percent, self.noise_percent, self.seed
-        )
+        changes = self._changes()
         original = sitk.GetArrayViewFromImage(image)
         moved = image
         if not still:

@@ -17,28 +17,30 @@ from ..progress import SILENT, Progress
 from ..quality.body import air_mask, body_mask
 from ..quality.findings import STATUS, WARNINGS, Findings
 from ..values import Column, Curve, Curves, Image, Mask, Measurements
-from .flat_blocks import Flat, flat_blocks
+from .flat_blocks import UNEVEN, Flat, flat_blocks
 from .impulses import impulse_fraction
 from .median import Median
-from .noise_advice import advice
+from .noise_advice import RAYLEIGH, advice
 from .normalising import inside_of, mean_and_sd
 
-UNEVEN = 2.0
-"""Ratio of spacings from which slices are looked at one by one."""
-RAYLEIGH_SD = math.sqrt(2 - math.pi / 2)
-RAYLEIGH_RATIO = math.sqrt(math.pi / 2) / RAYLEIGH_SD
+RAYLEIGH_RATIO = math.sqrt(math.pi / 2) / RAYLEIGH
 FEWEST_AIR = 1000
 BRIGHTER = 1.5
 ALIKE = 0.5
 """Part of the body that equals the median of its neighbourhood from which on there is no noise in it."""
 FEWEST_BLOCKS = 8
+CUT = 0.5
+"""Part of the air that has one value from which on the air was set to it."""
+WEAKER = ("rayleigh", "zero", "cut")
+"""Kinds of air whose noise is not that of the body."""
 
 COLUMNS = (
     Column("n", "Voxels", "", "Voxels that were looked at", int),
     Column("sigma_wavelet", "Noise from wavelets", "",
            "Median |finest diagonal db2 detail that is not 0| / 0.6745; by slices (median) where spacing is uneven"),
     Column("sigma_flat", "Noise in flat regions", "",
-           "Root mean variance about the plane in flat blocks of 8 (or 4) voxels a side"),
+           "Root mean variance about the plane in flat blocks of 8 (or 4) voxels a side; in the body where the air "
+           "has other noise"),
     Column("flat_percent", "Flat region", "%", "Share of the voxels that lie in flat blocks"),
     Column("coarseness", "Coarseness", "", "sigma_flat / sigma_wavelet: 1 for white noise, above 1 for correlated"),
     Column("region_sd", "SD in the mask", "", "Sample SD (n - 1) of the mask, structure included"),
@@ -56,7 +58,8 @@ COLUMNS = (
     Column("slice_low", "Quietest slice", "", "5th percentile of the slice estimates"),
     Column("slice_high", "Noisiest slice", "", "95th percentile of the slice estimates"),
     Column("slice_spread_percent", "Spread of slices", "%", "Sample SD over mean of the slice estimates"),
-    Column("background_kind", "Background", "", "rayleigh, other, zero (set to one value) or none", str),
+    Column("background_kind", "Background", "",
+           "rayleigh, zero (one value), cut (mostly one value), other or none", str),
     Column("recommended", "Recommended filter", "", "An operation with parameters, or none", str),
     Column("reason", "Reason", "", "Why", str),
     WARNINGS,
@@ -78,14 +81,16 @@ class EstimateNoise(Operation):
     alone and the median of the slices is given, since neighbouring slices then show different anatomy. From flat
     regions: blocks in which nothing but a plane and noise is seen. From the air around the body: the magnitude of MR
     has a Rayleigh distribution there, mean / SD = 1.913, and true noise SD / 0.655 (one coil; several coils have a
-    larger ratio).
+    larger ratio). Where the air is Rayleigh, or most of it was set to one value, its noise is weaker than that of the
+    body, and flat regions are looked for in the body alone.
 
     The first two agree (coarseness 1) for white noise. Interpolated or reconstructed noise is coarser than the voxels:
     the wavelets miss most of it, and filters that estimate by themselves do too little. The recommendation is a rule of
     thumb for a first try; the evidence of the run says what the filter took.
 
-    Words in the warnings column: `impulses` (more than 0.1 %), `rician` (Rayleigh background), `coarse`
-    (coarseness above 1.4), `grows` (growth above 0.25), `slices_differ` (spread above 20 %).
+    Words in the warnings column: `impulses` (more than 0.3 %), `rician` (Rayleigh background), `coarse` (coarseness
+    above 1.4; above 2.1 with a Rayleigh background, which lowers the wavelet estimate), `grows` (growth above 0.25),
+    `slices_differ` (spread above 20 %).
 
     Inputs
     ------
@@ -93,7 +98,8 @@ class EstimateNoise(Operation):
         Image to look at.
     mask
         Where noise and impulses are looked for; the air is looked for outside it. Without it noise is looked for
-        everywhere, impulses in the body, found by Otsu's threshold.
+        everywhere, impulses (and flat regions where the noise of the air is another) in the body, found by Otsu's
+        threshold.
 
     Outputs
     -------
@@ -107,6 +113,7 @@ class EstimateNoise(Operation):
     title: ClassVar[str] = "Estimate noise"
     group: ClassVar[str] = "Noise"
     memory_factor: ClassVar[float] = 7.0
+    revision: ClassVar[int] = 2
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Estimate:
         grid = Grid.of(image)
@@ -116,15 +123,16 @@ class EstimateNoise(Operation):
         across = _slice_axis(grid)
         sigmas = _slice_sigmas(array, inside, across, progress.part(0.0, 0.2))
         self._wavelets(found, array, inside, sigmas, _uneven(grid), progress.part(0.2, 0.3))
-        flat = flat_blocks((array,), inside, progress.part(0.3, 0.4))
-        _flat(found, flat, flat_blocks((array,), inside, progress.part(0.4, 0.5), own_noise=True))
         if inside is not None:
             found.put("region_sd", mean_and_sd(array, inside, progress)[1], "single_voxel")
         still = across if _uneven(grid) else None
-        medians = _median(array, 1, still, progress.part(0.5, 0.57))
+        medians = _median(array, 1, still, progress.part(0.3, 0.37))
         # Single bright voxels are no body.
-        body = inside if inside is not None else body_mask(image_like(medians, image), progress.part(0.57, 0.7))
-        _background(found, array, body, progress.part(0.7, 0.8))
+        body = inside if inside is not None else body_mask(image_like(medians, image), progress.part(0.37, 0.5))
+        _background(found, array, body, progress.part(0.5, 0.6))
+        where = body if found.values["background_kind"] in WEAKER else inside
+        flat = flat_blocks((array,), where, grid.spacing_kji, progress.part(0.6, 0.7))
+        _flat(found, flat, flat_blocks((array,), where, grid.spacing_kji, progress.part(0.7, 0.8), own_noise=True))
         distance = np.abs(array - medians.astype(np.float32))
         # Nine voxels of a slice are too few for the strength of its noise.
         spreads = _median(distance, 1 if still is None else 2, still, progress.part(0.8, 0.95))
@@ -172,10 +180,15 @@ def _background(found: Findings, array: np.ndarray, body: np.ndarray | None, pro
     found.ratio("background_ratio", mean, sd, "no_background_noise")
     ratio = found.values["background_ratio"]
     # Values of whole numbers and a few stray voxels move the ratio by some percent.
-    rayleigh = float(array[air].min()) >= 0 and abs(ratio / RAYLEIGH_RATIO - 1) < 0.06
-    found.put("sigma_rayleigh", sd / RAYLEIGH_SD if rayleigh else math.nan,
+    values = array[air]
+    rayleigh = float(values.min()) >= 0 and abs(ratio / RAYLEIGH_RATIO - 1) < 0.06
+    found.put("sigma_rayleigh", sd / RAYLEIGH if rayleigh else math.nan,
               "no_background_noise" if sd == 0 else "not_rayleigh")  # fmt: skip
-    found.values["background_kind"] = "rayleigh" if rayleigh else "zero" if sd == 0 else "other"
+    # What more than half of the voxels have is their median.
+    same = float(np.mean(values == np.median(values)))
+    found.values["background_kind"] = (
+        "zero" if sd == 0 else "cut" if same > CUT else "rayleigh" if rayleigh else "other"
+    )
 
 
 def _flat(found: Findings, flat: Flat | None, each: Flat | None) -> None:

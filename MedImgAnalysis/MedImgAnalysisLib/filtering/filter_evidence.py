@@ -80,7 +80,8 @@ class FilterEvidence(Operation):
     edges), with mean 0, and edges as steep as before (`edge_slope_ratio` near 1), while the noise falls
     (`noise_ratio`). A filter that removes detail leaves edges in the residual.
 
-    Flat regions are blocks of 8 voxels a side (4 where these are too few) in which nothing but a plane and noise is
+    Flat regions are blocks of 8 voxels a side (4 where these are too few; squares in slices where a spacing is more
+    than twice another) in which nothing but a plane and noise is
     seen before filtering; the noise is the root mean variance about the plane there. Edges are where the gradient of
     the image before the filter (of the filtered one where none stands out of the noise), after a Gaussian of 1.5
     voxels, is at least half of its 99.5th percentile; their slope is the root mean square derivative across the edge,
@@ -134,7 +135,7 @@ class FilterEvidence(Operation):
     title: ClassVar[str] = "Evidence of filtering"
     group: ClassVar[str] = "Evidence"
     memory_factor: ClassVar[float] = 9.0
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     residual_image: bool = True
 
@@ -158,7 +159,7 @@ class FilterEvidence(Operation):
         inside = inside_of(mask)
         residual = _residual(first, second, progress.part(0.0, 0.05))
         found = Findings(n=residual.size if inside is None else int(np.count_nonzero(inside)))
-        flat = self._noise(found, (first, second, residual), inside, progress.part(0.05, 0.25))
+        flat = self._noise(found, (first, second, residual), inside, grid, progress.part(0.05, 0.25))
         self._residual(found, residual, inside, flat, progress.part(0.25, 0.4))
         calm, shift = None if flat is None else flat.voxels, found.values["residual_mean"]
         known = 0.0 if flat is None else flat.noise[0]
@@ -177,9 +178,9 @@ class FilterEvidence(Operation):
         return Evidence(table, image_like(residual, grid) if self.residual_image else None, curves, bars)
 
     def _noise(
-        self, found: Findings, images: tuple[np.ndarray, ...], inside: np.ndarray | None, progress: Progress
+        self, found: Findings, images: tuple[np.ndarray, ...], inside: np.ndarray | None, grid: Grid, progress: Progress
     ) -> Flat | None:
-        flat = flat_blocks(images, inside, progress)
+        flat = flat_blocks(images, inside, grid.spacing_kji, progress)
         noise = flat.noise if flat is not None else (math.nan,) * 3
         found.put("noise_before", noise[0], "no_flat_region")
         found.put("noise_after", noise[1], "no_flat_region")

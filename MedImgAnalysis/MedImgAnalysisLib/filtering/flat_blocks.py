@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from ..progress import Progress
 SIDES = (8, 4)
 """Sides of the blocks in voxels; the smaller one where too few of the larger are flat."""
 PARTS = 4
+UNEVEN = 2.0
+"""Ratio of spacings from which neighbouring slices show different anatomy, and blocks are squares in slices."""
 FEWEST = 8
 LOW, HIGH = 0.1, 0.99
 """Quantiles of the scores of noise alone: flat are blocks up to HIGH when LOW is told by the image."""
@@ -28,7 +31,12 @@ class Flat(NamedTuple):
 
 
 def flat_blocks(
-    images: tuple[np.ndarray, ...], inside: np.ndarray | None, progress: Progress, *, own_noise: bool = False
+    images: tuple[np.ndarray, ...],
+    inside: np.ndarray | None,
+    spacing: Sequence[float],
+    progress: Progress,
+    *,
+    own_noise: bool = False,
 ) -> Flat | None:
     """The flat blocks of the first image, and the noise of all images in them; None where there are too few.
 
@@ -38,22 +46,31 @@ def flat_blocks(
     flat. The noise of an image is the root mean variance about the plane in the flat blocks. Blocks without any
     noise (air that was set to 0) are left out where others are there. With `own_noise` the score of a block is divided
     by its variance, so that blocks with stronger noise than others are flat too.
+
+    `spacing` is along the axes of the arrays. Axes along which it is more than twice the smallest are not blocked: the
+    blocks are squares in slices.
     """
+    shape = images[0].shape
+    least = min((s for s, n in zip(spacing, shape, strict=True) if n > 1), default=0.0)
     for side in SIDES:
-        found = _search(images, inside, side, own_noise, progress)
+        size = tuple(side if n >= side and s <= UNEVEN * least else 1 for s, n in zip(spacing, shape, strict=True))
+        found = _search(images, inside, size, own_noise, progress)
         if found is not None:
             return found
     return None
 
 
 def _search(
-    images: tuple[np.ndarray, ...], inside: np.ndarray | None, side: int, own_noise: bool, progress: Progress
+    images: tuple[np.ndarray, ...],
+    inside: np.ndarray | None,
+    size: tuple[int, ...],
+    own_noise: bool,
+    progress: Progress,
 ) -> Flat | None:
     # scipy.stats takes seconds to import.
     from scipy.special import gammaincinv
 
     shape = images[0].shape
-    size = tuple(side if n >= side else 1 for n in shape)
     counts = tuple(n // s for n, s in zip(shape, size, strict=True))
     wide = sum(s > 1 for s in size)
     if not wide:

@@ -33,7 +33,8 @@ def impulse_fraction(
         (k, j, i) or (j, i): the image, its median over 3 voxels along each axis, and the median distance from that
         around each voxel.
     still
-        An axis along which voxels are too far apart to be neighbours, as in `medians`.
+        An axis along which voxels are too far apart to be neighbours, as in `medians`; what is alike in the slices
+        beside is a structure all the same.
 
     Far is eight times the SD of the noise, from the median distance in the image, or around the voxel where that is
     larger. Lines of one voxel look like impulses.
@@ -54,14 +55,34 @@ def impulse_fraction(
         return 0.0
     values, limits = array[far].astype(np.float64), limits[far]
     axes = [axis for axis in range(array.ndim) if array.shape[axis] > 1 and axis != still]
+    alone = _friends(array, places, values, limits, axes, progress) <= FRIENDS.get(len(axes), 0)
+    if still is not None and array.shape[still] > 1:
+        # An edge or a vessel is seen at about the same place in the next slice.
+        beside = _friends(array, places, values, limits, axes, progress, still)
+        alone &= beside <= FRIENDS[2]
+    return float(np.count_nonzero(alone)) / n
+
+
+def _friends(
+    array: np.ndarray,
+    places: np.ndarray,
+    values: np.ndarray,
+    limits: np.ndarray,
+    axes: list[int],
+    progress: Progress,
+    still: int | None = None,
+) -> np.ndarray:
+    """How many neighbours of the places are alike: in the box of 3 voxels along `axes`, or in the slices beside it."""
     friends = np.zeros(len(places), int)
-    for steps in product((-1, 0, 1), repeat=len(axes)):
+    for step, *steps in product((0,) if still is None else (-1, 1), *[(-1, 0, 1)] * len(axes)):
         progress.check()
-        if not any(steps):
+        if not step and not any(steps):
             continue
         beside = places.copy()
         beside[:, axes] += steps
+        if still is not None:
+            beside[:, still] += step
         there = ((beside >= 0) & (beside < array.shape)).all(axis=1)
         near = array[tuple(beside[there].T)].astype(np.float64)
         friends[there] += np.abs(near - values[there]) <= limits[there]
-    return float(np.count_nonzero(friends <= FRIENDS.get(len(axes), 0))) / n
+    return friends

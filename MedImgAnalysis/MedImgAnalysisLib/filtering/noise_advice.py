@@ -6,8 +6,12 @@ import math
 
 from ..quality.findings import Findings
 
-MANY_IMPULSES = 0.1
+MANY_IMPULSES = 0.3
+"""Per cent; thin structures of images without any impulses reach 0.1."""
 COARSE = 1.4
+UNDERRATED = 1.1
+RAYLEIGH = math.sqrt(2 - math.pi / 2)
+"""SD of Rayleigh noise over that of the body."""
 GROWS = 0.25
 SPREAD = 20.0
 SILENT_PART = 1e-3
@@ -46,7 +50,13 @@ def advice(found: Findings, largest: float) -> tuple[str, str]:
             f"The noise grows with the brightness (power {value['growth']:.2f}; 0.5 is that of counts). Filters with "
             f"one level of noise do too little in bright parts or too much in dark ones.{more}"
         )
-    if value["coarseness"] > COARSE:
+    weaker = value["background_kind"] == "rayleigh" and value["coarseness"] <= COARSE / RAYLEIGH
+    if weaker and value["coarseness"] > UNDERRATED:
+        return f"nonlocal_means with noise = {flat:.3g}", (
+            f"The noise is {flat:.3g} in the body and weaker in the air, so filters that estimate it from the whole "
+            f"image take {fine:.3g}; with a mask of the body they need not be told.{more}"
+        )
+    if value["coarseness"] > COARSE and not weaker:
         found.warn("coarse")
         return f"nonlocal_means with noise = {flat:.3g}", (
             f"The noise is coarser than the voxels: {flat:.3g} in flat regions, of which only {fine:.3g} is in the "

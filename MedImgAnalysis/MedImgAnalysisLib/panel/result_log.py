@@ -66,7 +66,8 @@ class ResultLog:
         self.browser.clear()
 
     def _write(self, text: str) -> None:
-        self.browser.append(text)
+        # A browser takes text without tags for plain, and shows its entities as they are written.
+        self.browser.append(f"<span>{text}</span>" if "<table" not in text else text)
 
 
 def shown_columns(table: Measurements) -> tuple[Column, ...]:

@@ -195,6 +195,9 @@ class SceneRun:
             roles = alignment.roles_of(catalog.find(step.operation)) if step.enabled else None
             if roles is None:
                 continue
+            operation = step.build()
+            if not operation.moves_only():
+                continue
             source = self.sources.get(str(step.inputs.get(roles.moving)))
             image = nodes.get(step.outputs.get(roles.image, ""))
             transform = nodes.get(step.outputs.get(roles.transform, ""))
@@ -203,7 +206,6 @@ class SceneRun:
                 transform = given.node
             if source is None or image is None or transform is None or frames.parent_of(transform) is not self.parent:
                 continue
-            operation = step.build()
             interpolation = str(getattr(operation, "interpolation", "linear"))
             outside = getattr(operation, "outside_value", None)
             found = (
