@@ -135,6 +135,18 @@ def test_two_even_regions_are_parted_in_heavy_noise(spacing, smoothness):
         assert outputs["table"].rows[0]["mean_outside"] == pytest.approx(0, abs=3)
 
 
+@pytest.mark.parametrize("smoothness", [1.0, 4.0])
+def test_the_energy_falls_in_masks_of_any_shape(smoothness):
+    from scipy.ndimage import gaussian_filter
+
+    image, inside = ball((2.0, 2.0, 2.0), noise=60.0)
+    for seed in range(4):
+        mask = gaussian_filter(np.random.default_rng(seed).normal(0, 1, inside.shape), 2.0) > 0
+        inputs = {"image": image, "mask": image_like(mask.astype(np.uint8), image)}
+        energy = execute(ChanVese(smoothness_mm=smoothness), inputs).outputs["curves"].series[0].y
+        assert len(energy) > 2 and (np.diff(energy) <= 1e-6).all()
+
+
 def test_even_regions_have_no_need_of_smoothness_without_noise():
     image, inside = ball((1.0, 1.0, 1.0), noise=0.0)
     np.testing.assert_array_equal(found(execute(ChanVese(smoothness_mm=0.0), {"image": image}).outputs), inside)
@@ -194,6 +206,12 @@ def test_a_contour_that_vanishes_or_is_cut_off_is_said():
     short = execute(GeodesicActiveContour(iterations=15), {"image": image, "start_points": middle(image)})
     assert any("still moved after 15 iterations" in sentence for sentence in short.warnings)
     assert short.outputs["table"].rows[0]["at_rest"] == "no"
+
+
+def test_slopes_too_small_for_numbers_are_no_edges():
+    image, _ = ball((2.0, 2.0, 2.0))
+    with pytest.raises(InputError, match="no slope"):
+        execute(GeodesicActiveContour(), {"image": sitk.Multiply(image, 1e-30), "start_points": middle(image)})
 
 
 def test_impossible_settings_are_refused():

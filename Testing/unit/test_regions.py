@@ -360,6 +360,8 @@ def test_classes_that_cannot_be_are_refused(operation):
     images, _ = tissue()
     with pytest.raises(InputError, match="2 names for 3 classes"):
         execute(operation(names="A, B"), {"images": images})
+    with pytest.raises(InputError, match="Two classes have one name"):
+        execute(operation(names="A, B, A"), {"images": images})
     few = sitk.GetImageFromArray(np.array([[[0, 1], [1, 0]]], np.uint8))
     with pytest.raises(InputError, match="fewer than 3 different values"):
         execute(operation(), {"images": [few]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -126,6 +128,29 @@ def test_crossing_is_seen():
     square = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
     assert not polygons.crosses_itself(square)
     assert polygons.crosses_itself(square[[0, 2, 1, 3]])
+
+
+@given(st.integers(4, 12), st.integers(0, 10**6))
+def test_crossing_is_that_of_every_pair_of_edges(count, seed):
+    points = np.random.default_rng(seed).uniform(0, 10, (count, 2))
+
+    def meet(p, q, r, s) -> bool:
+        first, second = np.linalg.solve(np.stack([q - p, r - s], axis=1), r - p)
+        return 0 < first < 1 and 0 < second < 1
+
+    edges = [(points[n], points[(n + 1) % count]) for n in range(count)]
+    pairs = [(a, b) for a in range(count) for b in range(a + 2, count) if (a, b) != (0, count - 1)]
+    assert polygons.crosses_itself(points) == any(meet(*edges[a], *edges[b]) for a, b in pairs)
+
+
+def test_a_curve_of_many_points_is_looked_at_in_little_memory():
+    angle = 2 * np.pi * np.arange(4000) / 4000
+    tracemalloc.start()
+    try:
+        assert not polygons.crosses_itself(np.stack([np.cos(angle), np.sin(angle)], axis=1))
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_closed_curves_go_through_files(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, waited
 from .grid_equations import halves
 from .minimum_cut import minimum_cut
 
@@ -45,10 +45,14 @@ def cut_voxels(
         face = float(np.prod(spacing)) / min(spacing)
     if array.size > LARGEST_NODES:
         factors = _factors(array.shape, spacing)
+        values, costs, larger = (
+            waited(make, one, factors, progress=progress)
+            for make, one in ((_mean, array), (_mean, region), (_seeded, seeds))
+        )
         coarse = cut_voxels(
-            _mean(array, factors),
-            _mean(region, factors) * float(np.prod(factors)),
-            _seeded(seeds, factors),
+            values,
+            costs * float(np.prod(factors)),
+            larger,
             [s * f for s, f in zip(spacing, factors, strict=True)],
             noise / float(np.prod(factors)) ** 0.5,
             progress.part(0.0, 0.4),
@@ -59,7 +63,7 @@ def cut_voxels(
         coarse = coarse[tuple(slice(0, n) for n in array.shape)]
         # Seeds that were lost on larger voxels still have a border around them.
         coarse[seeds == 1], coarse[seeds == 2] = True, False
-        away = ~_band(coarse)
+        away = ~waited(_band, coarse, progress=progress)
         fixed = np.where((seeds == 0) & away, np.where(coarse, 1, 2), seeds)
         progress = progress.part(0.4, 1.0)
     return _cut(array, region, fixed, [float(np.prod(spacing)) / s / face for s in spacing], noise, progress)

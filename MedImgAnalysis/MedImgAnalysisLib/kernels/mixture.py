@@ -35,7 +35,7 @@ def k_means(
             counts = np.bincount(nearest, minlength=classes)
             sums = np.stack([np.bincount(nearest, c, classes) for c in sample.T], axis=1)
             moved = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centres)
-            if np.abs(moved - centres).max() <= 1e-6 * max(float(np.abs(sample).max()), 1e-300):
+            if np.abs(moved - centres).max() <= 1e-6 * float(np.ptp(sample, axis=0).max()):
                 break
             centres = moved
         cost = float(squared_distances(sample, centres).min(axis=1).mean())

@@ -30,19 +30,21 @@ def evenly(points: np.ndarray, count: int) -> np.ndarray:
 def crosses_itself(points: np.ndarray) -> bool:
     """Whether two edges that are no neighbours meet."""
     n = len(points)
-    a, b = points, np.roll(points, -1, axis=0)
+    ends = np.roll(points, -1, axis=0)
+    for i in range(n - 2):
+        # The last edge is a neighbour of the first.
+        rest = slice(i + 2, n - 1 if i == 0 else n)
+        a, b, c, d = points[i], ends[i], points[rest], ends[rest]
+        crossing = (_side(a, b, c) * _side(a, b, d) < 0) & (_side(c, d, a) * _side(c, d, b) < 0)
+        if crossing.any():
+            return True
+    return False
 
-    def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
-        return np.asarray(np.sign((q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1])
-                       - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])))  # fmt: skip
 
-    first, second = np.triu_indices(n, 2)
-    apart = ~((first == 0) & (second == n - 1))
-    i, j = first[apart], second[apart]
-    crossing = (side(a[i], b[i], a[j]) * side(a[i], b[i], b[j]) < 0) & (
-        side(a[j], b[j], a[i]) * side(a[j], b[j], b[i]) < 0
-    )
-    return bool(crossing.any())
+def _side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """1 or -1 for points r on either side of the line from p to q, 0 on it."""
+    along, away = q - p, r - p
+    return np.asarray(np.sign(along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]))
 
 
 def filled(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:

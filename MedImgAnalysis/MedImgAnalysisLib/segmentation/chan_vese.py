@@ -14,9 +14,10 @@ from ..geometry import Grid
 from ..kernels.gaussian import smooth
 from ..operation import Operation
 from ..parameters import Choice, Quantity
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Curve, Curves, Image, Labels, Mask, Measurements
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .working_values import centred
 
 
 class Parted(NamedTuple):
@@ -77,6 +78,7 @@ class ChanVese(Operation):
     name: ClassVar[str] = "chan_vese"
     title: ClassVar[str] = "Two even regions (Chan-Vese)"
     group: ClassVar[str] = "Contours"
+    revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 5.0
     why_whole: ClassVar[str] = "the contour moves in three dimensions"
     presets: ClassVar = {"Noisy image": {"smoothness_mm": 3.0}, "Fine detail": {"smoothness_mm": 0.5}}
@@ -93,11 +95,11 @@ class ChanVese(Operation):
         inside = np.ones(tuple(reversed(grid.size)), bool) if mask is None else sitk.GetArrayFromImage(mask) != 0
         box = _box(inside)
         allowed = inside[box]
-        values = sitk.GetArrayViewFromImage(image)[box].astype(np.float32)
+        values, offset = centred(sitk.GetArrayViewFromImage(image)[box])
         own = values[allowed]
         low, high = float(own.min()), float(own.max())
         if low == high:
-            raise InputError(f"The image is constant ({low:g}) where it is looked at.", role="image")
+            raise InputError(f"The image is constant ({low + offset:g}) where it is looked at.", role="image")
         values -= np.float32((low + high) / 2)
         values /= np.float32(high - low)
         region = self._start(start, box, values, allowed)
@@ -106,6 +108,8 @@ class ChanVese(Operation):
         sigmas = [sigma / s for s in grid.spacing_kji]
         energies: list[float] = []
         force = self.smoothness_mm * math.sqrt(2 * math.pi) / sigma * _contrast(values[allowed]) ** 2
+        # What is outside the mask belongs to neither region: a border with it costs nothing.
+        near = 1.0 if allowed.all() else smooth(allowed.astype(np.float32), sigmas, Quiet(progress))
         for step in range(self.iterations):
             share = progress.part(0.9 * step / self.iterations, 0.9 * (step + 1) / self.iterations)
             share.report(0.0, f"Iteration {step + 1}")
@@ -115,7 +119,7 @@ class ChanVese(Operation):
             area = float((~region[allowed] * spread[allowed]).sum(dtype=np.float64))
             total = float(((values - np.float32(mean_out)) ** 2)[allowed].sum(dtype=np.float64))
             energies.append(total + float(cost[region].sum(dtype=np.float64)) + force * area)
-            after = (cost + np.float32(force) * (1 - 2 * spread) <= 0) & allowed
+            after = (cost + np.float32(force) * (near - 2 * spread) <= 0) & allowed
             if not after.any() or not (allowed & ~after).any():
                 raise InputError(
                     "One of the two regions vanished; lower smoothness_mm or start elsewhere.", role="image"
@@ -127,12 +131,12 @@ class ChanVese(Operation):
             progress.warn(f"The regions still changed after {self.iterations} iterations.")
         chosen = np.zeros(inside.shape, bool)
         chosen[box] = region
-        scale = high - low
+        scale, middle = high - low, (low + high) / 2 + offset
         row = {
             "segment": self.segment,
             "iterations": len(energies),
-            "mean_inside": _mean(values, region) * scale + (low + high) / 2,
-            "mean_outside": _mean(values, allowed & ~region) * scale + (low + high) / 2,
+            "mean_inside": _mean(values, region) * scale + middle,
+            "mean_outside": _mean(values, allowed & ~region) * scale + middle,
         }
         labels = labels_of({self.segment: chosen}, image, "Start elsewhere.")
         curve = Curve("Energy", np.arange(1.0, len(energies) + 1), np.array(energies) / (energies[0] or 1.0))

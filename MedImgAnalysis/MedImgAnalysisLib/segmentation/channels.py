@@ -81,10 +81,12 @@ def class_labels(numbers: np.ndarray, names: Sequence[str], image: sitk.Image) -
 
 
 def class_names(names: str, count: int) -> list[str]:
-    """Names separated by commas, or `Class 1` and so on; a wrong number of names is refused."""
+    """Names separated by commas, or `Class 1` and so on; a wrong number of names and equal ones are refused."""
     given = [name.strip() for name in names.split(",") if name.strip()]
     if given and len(given) != count:
         raise InputError(f"There are {len(given)} names for {count} classes: {', '.join(given)}.")
+    if len(set(given)) < len(given):
+        raise InputError(f"Two classes have one name: {', '.join(given)}.")
     return given or [f"Class {n}" for n in range(1, count + 1)]
 
 

@@ -13,12 +13,13 @@ from ..geometry import Grid
 from ..kernels.grid_cut import cut_voxels
 from ..operation import Operation
 from ..parameters import Quantity
-from ..progress import SILENT, Progress, Quiet
+from ..progress import SILENT, Progress, Quiet, waited
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
 from .growing import reached
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
 from .seeds import check_apart, seed_voxels, within_mask
 from .surroundings import Surroundings
+from .working_values import centred
 
 BINS = 64
 LARGEST_VOXELS = 32_000_000
@@ -120,18 +121,19 @@ class GraphCut(Operation):
                 role="seeds",
             )
         array = sitk.GetArrayViewFromImage(image)
-        values = array[near.slices].astype(np.float32)
+        values, offset = centred(array[near.slices])
         if values.min() == values.max():
-            raise InputError(f"The image is constant ({values.min():g}) around the seeds.", role="image")
+            raise InputError(f"The image is constant ({values.min() + offset:g}) around the seeds.", role="image")
         kinds = np.zeros(values.shape, np.uint8)
         kinds[near.moved(away)] = 2
         kinds[near.moved(at)] = 1
         if mask is not None:
             kinds[sitk.GetArrayViewFromImage(mask)[near.slices] == 0] = 2
-        noise = _noise(values) if self.noise is None else self.noise
+        noise = waited(_noise, values, progress=progress) if self.noise is None else self.noise
         region: np.ndarray = np.zeros(values.shape, np.float32)
         if self.values_weight:
-            region = self.values_weight * _odds(values, array[at], array[away], noise)
+            own, others = (values[near.moved(voxels)] for voxels in (at, away))
+            region = self.values_weight * waited(_odds, values, own, others, noise, progress=progress)
         part = cut_voxels(values, region, kinds, Grid.of(image).spacing_kji, noise, progress.part(0.1, 0.9))
         if self.connected:
             part = reached(part, near.moved(at), False, Quiet(progress))

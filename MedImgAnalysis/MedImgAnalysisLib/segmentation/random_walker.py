@@ -19,6 +19,7 @@ from ..values import Column, Image, Labels, Mask, Measurements
 from .marked import Marked, marked
 from .outcome import SEGMENT, SIZE_COLUMNS, size_cells
 from .surroundings import Surroundings
+from .working_values import centred
 
 LARGEST_VOXELS = 16_000_000
 
@@ -93,9 +94,9 @@ class RandomWalker(Operation):
                 role="seeds",
             )
         numbers = given.numbers[near.slices]
-        values = sitk.GetArrayViewFromImage(image)[near.slices].astype(np.float32)
+        values, offset = centred(sitk.GetArrayViewFromImage(image)[near.slices])
         if values.min() == values.max():
-            raise InputError(f"The image is constant ({values.min():g}) around the seeds.", role="image")
+            raise InputError(f"The image is constant ({values.min() + offset:g}) around the seeds.", role="image")
         inside = None
         if mask is not None:
             inside, numbers = self._within(mask, near, numbers, given, progress)

@@ -14,6 +14,7 @@ from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, waited
 from ..values import Column, Image, Mask, Measurements
+from .working_values import centred
 
 COLUMNS = (
     Column("regions", "Regions", "", "Supervoxels, those outside the mask left out", int),
@@ -83,7 +84,9 @@ class Slic(Operation):
         if max(steps) == 1:
             raise InputError(f"Regions of {self.size_mm:g} mm are not larger than a voxel; raise size_mm.")
         # The weight of the distance is meant for values from 0 to 100, the lightness of a colour.
-        scaled = image_like(((array.astype(np.float32) - np.float32(low)) * np.float32(100 / (high - low))), image)
+        values, _ = centred(array)
+        values *= np.float32(100 / (high - low))
+        scaled = image_like(values, image)
         progress.report(0.05, "Clustering")
         found = waited(_clustered, scaled, steps, self.compactness, self.iterations, progress=progress)
         progress.report(0.8, "Numbering")

@@ -19,6 +19,7 @@ from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Curve, Curves, Image, Labels, Landmarks, Measurements
 from .outcome import SEGMENT, labels_of, part_of
+from .working_values import centred
 
 FEWEST_POINTS = 3
 STEP = 0.2
@@ -173,7 +174,7 @@ class Snake2d(Operation):
             raise InputError("The curve leaves the image; draw it inside.", role="curve")
         if plane.min() == plane.max():
             raise InputError(f"The slice is constant ({plane.min():g}); there is no edge to fit to.", role="image")
-        slope = smooth(plane.astype(np.float32), (self.sigma_mm / spacing).tolist(), progress.part(0.0, 0.05))
+        slope = smooth(centred(plane)[0], (self.sigma_mm / spacing).tolist(), progress.part(0.0, 0.05))
         slope = gradient_magnitude(slope, spacing.tolist(), progress.part(0.05, 0.1)).astype(np.float64)
         slope /= np.percentile(slope, 99) or slope.max()
         points, moved = self._fit(index[:, kept] * spacing, slope, spacing, progress.part(0.1, 0.95))

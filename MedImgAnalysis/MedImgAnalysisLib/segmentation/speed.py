@@ -12,6 +12,7 @@ from ..geometry import Grid
 from ..kernels.differences import gradient_magnitude
 from ..kernels.gaussian import smooth
 from ..progress import SILENT, Progress
+from .working_values import centred
 
 AUTOMATIC_PERCENTILE = 70.0
 
@@ -29,6 +30,8 @@ def edge_speed(
         raise InputError("The image is constant around the seeds; there is no edge to stop at.", role="image")
     gradient = slopes(image, sigma_mm, progress)
     if edge is None:
+        if not gradient.any():
+            raise InputError("The image has no slope around the seeds; there is no edge to stop at.", role="image")
         # Half of a large image is often air without any slope; it says nothing about edges.
         sloped = gradient[gradient > gradient.max() * 1e-3]
         edge = float(np.percentile(sloped, AUTOMATIC_PERCENTILE))
@@ -41,7 +44,7 @@ def edge_speed(
 def slopes(image: sitk.Image, sigma_mm: float, progress: Progress = SILENT) -> np.ndarray:
     """Magnitude of the gradient per millimetre after a Gaussian of `sigma_mm`, float32 (k, j, i)."""
     spacing: Sequence[float] = Grid.of(image).spacing_kji
-    array = sitk.GetArrayFromImage(image).astype(np.float32)
+    array, _ = centred(sitk.GetArrayViewFromImage(image))
     if sigma_mm > 0:
         array = smooth(array, [sigma_mm / s for s in spacing], progress.part(0.0, 0.7))
     return gradient_magnitude(array, spacing, progress.part(0.7, 1.0)).astype(np.float32, copy=False)

@@ -50,12 +50,13 @@ class ThresholdLevelSet(LevelSet):
     def evolution(self, region: WorkingRegion, progress: Progress) -> tuple[Any, np.ndarray, np.ndarray]:
         values = sitk.GetArrayFromImage(region.image)
         own = values[region.start].astype(np.float64)
-        lower = own.mean() - STARTING_SD * own.std() if self.lower is None else self.lower
-        upper = own.mean() + STARTING_SD * own.std() if self.upper is None else self.upper
+        lower = own.mean() - STARTING_SD * own.std() if self.lower is None else self.lower - region.offset
+        upper = own.mean() + STARTING_SD * own.std() if self.upper is None else self.upper - region.offset
         half = (upper - lower) / 2
         if not half > 0:
             raise InputError(
-                f"The start holds only the value {own.mean():g}, as a constant image would; give lower and upper.",
+                f"The start holds only the value {own.mean() + region.offset:g}, as a constant image would; give lower "
+                "and upper.",
                 role="start",
             )
         evolution = sitk.ThresholdSegmentationLevelSetImageFilter()

@@ -17,6 +17,7 @@ from ..values import Image, Labels, Mask, Measurements
 from .marked import marked
 from .outcome import SEGMENT, SIZE_COLUMNS, size_cells
 from .speed import slopes
+from .working_values import centred
 
 MOST_REGIONS = 1000
 
@@ -110,7 +111,7 @@ class Watershed(Operation):
             raise InputError(f"The image is constant ({array.min():g}); it has no ridges.", role="image")
         if self.landscape == "slope":
             return image_like(slopes(image, self.sigma_mm, progress), image)
-        values = array.astype(np.float32)
+        values, _ = centred(array)
         return image_like(values if self.landscape == "image" else -values, image)
 
     def _regions(self, numbers: np.ndarray, image: sitk.Image, mask: sitk.Image | None, progress: Progress) -> Labels:

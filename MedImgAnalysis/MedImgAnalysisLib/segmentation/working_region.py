@@ -14,6 +14,7 @@ from ..resampling import resample
 from ..values import Landmarks
 from .seeds import At, seed_voxels
 from .surroundings import Surroundings
+from .working_values import centred
 
 LARGEST_VOXELS = 4_000_000
 """More working voxels would take minutes; the working voxels become larger then."""
@@ -28,7 +29,7 @@ class WorkingRegion:
     Attributes
     ----------
     image
-        float32, linear interpolation, cubic voxels of `spacing` millimetres.
+        float32, linear interpolation, cubic voxels of `spacing` millimetres; `offset` less than the whole image.
     start
         Boolean (k, j, i): where the contour begins.
     allowed
@@ -36,6 +37,7 @@ class WorkingRegion:
     """
 
     image: sitk.Image
+    offset: float
     start: np.ndarray
     allowed: np.ndarray | None
     spacing: float
@@ -86,6 +88,7 @@ def working_region(
     near = Surroundings.around(image, at, reach, progress)
     part = near.cut(image)
     values = sitk.GetArrayViewFromImage(part)
+    floats, offset = centred(values)
     if values.min() == values.max():
         raise InputError(f"The image is constant ({values.min():g}) around the start; there is no edge.", role="image")
     grid = Grid.of(part)
@@ -107,11 +110,11 @@ def working_region(
         raise InputError("The start lies outside the mask; move it or enlarge the mask.", role="start")
     if start.all():
         raise InputError("The start fills the whole region; a contour needs an outside.", role="start")
-    moved = resample(sitk.Cast(part, sitk.sitkFloat32), cubic)
+    moved = resample(image_like(floats, part), cubic)
     thin = [2 if n < FEWEST else 0 for n in cubic.size]
     if any(thin):
         moved, start, allowed = _thickened(moved, start, allowed, thin)
-    return WorkingRegion(moved, start, allowed, spacing, near, image)
+    return WorkingRegion(moved, offset, start, allowed, spacing, near, image)
 
 
 def _thickened(
