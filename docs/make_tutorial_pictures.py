@@ -1,6 +1,6 @@
 """Make the pictures of the tutorials from the tutorial data: panels, slices, a surface, plots.
 
-    python docs/make_tutorial_pictures.py [readers] [scanner] [aligning]
+    python docs/make_tutorial_pictures.py [readers] [scanner] [aligning] [organs]
 
 Needs the packages of the tests (`pip install -e ".[test]"`) and OpenGL for the surface; the panels are the real
 ones on the stand-in for Slicer's Qt side. The pictures go to `docs/pictures`.
@@ -85,6 +85,13 @@ def save_surface(node: Any, name: str, size: tuple[int, int] = (560, 420)) -> No
     scene.ResetCamera()
     camera.SetWindowCenter(0.15, 0.0)
     camera.Zoom(1.2)
+    save_rendered(scene, name, size)
+
+
+def save_rendered(scene: Any, name: str, size: tuple[int, int]) -> None:
+    """What a renderer shows, drawn off-screen."""
+    import vtk
+
     window = vtk.vtkRenderWindow()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(8)
@@ -178,6 +185,60 @@ def scanner(data: Path) -> None:
                "quality-regions")  # fmt: skip
 
 
+def organs(data: Path) -> None:
+    """Pictures of the tutorial about organ volumes."""
+    import SimpleITK as sitk
+    from MedImgAnalysisLib import files
+    from MedImgAnalysisLib.scene import bridge
+    from MedImgAnalysisLib.scene.logic import OperationLogic
+
+    ct = bridge.add_node(files.read(data / "abdomen.nrrd", "image"), "abdomen", kind="image")
+    logic = OperationLogic()
+    smooth = logic.run("median", image=ct)
+    found: Any = "Organs"
+    for name, lower, upper in (("Liver", 90, 132), ("Spleen", 95, 140), ("Kidneys", 128, 172)):
+        points = bridge.add_node(files.read(data / f"{name.lower()}.mrk.json", "landmarks"), name, kind="landmarks")
+        wanted = {"lower": lower, "upper": upper, "segment": name}
+        if name == "Liver":
+            panel_after_run("MedImgSegmentation", "grow_connected", wanted,
+                            {"image": (smooth,), "seed_points": (points,)}, "organs-panel")  # fmt: skip
+        made = logic.run("grow_connected", image=smooth, seed_points=points, outputs={"labels": found}, **wanted)
+        found = made.labels
+    clean = logic.run("clean_segments", labels=found, opening_mm=3.0, smallest_ml=5.0,
+                      outputs={"labels": "Clean organs"}).labels  # fmt: skip
+    panel_after_run("MedImgSegmentation", "measure_segments", {"percentiles": [5.0, 50.0, 95.0]},
+                    {"labels": (clean,), "image": (ct,)}, "organs-table")  # fmt: skip
+    shown = sitk.IntensityWindowing(bridge.value_of(ct, "image"), -100.0, 260.0, 0.0, 255.0)
+    save_slice(shown, bridge.value_of(clean, "labels"), "organs-slice")
+    save_segments(clean, "organs-surface")
+
+
+def save_segments(node: Any, name: str, size: tuple[int, int] = (420, 360)) -> None:
+    """The surfaces of a segmentation in its colours, seen from the front, drawn off-screen."""
+    import vtk
+    from MedImgAnalysisLib.scene import showing
+
+    segmentation = node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
+    showing.show_in_3d(node, ids)
+    scene = vtk.vtkRenderer()
+    scene.SetBackground(1, 1, 1)
+    for identity in ids:
+        mapper, actor = vtk.vtkPolyDataMapper(), vtk.vtkActor()
+        mapper.SetInputData(node.GetClosedSurfaceInternalRepresentation(identity))
+        mapper.ScalarVisibilityOff()
+        actor.SetMapper(mapper)
+        actor.GetProperty().SetColor(segmentation.GetSegment(identity).GetColor())
+        scene.AddActor(actor)
+    camera = scene.GetActiveCamera()
+    camera.SetPosition(-0.5, 1, 0.5)
+    camera.SetFocalPoint(0, 0, 0)
+    camera.SetViewUp(0, 0, 1)
+    scene.ResetCamera()
+    camera.Zoom(1.5)
+    save_rendered(scene, name, size)
+
+
 def main() -> None:
     """Make all pictures."""
     from slicer_standin import driving
@@ -185,12 +246,14 @@ def main() -> None:
     driving.installed()
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        import organ_data
         import registration_data
         import tutorial_data
 
         tutorial_data.write(Path(folder))
         registration_data.write(Path(folder))
-        for make in (readers, scanner, aligning):
+        organ_data.write(Path(folder))
+        for make in (readers, scanner, aligning, organs):
             if len(sys.argv) < 2 or make.__name__ in sys.argv[1:]:
                 driving.begin()
                 make(Path(folder))

@@ -38,7 +38,9 @@ bridge.add_node(files.read("t1.nrrd", "image"), "Phantom T1", kind="image")
 bridge.add_node(files.read("flair.nrrd", "image"), "Phantom FLAIR", kind="image")
 for name in ("reader1", "reader2", "regions"):
     bridge.add_node(files.read(f"{name}.seg.nrrd", "labels"), name, kind="labels")
-for name in ("january", "june", "baseline", "followup"):
+for name in ("liver", "spleen", "kidneys"):
+    bridge.add_node(files.read(f"{name}.mrk.json", "landmarks"), name, kind="landmarks")
+for name in ("january", "june", "baseline", "followup", "abdomen"):
     bridge.add_node(files.read(f"{name}.nrrd", "image"), name, kind="image")
 modules = ("MedImgFiltering", "MedImgRegistration", "MedImgSegmentation", "MedImgAgreement", "MedImgQuality")
 slicer.util.getModuleLogic = lambda name: dict.fromkeys(modules, OperationLogic())[name]
@@ -74,7 +76,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cohort.csv").write_text(
         "id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n", encoding="utf-8"
     )
-    for name in ("tutorial_data", "registration_data"):
+    for name in ("tutorial_data", "registration_data", "organ_data"):
         script(name).write(folder)
     return folder
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.agreement import CompareLesions, CompareSegmentations
+from MedImgAnalysisLib.filtering import Median
 from MedImgAnalysisLib.quality import NoisePowerSpectrum
+from MedImgAnalysisLib.segmentation import CleanSegments, GrowConnected, MeasureSegments
 from MedImgAnalysisLib.values import Labels
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -26,6 +29,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tutorial")
     module.write(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def organ_data() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("organ_data", DOCS / "organ_data.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def rows_of(name: str) -> dict[str, list[str]]:
@@ -87,8 +99,28 @@ def test_above_the_crossing_the_second_scan_is_quieter(data: Path) -> None:
     assert (curves[1].y[low] > curves[0].y[low]).all()
 
 
+def test_the_volumes_of_the_organs(organ_data: ModuleType) -> None:
+    smooth = Median().run(ct := organ_data.filtering_data.abdomen())
+    printed = rows_of("organ-volumes")
+    ranges = {"Liver": (90, 132), "Spleen": (95, 140), "Kidneys": (128, 172)}
+    assert list(printed) == list(ranges)
+    for name, (lower, upper) in ranges.items():
+        points = organ_data.clicks(name)
+        grown = GrowConnected(lower=lower, upper=upper, segment=name).run(smooth, seed_points=points).labels
+        clean = CleanSegments(opening_mm=3.0, smallest_ml=5.0).run(grown).labels
+        row = MeasureSegments().run(clean, ct).rows[0]
+        assert shown([row["volume_ml"], organ_data.true_ml(name)], printed[name])
+        assert row["volume_ml"] == pytest.approx(organ_data.true_ml(name), rel=0.01 if name != "Kidneys" else 0.03)
+        assert row["status"] == ("touches_border" if name == "Liver" else "")
+        if name == "Spleen":
+            assert row["max_diameter_mm"] == pytest.approx(71.3, abs=0.05)
+            rough = MeasureSegments().run(CleanSegments(smallest_ml=5.0).run(grown).labels).rows[0]
+            assert rough["volume_ml"] == pytest.approx(109.7, abs=0.05)
+            assert rough["max_diameter_mm"] == pytest.approx(75.3, abs=0.05)
+
+
 def test_every_picture_of_a_tutorial_is_there_and_small() -> None:
-    for name in ("compare-two-raters", "scanner-noise"):
+    for name in ("compare-two-raters", "scanner-noise", "organ-volumes"):
         text = (DOCS / f"tutorial-{name}.md").read_text(encoding="utf-8")
         named = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", text)
         assert len(named) >= 3
