@@ -1,7 +1,8 @@
-"""Milliseconds from a changed parameter to the slice of its preview, for every filter that has one.
+"""Milliseconds from a changed parameter to the slice of its preview, for every operation that has one.
 
-    python Testing/benchmarks/preview.py              # 256 x 256 x 256, int16, two threads
+    python Testing/benchmarks/preview.py              # filters, 256 x 256 x 256, int16, two threads
     python Testing/benchmarks/preview.py median --size 128
+    python Testing/benchmarks/preview.py --package segmentation
 
 The first preview takes the numbers of the whole image, once for an image; the others are medians over planes.
 """
@@ -12,6 +13,7 @@ import argparse
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -22,9 +24,19 @@ GOAL_MS = 300
 OFTEN = 5
 
 
+def circle(size: int) -> Any:
+    """A closed curve of 12 points on the middle slice."""
+    from MedImgAnalysisLib.values import Landmarks
+
+    angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    points = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) * size / 5 + size // 2
+    return Landmarks(tuple(str(n) for n in range(12)), points, closed=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--package", default="filtering")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -44,11 +56,11 @@ def main() -> None:
     print("| operation | first, ms | axial | coronal | sagittal | slices read | within 300 ms |")
     print("| --- | --: | --: | --: | --: | --: | --- |")
     refused = []
-    for kind in PACKAGES["filtering"]:
+    for kind in PACKAGES[options.package]:
         if options.names and kind.name not in options.names:
             continue
         images = [role for role in kind.inputs() if role.kind == "image"]
-        if not images or images[0].many or not any(role.kind in ("image", "mask") for role in kind.outputs()):
+        if not images or images[0].many or not any(role.kind in ("image", "mask", "labels") for role in kind.outputs()):
             continue
         reason = obstacle(kind(), Grid.of(image))
         if reason:
@@ -58,6 +70,8 @@ def main() -> None:
         for role in kind.inputs():
             if role.required and role.kind == "mask":
                 inputs[role.name] = mask
+            elif role.required and role.kind == "landmarks":
+                inputs[role.name] = circle(options.size)
             elif role.required and role.kind == "table":
                 inputs[role.name] = contract_inputs.TABLES[kind.name]()
         previews = Previews(inputs)
