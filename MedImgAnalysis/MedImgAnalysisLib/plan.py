@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from . import framewise
 from .boxes import boxes_of
 from .errors import InputError
 from .geometry import Grid
@@ -132,7 +133,9 @@ def plan(operation: Operation, inputs: Mapping[str, Any]) -> Plan:
 
     Work on segmentations is done segment by segment, in boxes that only the run knows: it is not refused.
     """
-    found = plan_for(operation, extents(operation, inputs), mask=_mask(operation, inputs))
+    framed = framewise.framed_roles(operation, framewise.listed(operation, inputs))
+    count = len(inputs[framed[0]]) if framed else 1
+    found = plan_for(operation, extents(operation, inputs), mask=_mask(operation, inputs), frames=count)
     images = any(True for _ in _images(operation, inputs, ("image",)))
     return found if images or not found.problem else replace(found, problem="")
 
@@ -184,23 +187,30 @@ def _mask(operation: Operation, inputs: Mapping[str, Any]) -> sitk.Image | None:
 
 
 def plan_for(
-    operation: Operation, images: Sequence[Extent], *, mask: sitk.Image | None = None, extra_bytes: float = 0.0
+    operation: Operation,
+    images: Sequence[Extent],
+    *,
+    mask: sitk.Image | None = None,
+    extra_bytes: float = 0.0,
+    frames: int = 1,
 ) -> Plan:
     """The plan for images of these extents.
 
-    `mask` is on the grid of the first image; `extra_bytes` are needed besides, such as copies for a scene.
+    `mask` is on the grid of the first image; `extra_bytes` are needed besides, such as copies for a scene. Of `frames`
+    that are worked on one after the other the results stay.
     """
     free = free_memory()
     if not images:
         return Plan(extra_bytes, extra_bytes, free, None, False, 0, 1, "")
     work = float(sum(one.working_bytes for one in images))
     first = images[0]
+    extra_bytes += (frames - 1) * sum(role.required for role in operation.outputs()) * first.working_bytes
     part = 1.0 if mask is None else _share_of(mask, operation.halo(first.grid), first)
     need = extra_bytes + operation.memory_factor * work * part + (first.working_bytes if part < 1 else 0)
     grown = _grown(operation, images)
     need += operation.memory_factor * first.working_bytes * grown + operation.memory_bytes
     rate = seconds_per_megavoxel(operation)
-    seconds = None if rate is None else rate[0] * _voxels(images, part, grown) / 1e6
+    seconds = None if rate is None else rate[0] * _voxels(images, part, grown) * frames / 1e6
     here = rate is not None and rate[1]
     if free is None or need <= SHARE * free:
         return Plan(need, need, free, seconds, here, 0, 1, "")

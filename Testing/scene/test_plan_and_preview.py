@@ -9,9 +9,11 @@ import slicer
 import vtk
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.filtering import Canny, Median
+from MedImgAnalysisLib.frames import Frames
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.plan import Extent
 from MedImgAnalysisLib.progress import Progress
+from MedImgAnalysisLib.registration import RegisterSequence
 from MedImgAnalysisLib.scene import bridge
 from MedImgAnalysisLib.scene.digest import changes, scene_digest
 from MedImgAnalysisLib.scene.extents import extent_of, plan_of_nodes
@@ -32,7 +34,7 @@ def test_the_extent_of_a_node_is_that_of_its_image(kind):
 
 def test_nodes_without_voxels_have_no_plan():
     empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
-    assert extent_of(empty) is None and plan_of_nodes(Median(), [empty]) is None
+    assert extent_of(empty) is None and plan_of_nodes(Median(), {"image": [empty]}) is None
     assert extent_of(add_transform(np.eye(4))) is None
 
 
@@ -40,8 +42,24 @@ def test_the_plan_counts_the_copies_of_the_scene(monkeypatch):
     monkeypatch.setenv("MEDIMG_FREE_MEMORY", "1e9")
     image = ramp(kind=np.int16)
     count = image.GetNumberOfPixels()
-    plan = plan_of_nodes(Median(), [bridge.add_node(image, "T1", kind="image")])
+    plan = plan_of_nodes(Median(), {"image": [bridge.add_node(image, "T1", kind="image")]})
     assert plan.peak_bytes == count * (4 * Median.memory_factor + 2 + 4)
+
+
+def test_the_plan_counts_all_frames_of_a_sequence(monkeypatch):
+    monkeypatch.setenv("MEDIMG_FREE_MEMORY", "1e9")
+    image = ramp(kind=np.int16)
+    count = image.GetNumberOfPixels()
+    cine = {"image": [bridge.add_node(Frames([image] * 5), "Cine", kind="image")]}
+    one = plan_of_nodes(Median(), {"image": [bridge.add_node(image, "T1", kind="image")]})
+    found = plan_of_nodes(Median(), cine)
+    assert found.seconds == pytest.approx(5 * one.seconds)
+    # Of each frame the copy that comes from the scene, the result, and its copy in the scene.
+    assert found.peak_bytes == one.peak_bytes + 4 * count * (2 + 4 + 4)
+    still = plan_of_nodes(RegisterSequence(), {"frames": cine["image"]})
+    # All frames, all results and their mean.
+    need = RegisterSequence.memory_bytes + 5 * count * (4 * RegisterSequence.memory_factor + 2 + 4) + 4 * count
+    assert still.peak_bytes == need
 
 
 def test_a_run_that_does_not_fit_leaves_the_scene_as_it_was(monkeypatch):

@@ -130,3 +130,10 @@ def test_what_makes_no_sense_is_refused():
         noisy(-5.0, level=10.0, level_is="snr")
     with pytest.raises(InputError, match="raise the level"):
         noisy(1e10, kind="poisson", level=1e-9)
+
+
+def test_noise_that_rounding_takes_away_is_told():
+    whole = sitk.GetImageFromArray(np.full(SHAPE, 40, np.int16))
+    for kind, level, told in (("gaussian", 0.1, True), ("rician", 0.1, True), ("gaussian", 2.0, False)):
+        result = execute(AddNoise(kind=kind, level=level), {"image": whole})
+        assert any("lost in the rounding" in sentence for sentence in result.warnings) == told

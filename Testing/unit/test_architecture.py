@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "machine": LOWEST,
     "rates_table": set(),
     "rates": LOWEST | {"operation", "machine", "rates_table"},
-    "plan": LOWEST | {"operation", "slabs", "machine", "rates"},
+    "plan": LOWEST | {"operation", "framewise", "slabs", "machine", "rates"},
     "tiles": LOWEST | {"operation", "slabs", "machine", "plan"},
     "provenance": CORE,
     "compare": CORE,

@@ -253,3 +253,19 @@ def test_thick_slices_with_other_anatomy_do_not_count_as_noise():
     found = flat_blocks((noisy,), None, (4.0, 0.7, 0.7), SILENT)
     assert found is not None and found.noise[0] == pytest.approx(5, rel=0.05)
     assert flat_blocks((noisy,), None, (1.0, 1.0, 1.0), SILENT).noise[0] > 20
+
+
+@pytest.mark.parametrize("air", ["rayleigh", "cut"])
+def test_the_noise_is_that_of_the_body_where_the_air_has_less(air):
+    rng = np.random.default_rng(1)
+    far = np.sqrt(sum((axis - n / 2) ** 2 for axis, n in zip(np.indices((48, 72, 72)), (48, 72, 72), strict=True)))
+    body = np.where(far < 20, 300.0, 0.0)
+    inside = body > 0
+    parts = rng.normal(0, SIGMA, (2, *body.shape))
+    before = np.hypot(body + parts[0], parts[1])
+    if air == "cut":
+        before[~inside] = np.where(rng.random(int((~inside).sum())) < 0.8, 0, 1)
+    after = np.where(inside, np.hypot(body, SIGMA), before)
+    row = numbers(before, after)
+    assert row["noise_before"] == pytest.approx(SIGMA, rel=0.1) and row["noise_ratio"] < 0.1
+    assert "detail_removed" not in row["warnings"]

@@ -132,14 +132,13 @@ def tell_plan(operation: Operation, inputs: Mapping[str, Sequence[str]], termina
     with terminal.working(operation.title) as progress:
         values = read(type(operation), inputs, progress)
         frames = [value for value in values.values() if isinstance(value, Frames)]
-        one = {role: value.values[0] if isinstance(value, Frames) else value for role, value in values.items()}
-        planned = plan(operation, one)
+        planned = plan(operation, values)
     data: dict[str, Any] = {"operation": operation.name, "parameters": operation.values()}
     data["plan"] = planned.as_data()
     if frames:
         data["frames"] = len(frames[0])
     terminal.give(data)
-    terminal.say((f"{len(frames[0])} frames, each: " if frames else "") + planned.text())
+    terminal.say((f"{len(frames[0])} frames: " if frames else "") + planned.text())
     if planned.problem:
         terminal.say(planned.problem)
     return 0

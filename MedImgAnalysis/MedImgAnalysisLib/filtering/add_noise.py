@@ -22,6 +22,8 @@ from .normalising import inside_of, mean_and_sd
 Draw = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """(values above no signal, generator) -> values with noise."""
 MOST_COUNTS = 1e15
+ROUNDED = 0.5
+"""SD below which most whole numbers are rounded back to what they were."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class AddNoise(Operation):
                 )
             strength = 1 / self.level
         sd = strength * mean
+        if array.dtype.kind in "iu" and self.kind in ("gaussian", "rician") and sd < ROUNDED:
+            progress.warn(f"An SD of {sd:.3g} is lost in the rounding to whole numbers: most voxels stay as they are.")
         if self.kind == "gaussian":
             return lambda values, rng: values + rng.normal(0, sd, values.shape)
         if self.kind == "rician":

@@ -17,22 +17,17 @@ from ..progress import SILENT, Progress
 from ..quality.body import air_mask, body_mask
 from ..quality.findings import STATUS, WARNINGS, Findings
 from ..values import Column, Curve, Curves, Image, Mask, Measurements
+from .air import FEWEST, RAYLEIGH, WEAKER, kind_of_air
 from .flat_blocks import UNEVEN, Flat, flat_blocks
 from .impulses import impulse_fraction
 from .median import Median
-from .noise_advice import RAYLEIGH, advice
+from .noise_advice import advice
 from .normalising import inside_of, mean_and_sd
 
-RAYLEIGH_RATIO = math.sqrt(math.pi / 2) / RAYLEIGH
-FEWEST_AIR = 1000
 BRIGHTER = 1.5
 ALIKE = 0.5
 """Part of the body that equals the median of its neighbourhood from which on there is no noise in it."""
 FEWEST_BLOCKS = 8
-CUT = 0.5
-"""Part of the air that has one value from which on the air was set to it."""
-WEAKER = ("rayleigh", "zero", "cut")
-"""Kinds of air whose noise is not that of the body."""
 
 COLUMNS = (
     Column("n", "Voxels", "", "Voxels that were looked at", int),
@@ -170,7 +165,7 @@ def _background(found: Findings, array: np.ndarray, body: np.ndarray | None, pro
     n = int(np.count_nonzero(air))
     found.values["n_background"] = n
     keys = ("background_mean", "background_sd", "background_ratio", "sigma_rayleigh")
-    if n < FEWEST_AIR:
+    if n < FEWEST:
         found.values["background_kind"] = "none"
         found.missing("no_background", *keys)
         return
@@ -178,17 +173,10 @@ def _background(found: Findings, array: np.ndarray, body: np.ndarray | None, pro
     found.put("background_mean", mean)
     found.put("background_sd", sd)
     found.ratio("background_ratio", mean, sd, "no_background_noise")
-    ratio = found.values["background_ratio"]
-    # Values of whole numbers and a few stray voxels move the ratio by some percent.
-    values = array[air]
-    rayleigh = float(values.min()) >= 0 and abs(ratio / RAYLEIGH_RATIO - 1) < 0.06
-    found.put("sigma_rayleigh", sd / RAYLEIGH if rayleigh else math.nan,
+    kind = kind_of_air(array[air], mean, sd)
+    found.put("sigma_rayleigh", sd / RAYLEIGH if kind == "rayleigh" else math.nan,
               "no_background_noise" if sd == 0 else "not_rayleigh")  # fmt: skip
-    # What more than half of the voxels have is their median.
-    same = float(np.mean(values == np.median(values)))
-    found.values["background_kind"] = (
-        "zero" if sd == 0 else "cut" if same > CUT else "rayleigh" if rayleigh else "other"
-    )
+    found.values["background_kind"] = kind
 
 
 def _flat(found: Findings, flat: Flat | None, each: Flat | None) -> None:

@@ -20,6 +20,7 @@ from ..progress import SILENT, Progress
 from ..quality.arrays import Sample, region, sample
 from ..quality.findings import STATUS, WARNINGS, Findings
 from ..values import Column, Curves, Image, Labels, Mask, Measurements
+from .air import region_of_noise
 from .edge_evidence import Edges, autocorrelation, edges_of
 from .evidence_curves import histogram, spectra
 from .faint_structure import faint_structure
@@ -81,12 +82,13 @@ class FilterEvidence(Operation):
     (`noise_ratio`). A filter that removes detail leaves edges in the residual.
 
     Flat regions are blocks of 8 voxels a side (4 where these are too few; squares in slices where a spacing is more
-    than twice another) in which nothing but a plane and noise is
-    seen before filtering; the noise is the root mean variance about the plane there. Edges are where the gradient of
-    the image before the filter (of the filtered one where none stands out of the noise), after a Gaussian of 1.5
-    voxels, is at least half of its 99.5th percentile; their slope is the root mean square derivative across the edge,
-    less what the noise adds. The autocorrelation of the residual tells noise from structure without looking for
-    edges: 0 for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1 for a
+    than twice another) in which nothing but a plane and noise is seen before filtering; the noise is the root mean
+    variance about the plane there. Without a mask they are looked for in the body (Otsu's threshold) where the air
+    around it has a Rayleigh distribution or mostly one value, else everywhere. Edges are where the gradient of the
+    image before the filter (of the filtered one where none stands out of the noise), after a Gaussian of 1.5 voxels,
+    is at least half of its 99.5th percentile; their slope is the root mean square derivative across the edge, less
+    what the noise adds. The autocorrelation of the residual tells noise from structure without looking for edges: 0
+    for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1 for a
     Gaussian).
 
     Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges became
@@ -158,8 +160,9 @@ class FilterEvidence(Operation):
         first, second = sitk.GetArrayViewFromImage(before), sitk.GetArrayViewFromImage(after)
         inside = inside_of(mask)
         residual = _residual(first, second, progress.part(0.0, 0.05))
+        where = region_of_noise(before, inside, progress.part(0.05, 0.15))
         found = Findings(n=residual.size if inside is None else int(np.count_nonzero(inside)))
-        flat = self._noise(found, (first, second, residual), inside, grid, progress.part(0.05, 0.25))
+        flat = self._noise(found, (first, second, residual), where, grid, progress.part(0.15, 0.25))
         self._residual(found, residual, inside, flat, progress.part(0.25, 0.4))
         calm, shift = None if flat is None else flat.voxels, found.values["residual_mean"]
         known = 0.0 if flat is None else flat.noise[0]
@@ -178,9 +181,9 @@ class FilterEvidence(Operation):
         return Evidence(table, image_like(residual, grid) if self.residual_image else None, curves, bars)
 
     def _noise(
-        self, found: Findings, images: tuple[np.ndarray, ...], inside: np.ndarray | None, grid: Grid, progress: Progress
+        self, found: Findings, images: tuple[np.ndarray, ...], where: np.ndarray | None, grid: Grid, progress: Progress
     ) -> Flat | None:
-        flat = flat_blocks(images, inside, grid.spacing_kji, progress)
+        flat = flat_blocks(images, where, grid.spacing_kji, progress)
         noise = flat.noise if flat is not None else (math.nan,) * 3
         found.put("noise_before", noise[0], "no_flat_region")
         found.put("noise_after", noise[1], "no_flat_region")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 from ..quality.findings import Findings
+from .air import RAYLEIGH
 
 MANY_IMPULSES = 0.3
 """Per cent; thin structures of images without any impulses reach 0.1."""
 COARSE = 1.4
 UNDERRATED = 1.1
-RAYLEIGH = math.sqrt(2 - math.pi / 2)
-"""SD of Rayleigh noise over that of the body."""
 GROWS = 0.25
 SPREAD = 20.0
 SILENT_PART = 1e-3

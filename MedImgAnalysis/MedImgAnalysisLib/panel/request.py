@@ -113,10 +113,8 @@ class Request:
 
     def plan_text(self) -> str:
         """What a run will need, in words; empty where nothing is known."""
-        kinds = {role.name: role.kind for role in self.operation.inputs()}
-        images = [node for role, nodes in self.inputs.items() if kinds[role] == "image" for node in nodes]
         try:
-            found = plan_of_nodes(self.operation, images)
+            found = plan_of_nodes(self.operation, self.inputs)
         except MedImgError:
             return ""  # the run says what is wrong with the parameters
         if found is None:

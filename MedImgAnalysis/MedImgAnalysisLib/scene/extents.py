@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,30 @@ from ..plan import Extent, Plan, plan_for
 from . import frames, sequences
 
 
-def plan_of_nodes(operation: Operation, volumes: Iterable[Any]) -> Plan | None:
-    """The plan of a run on volume nodes, with the copies that the scene needs; None without a volume that has voxels.
+def plan_of_nodes(operation: Operation, inputs: Mapping[str, Sequence[Any]]) -> Plan | None:
+    """The plan of a run on nodes by role, with the copies that the scene needs; None without a volume that has voxels.
 
-    Of a sequence one frame counts, since frames are worked on one after the other.
+    Of a sequence in a role of one value a frame at a time is worked on; elsewhere all of its frames at once.
     """
-    found = [extent for extent in map(extent_of, volumes) if extent is not None]
+    found: list[Extent] = []
+    held, frames = 0, 1
+    for role in operation.inputs():
+        if role.kind not in ("image", "frames"):
+            continue
+        for node in inputs.get(role.name, ()):
+            nodes = sequences.items(node) if sequences.is_sequence(node) else [node]
+            extents = [extent for extent in map(extent_of, nodes) if extent is not None]
+            held += sum(one.voxels * one.components * one.itemsize for one in extents)
+            if role.kind == "image" and not role.many:
+                frames = max(frames, len(extents))
+                extents = extents[:1]
+            found += extents
     if not found:
         return None
-    copies = sum(one.voxels * one.components * one.itemsize for one in found)
-    outputs = sum(role.required and role.kind in ("image", "mask") for role in operation.outputs())
-    return plan_for(operation, found, extra_bytes=copies + outputs * found[0].working_bytes)
+    made = [role for role in operation.outputs() if role.required and role.kind in ("image", "mask", "frames")]
+    results = sum(len(found) if role.kind == "frames" or role.several else frames for role in made)
+    copies = held + results * found[0].working_bytes
+    return plan_for(operation, found, extra_bytes=copies, frames=frames)
 
 
 def extent_of(node: Any) -> Extent | None:
