@@ -21,6 +21,9 @@ STANDS_OUT = 5.0
 CLEAR = 4.0
 """Steps of as many times the noise are clear; what is less can be told from noise by its extent only."""
 
+SLAB_VALUES = 1 << 18
+"""Numbers of a slab whose slopes are taken in float64."""
+
 
 class Edges(NamedTuple):
     """Steepness (RMS slope across edges, per mm) before and after; RMS of the residual at edges; number of voxels;
@@ -51,10 +54,13 @@ def edges_of(
     derivative in the flat region, along the axes that the direction has. `shift` is the mean of the residual, which is
     no detail. `noise` is the SD of the noise before the filter: `places` are the edges of steps of four times that.
     """
-    parts = ranges(after.shape[0], after[:1].size)
+    parts = ranges(after.shape[0], after[:1].size, SLAB_VALUES)
+    gentle = size = np.empty(0)
     for image, share in ((before, progress.part(0.0, 0.4)), (after, progress.part(0.4, 0.8))):
+        # Not those of both images at once.
+        del gentle, size
         gentle = smooth(image, [SIGMA_VOXELS if n > 1 else 0.0 for n in image.shape], share.part(0.0, 0.6))
-        size: np.ndarray = np.zeros(image.shape, np.float32)
+        size = np.zeros(image.shape, np.float32)
 
         def steep(part: tuple[int, int], gentle: np.ndarray = gentle, size: np.ndarray = size) -> None:
             slopes = _slopes(gentle, part, spacing)
@@ -118,6 +124,12 @@ def autocorrelation(
     """
     lags = [(axis, lag) for axis, n in enumerate(residual.shape) for lag in range(1, min(reach, n - 1) + 1)]
 
+    names = "abc"[: residual.ndim]
+
+    def product(one: np.ndarray, other: np.ndarray) -> float:
+        # Without a copy of parts that are not contiguous.
+        return float(np.einsum(f"{names},{names}->", one, other))
+
     def summed(part: tuple[int, int]) -> np.ndarray:
         start, stop = part
         layers = residual[start : min(stop + reach, len(residual))].astype(np.float64) - mean
@@ -125,13 +137,13 @@ def autocorrelation(
         if chosen is not None:
             layers[~chosen] = 0
         core = layers[: stop - start]
-        found = [float(np.vdot(core, core)), float(core.size if chosen is None else chosen[: stop - start].sum())]
+        found = [product(core, core), float(core.size if chosen is None else chosen[: stop - start].sum())]
         for axis, lag in lags:
             count = max(0, min(stop - start, len(layers) - lag)) if axis == 0 else stop - start
             lead = (slice(0, count), *(slice(None),) * (axis - 1))
             first = (*lead, slice(None, -lag)) if axis else lead
             second = (*lead, slice(lag, None)) if axis else (slice(lag, lag + count),)
-            found.append(float(np.vdot(layers[first], layers[second])))
+            found.append(product(layers[first], layers[second]))
             found.append(float(layers[first].size if chosen is None else np.sum(chosen[first] & chosen[second])))
         return np.array(found)
 

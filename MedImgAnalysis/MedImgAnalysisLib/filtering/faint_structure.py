@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..kernels.ranks import slabs_of
 from ..kernels.separable import apply
 from ..kernels.wavelets import NORMAL_QUARTILE
 from ..progress import Progress
@@ -39,8 +40,10 @@ CALM_PLACES = 200
 MOST_VALUES = 1_000_000
 STEP = 0.5
 """Distance of the places in sigmas; the middle between eight of them has 95 % of the sum."""
-SLAB_PLACES, LEAST_DEPTH = 1 << 21, 24
+SLAB_PLACES, LEAST_DEPTH = 1 << 20, 24
 MESSAGE = "Looking for structure"
+STRONGEST = 6e4
+"""The largest strength that is kept, in units of the noise."""
 NARROWEST = 0.4
 """Least sigma in voxels: kernels of a single voxel are left as they are."""
 
@@ -87,49 +90,79 @@ def faint_structure(
     used = np.ones(residual.shape, bool) if inside is None else inside.copy()
     if edges is not None:
         used &= ~edges
-    changed = used & (residual != 0)
-    voxels = int(np.count_nonzero(changed))
-    if not voxels:
+    source = _Source.of(residual, used)
+    if source is None:
         return None
-    # A change of brightness everywhere is no structure and has a word of its own.
-    kept = residual - residual.dtype.type(np.mean(residual, where=used, dtype=float))
-    kept[~used] = 0
-    squares = np.square(kept, dtype=np.float32)
-    quiet = QUIET**2 * float(np.mean(squares, where=changed, dtype=float))
-    if not quiet:
-        return None
-    squares += np.float32(quiet)
-    squares[~used] = 0
-    volume = voxels * math.prod(spacing)
+    volume = source.changed * math.prod(spacing)
     found: Structure | None = None
     percent = 0.0
     for number, sigma in enumerate(SIGMAS_MM):
         part = progress.part(number / len(SIGMAS_MM), (number + 1) / len(SIGMAS_MM))
-        one = _at_width(kept, squares, used, flat, noise, quiet, sigma, spacing, volume, part)
+        one = _at_width(source, flat, noise, sigma, spacing, volume, part)
         if one is not None:
             percent = max(percent, one.percent)
             found = one if found is None or one.score > found.score else found
     return None if found is None else found._replace(percent=percent)
 
 
+class _Source(NamedTuple):
+    """The residual and where it counts; its mean there, number of voxels that changed, and square of what is quiet."""
+
+    residual: np.ndarray
+    used: np.ndarray
+    mean: float
+    changed: int
+    quiet: float
+
+    @classmethod
+    def of(cls, residual: np.ndarray, used: np.ndarray) -> _Source | None:
+        """None where nothing changed, or everything by the same."""
+        slabs = slabs_of(residual)
+        number = sum(int(np.count_nonzero(used[s])) for s in slabs)
+        changed = sum(int(np.count_nonzero(residual[s][used[s]])) for s in slabs)
+        if not changed:
+            return None
+        mean = sum(float(residual[s].sum(where=used[s], dtype=float)) for s in slabs) / number
+        source = cls(residual, used, mean, changed, 0.0)
+        total = 0.0
+        for s in slabs:
+            total += float(source.squares(s).sum(where=residual[s] != 0, dtype=float))
+        quiet = QUIET**2 * total / changed
+        return source._replace(quiet=quiet) if quiet else None
+
+    def kept(self, box: slice) -> np.ndarray:
+        """Some layers of the residual less its mean, 0 where they are not used.
+
+        A change of brightness everywhere is no structure and has a word of its own.
+        """
+        values = self.residual[box]
+        kept = values - values.dtype.type(self.mean)
+        np.copyto(kept, 0, where=~self.used[box])
+        return kept
+
+    def squares(self, box: slice) -> np.ndarray:
+        """Their squares and the quiet one, 0 where they are not used."""
+        squares = np.square(self.kept(box), dtype=np.float32)
+        np.add(squares, np.float32(self.quiet), out=squares, where=self.used[box])
+        return squares
+
+
 def _at_width(
-    kept: np.ndarray,
-    squares: np.ndarray,
-    used: np.ndarray,
+    source: _Source,
     flat: np.ndarray | None,
     noise: float,
-    quiet: float,
     sigma_mm: float,
     spacing: Sequence[float],
     volume: float,
     progress: Progress,
 ) -> Structure | None:
-    sigmas = [max(sigma_mm / s, NARROWEST) if n > 1 else 0.0 for n, s in zip(kept.shape, spacing, strict=True)]
+    shape, quiet = source.residual.shape, source.quiet
+    sigmas = [max(sigma_mm / s, NARROWEST) if n > 1 else 0.0 for n, s in zip(shape, spacing, strict=True)]
     wide = [sigma * s for sigma, s in zip(sigmas, spacing, strict=True) if sigma]
     if not wide:
         return None
     limit = chance_limit(volume / math.prod(FWHM * w for w in wide), len(wide))
-    axes = [_weights(n, sigma) for n, sigma in zip(kept.shape, sigmas, strict=True)]
+    axes = [_weights(n, sigma) for n, sigma in zip(shape, sigmas, strict=True)]
     weights, places = [axis[0] for axis in axes], [axis[1] for axis in axes]
     middle = [w[len(w) // 2] for w in weights]
     effective = math.prod(float(m.sum() ** 2 / (m @ m)) for m in middle)
@@ -137,7 +170,9 @@ def _at_width(
         return None
     area, unit = math.prod(float(m.sum()) for m in middle), math.sqrt(effective)
     lengths = tuple(len(p) for p in places)
-    score, strength = np.zeros(lengths, np.float32), np.zeros(lengths, np.float32)
+    # The local mean is T times the strength, of which few digits are kept.
+    score, strength = np.zeros(lengths, np.float32), np.zeros(lengths, np.float16)
+    unit_of_strength = max(noise, math.sqrt(quiet))
     usable, whole = np.zeros(lengths, bool), np.zeros(lengths, bool)
     # Slab by slab, for the sake of memory.
     depth = max(LEAST_DEPTH, SLAB_PLACES // max(1, math.prod(lengths[1:])))
@@ -147,22 +182,23 @@ def _at_width(
         box = slice(int(read[0]), int(read[-1]) + 1)
         own = [weights[0][rows, box], *weights[1:]]
         share = progress.part(rows.start / lengths[0], rows.stop / lengths[0])
-        cover = apply(used[box], own, share.part(0.0, 0.3), MESSAGE, np.float32)
+        cover = apply(source.used[box], own, share.part(0.0, 0.3), MESSAGE, np.float32)
         cover /= area
         whole[rows] = cover > WHOLE
         open_to = cover > HALF
         np.maximum(cover, HALF, out=cover)
-        power = apply(squares[box], [w * w for w in own], share.part(0.3, 0.6), MESSAGE, np.float32)
+        power = apply(source.squares(box), [w * w for w in own], share.part(0.3, 0.6), MESSAGE, np.float32)
         # Mean square of the residual around each place.
         power /= (area / unit) ** 2 * cover
         usable[rows] = open_to & (power > 2 * quiet)
         np.sqrt(power, out=power)
-        strength[rows] = power
+        np.sqrt(cover, out=cover)
+        strength[rows] = np.minimum(power / (cover * np.float32(unit_of_strength)), np.float32(STRONGEST))
         np.maximum(power, math.sqrt(quiet), out=power)
-        sums = apply(kept[box], own, share.part(0.6, 1.0), MESSAGE, np.float32)
-        score[rows] = sums / (power * np.sqrt(cover) * np.float32(area / unit))
-        # The local mean is T times this.
-        strength[rows] /= np.sqrt(cover)
+        sums = apply(source.kept(box), own, share.part(0.6, 1.0), MESSAGE, np.float32)
+        power *= cover
+        power *= np.float32(area / unit)
+        np.divide(sums, power, out=score[rows])
     if not usable.any():
         return None
     calm = usable & whole
@@ -181,7 +217,7 @@ def _at_width(
         rows = slice(start, start + depth)
         # Sums that are cut off by a border keep more of the low frequencies that smoothing leaves in the image.
         least = np.where(whole[rows], np.float32(max(spread, LEAST_SPREAD)), np.float32(max(spread, 1.0)))
-        lost = np.minimum(strength[rows] / np.float32(max(noise, math.sqrt(quiet))), np.float32(1))
+        lost = np.minimum(strength[rows].astype(np.float32), np.float32(1))
         beyond = np.abs(score[rows] - usual) * np.minimum(1 / (least * np.float32(limit)), lost / (unit * FAINTEST))
         beyond[~usable[rows]] = 0
         count += int(np.count_nonzero(beyond > 1))
@@ -192,7 +228,7 @@ def _at_width(
         best,
         100 * float(count / np.count_nonzero(usable)),
         FWHM * sigma_mm,
-        float(score[at] * strength[at]) / unit,
+        float(score[at]) * float(strength[at]) * unit_of_strength / unit,
         tuple(float(p[n]) for p, n in zip(places, at, strict=True)),
     )
 

@@ -76,7 +76,9 @@ def apply(
     dtype = dtype or working_type(array.dtype)
     along_k, along_j, along_i = (None if m is None else _tiles(m, dtype) for m in matrices)
     lengths = [n if m is None else m.shape[0] for n, m in zip(array.shape, matrices, strict=True)]
-    between = np.empty((array.shape[0], *lengths[1:]), dtype)
+    # The result takes the place of what is between, unless it is so much shorter that it would hold memory for nothing.
+    same = 2 * lengths[0] >= array.shape[0]
+    between = np.empty((max(array.shape[0], lengths[0]) if same else array.shape[0], *lengths[1:]), dtype)
 
     def plane(k: int) -> None:
         values = array[k].astype(dtype, copy=False)
@@ -95,15 +97,14 @@ def apply(
     for_each(plane, range(array.shape[0]), progress=progress.part(0.0, split), message=message)
     if along_k is None:
         return between
-    same = lengths[0] == array.shape[0]
-    flat = between.reshape(array.shape[0], -1)
-    # A block of columns is copied to stay in the cache; its result can take its place.
-    out = flat if same else np.empty((lengths[0], flat.shape[1]), dtype)
+    flat = between.reshape(len(between), -1)
+    out = flat[: lengths[0]] if same else np.empty((lengths[0], flat.shape[1]), dtype)
     width = max(256, COLUMN_VALUES // max(array.shape[0], lengths[0]))
 
     def columns(start: int) -> None:
-        block = flat[:, start : start + width]
-        _times(along_k, block.copy() if same else block, out[:, start : start + width])
+        # Copied, a block of columns stays in the cache.
+        block = flat[: len(array), start : start + width].copy()
+        _times(along_k, block, out[:, start : start + width])
 
     for_each(columns, range(0, flat.shape[1], width), progress=progress.part(split, 1.0), message=message)
     return out.reshape(lengths)

@@ -11,7 +11,7 @@ from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
 from .separable import working_type
 
-LAYERS = 8
+LAYERS = 16
 """Layers of a slab at the least; its last but one is computed twice."""
 SLAB_VALUES = 1 << 18
 STRIP_VALUES = 1 << 15
