@@ -17,6 +17,7 @@ from MedImgAnalysisLib.kernels import grid_cut, mixture
 from MedImgAnalysisLib.kernels.minimum_cut import minimum_cut
 from MedImgAnalysisLib.kernels.random_walk import edge_weights, probabilities
 from MedImgAnalysisLib.segmentation import GaussianMixture, GraphCut, KMeans, RandomWalker, Slic, Watershed
+from MedImgAnalysisLib.segmentation.outcome import cells_by_number, size_cells
 from MedImgAnalysisLib.values import Labels, Landmarks
 
 
@@ -279,6 +280,37 @@ def test_basins_are_counted_by_falling_size():
     noisy, _, _ = two_balls(20.0)
     with pytest.raises(InputError, match="no segments any more"):
         execute(Watershed(landscape="image", depth=0.0), {"image": noisy})
+
+
+def test_moments_by_number_are_those_of_each_number_alone():
+    rng = np.random.default_rng(8)
+    numbers = rng.integers(0, 6, (40, 20, 30)).astype(np.uint16)
+    numbers[numbers == 4] = 0
+    image = oblique_grid(sitk.GetImageFromArray(rng.normal(1e6, 1, numbers.shape)))
+    cells = cells_by_number(numbers, 5, image)
+    for number, own in enumerate(cells, start=1):
+        alone = size_cells(numbers == number, image)
+        assert own["voxels"] == alone["voxels"] == np.count_nonzero(numbers == number)
+        assert own["status"] == alone["status"]
+        for key in ("volume_ml", "mean", "sd"):
+            assert own[key] == pytest.approx(alone[key], rel=1e-9, nan_ok=True)
+
+
+def test_means_of_supervoxels_in_a_mask_are_those_of_their_voxels():
+    image, left, right = two_balls(3.0)
+    mask = left | right
+    inputs = {"image": image, "mask": image_like(mask.astype(np.uint8), image)}
+    outputs = execute(Slic(size_mm=6.0), inputs).outputs
+    regions, means = (sitk.GetArrayFromImage(outputs[key]) for key in ("regions", "means"))
+    array, row = sitk.GetArrayFromImage(image).astype(np.float64), outputs["table"].rows[0]
+    np.testing.assert_array_equal(regions > 0, mask)
+    assert sorted(np.unique(regions)) == list(range(row["regions"] + 1))
+    expected = array.copy()
+    for n in range(1, row["regions"] + 1):
+        expected[regions == n] = array[regions == n].mean()
+    np.testing.assert_allclose(means[mask], expected[mask], rtol=1e-5)
+    assert row["explained"] == pytest.approx(1 - np.var((array - expected)[mask]) / np.var(array[mask]), rel=1e-6)
+    assert (means[~mask] == array.min().astype(np.float32)).all()
 
 
 def test_supervoxels_are_connected_of_the_wanted_size_and_follow_edges():

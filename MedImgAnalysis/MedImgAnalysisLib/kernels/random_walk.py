@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, waited
 from .grid_equations import GridEquations, halves
 
 
@@ -50,24 +50,15 @@ def probabilities(
     probabilities add up to one; the last label gets what remains, also outside. Each solves the combinatorial Laplace
     equation to `tolerance` of the energy of its beginning.
     """
-    weights = edge_weights(array, spacing, beta, inside)
-    voxel, weight, label = _links_to_seeds(weights, seeds)
-    free = seeds == 0
-    for axis, between in enumerate(weights):
-        low, high = halves(axis, seeds.ndim)
-        between *= free[low] & free[high]
-
-    def summed(chosen: np.ndarray) -> np.ndarray:
-        own = np.bincount(voxel[chosen], weight[chosen], seeds.size)
-        return own.astype(np.float64, copy=False).reshape(seeds.shape)
-
-    equations = GridEquations(weights, summed(label > 0), spacing)
+    equations, voxel, weight, label = waited(_equations, array, seeds, spacing, beta, inside, progress=progress)
     count = int(seeds.max())
     out = np.zeros((count, *array.shape), np.float32)
     remaining = np.ones(array.shape)
     for number in range(1, count):
         share = progress.part((number - 1) / (count - 1), number / (count - 1))
-        found, settled = equations.solve(summed(label == number), tolerance, share, "Random walk")
+        found, settled = equations.solve(
+            _summed(voxel, weight, label == number, seeds.shape), tolerance, share, "Random walk"
+        )
         if not settled:
             progress.warn("The random walk did not settle; lower beta.")
         found[seeds == number] = 1.0
@@ -76,6 +67,25 @@ def probabilities(
         remaining -= found
     out[count - 1] = remaining
     return out
+
+
+def _equations(
+    array: np.ndarray, seeds: np.ndarray, spacing: Sequence[float], beta: float, inside: np.ndarray | None
+) -> tuple[GridEquations, np.ndarray, np.ndarray, np.ndarray]:
+    """The equations of the free voxels, and their links to seeds."""
+    weights = edge_weights(array, spacing, beta, inside)
+    voxel, weight, label = _links_to_seeds(weights, seeds)
+    free = seeds == 0
+    for axis, between in enumerate(weights):
+        low, high = halves(axis, seeds.ndim)
+        between *= free[low] & free[high]
+    links = _summed(voxel, weight, label > 0, seeds.shape)
+    return GridEquations(weights, links, spacing), voxel, weight, label
+
+
+def _summed(voxel: np.ndarray, weight: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    own = np.bincount(voxel[chosen], weight[chosen], int(np.prod(shape)))
+    return own.astype(np.float64, copy=False).reshape(shape)
 
 
 def _links_to_seeds(weights: Sequence[np.ndarray], seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -96,8 +96,7 @@ class ChanVese(Operation):
         box = _box(inside)
         allowed = inside[box]
         values, offset = centred(sitk.GetArrayViewFromImage(image)[box])
-        own = values[allowed]
-        low, high = float(own.min()), float(own.max())
+        low, high = float(values.min(where=allowed, initial=np.inf)), float(values.max(where=allowed, initial=-np.inf))
         if low == high:
             raise InputError(f"The image is constant ({low + offset:g}) where it is looked at.", role="image")
         values -= np.float32((low + high) / 2)
@@ -113,13 +112,15 @@ class ChanVese(Operation):
         for step in range(self.iterations):
             share = progress.part(0.9 * step / self.iterations, 0.9 * (step + 1) / self.iterations)
             share.report(0.0, f"Iteration {step + 1}")
-            mean_in, mean_out = _mean(values, region), _mean(values, allowed & ~region)
+            inner, outer = _Part.of(values, region), _Part.of(values, allowed & ~region)
             spread = smooth(region.astype(np.float32), sigmas, share)
-            cost = (values - np.float32(mean_in)) ** 2 - (values - np.float32(mean_out)) ** 2
-            area = float((~region[allowed] * spread[allowed]).sum(dtype=np.float64))
-            total = float(((values - np.float32(mean_out)) ** 2)[allowed].sum(dtype=np.float64))
-            energies.append(total + float(cost[region].sum(dtype=np.float64)) + force * area)
-            after = (cost + np.float32(force) * (near - 2 * spread) <= 0) & allowed
+            area = float(spread.sum(where=allowed & ~region, dtype=np.float64))
+            energies.append(inner.squares + outer.squares + force * area)
+            # (v - mean inside)^2 - (v - mean outside)^2 + force (near - 2 spread)
+            spread *= np.float32(-2 * force)
+            spread += np.float32(force) * near
+            spread += np.float32(2 * (outer.mean - inner.mean)) * values
+            after = (spread <= np.float32(outer.mean**2 - inner.mean**2)) & allowed
             if not after.any() or not (allowed & ~after).any():
                 raise InputError(
                     "One of the two regions vanished; lower smoothness_mm or start elsewhere.", role="image"
@@ -135,8 +136,8 @@ class ChanVese(Operation):
         row = {
             "segment": self.segment,
             "iterations": len(energies),
-            "mean_inside": _mean(values, region) * scale + middle,
-            "mean_outside": _mean(values, allowed & ~region) * scale + middle,
+            "mean_inside": _Part.of(values, region).mean * scale + middle,
+            "mean_outside": _Part.of(values, allowed & ~region).mean * scale + middle,
         }
         labels = labels_of({self.segment: chosen}, image, "Start elsewhere.")
         curve = Curve("Energy", np.arange(1.0, len(energies) + 1), np.array(energies) / (energies[0] or 1.0))
@@ -168,8 +169,21 @@ def _box(inside: np.ndarray) -> tuple[slice, ...]:
     return tuple(found)
 
 
-def _mean(values: np.ndarray, inside: np.ndarray) -> float:
-    return float(values[inside].mean(dtype=np.float64))
+class _Part(NamedTuple):
+    """Mean of a region and the sum of the squared distances from it."""
+
+    mean: float
+    squares: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, region: np.ndarray) -> _Part:
+        own = values[region]
+        mean = float(own.mean(dtype=np.float64))
+        own -= np.float32(mean)
+        rest = float(own.sum(dtype=np.float64))
+        np.square(own, out=own)
+        # The mean in float32 is a little off.
+        return cls(mean, float(own.sum(dtype=np.float64)) - rest**2 / own.size)
 
 
 def _contrast(values: np.ndarray) -> float:

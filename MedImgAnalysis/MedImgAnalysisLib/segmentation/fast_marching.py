@@ -81,7 +81,7 @@ class FastMarching(Operation):
     name: ClassVar[str] = "fast_marching"
     title: ClassVar[str] = "Fast marching"
     group: ClassVar[str] = "Grow"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 8.0
     why_whole: ClassVar[str] = "the front runs through all of it"
 
     reach_mm: Annotated[float, Quantity("mm", low=0.1, high=1000.0)] = 20.0

@@ -94,13 +94,12 @@ class GaussianMixture(Operation):
         first = channels.images[0]
         labels = class_labels(numbers, names, first)
         columns = (SEGMENT, WEIGHT, UNSURE, *VOXELS, *mean_columns(len(channels.images)), STATUS)
-        rows = []
-        for number, name in enumerate(names, start=1):
-            progress.report(0.9 + 0.1 * number / len(names), "Measuring")
-            chosen = numbers == number
-            unsure = np.count_nonzero(sure[chosen] < 0.75) / np.count_nonzero(chosen)
-            row = {"segment": name, "weight": float(mixture.weights[number - 1]), "unsure": unsure}
-            rows.append(row | class_cells(channels.images, chosen))
+        cells = class_cells(channels.images, numbers, len(names), progress.part(0.9, 1.0))
+        unsure = np.bincount(numbers[sure < 0.75], minlength=len(names) + 1)
+        rows = [
+            {"segment": name, "weight": float(weight), "unsure": int(unsure[n]) / own["voxels"]} | own
+            for n, (name, weight, own) in enumerate(zip(names, mixture.weights, cells, strict=True), start=1)
+        ]
         curve = Curve("Log likelihood", np.arange(1.0, len(likelihoods) + 1), np.array(likelihoods))
         return Mixed(
             labels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Mask, Measurements
 from .channels import channels_of, class_labels, class_names, mean_columns
-from .outcome import SEGMENT, size_cells
+from .outcome import SEGMENT, cells_by_number
 
 
 class Clustered(NamedTuple):
@@ -87,16 +87,17 @@ class KMeans(Operation):
         )
         labels = class_labels(numbers, names, channels.images[0])
         columns = (SEGMENT, *VOXELS, *mean_columns(len(channels.images)), STATUS)
-        rows = [{"segment": name} | class_cells(channels.images, numbers == n) for n, name in enumerate(names, start=1)]
-        progress.report(1.0, "Measuring")
+        cells = class_cells(channels.images, numbers, len(names), progress.part(0.9, 1.0))
+        rows = [{"segment": name} | own for name, own in zip(names, cells, strict=True)]
         return Clustered(labels, Measurements(columns, tuple(rows)))
 
 
-def class_cells(images: Sequence[Image], chosen: np.ndarray) -> dict[str, object]:
-    """Voxels, volume, and mean and SD of each image in the voxels `chosen`."""
-    cells: dict[str, object] = {}
-    for number, image in enumerate(images, start=1):
-        own = size_cells(chosen, image)
-        cells |= {f"mean_{number}": own["mean"], f"sd_{number}": own["sd"]}
-        cells |= {key: own[key] for key in ("voxels", "volume_ml", "status")}
-    return cells
+def class_cells(images: Sequence[Image], numbers: np.ndarray, count: int, progress: Progress) -> list[dict[str, Any]]:
+    """Voxels, volume, and mean and SD of each image for each of the classes 1 to `count`."""
+    classes: list[dict[str, Any]] = [{} for _ in range(count)]
+    for n, image in enumerate(images, start=1):
+        share = progress.part((n - 1) / len(images), n / len(images))
+        for cells, own in zip(classes, cells_by_number(numbers, count, image, share), strict=True):
+            cells |= {f"mean_{n}": own["mean"], f"sd_{n}": own["sd"]}
+            cells |= {key: own[key] for key in ("voxels", "volume_ml", "status")}
+    return classes

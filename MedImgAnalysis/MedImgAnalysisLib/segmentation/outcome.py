@@ -60,6 +60,41 @@ def size_cells(chosen: np.ndarray, image: sitk.Image, progress: Progress = SILEN
         squares += own_squares + (own_mean - mean) ** 2 * count * n / (count + n)
         mean += (own_mean - mean) * n / (count + n)
         count += n
+    return _cells(count, mean, squares, image)
+
+
+def cells_by_number(
+    numbers: np.ndarray, count: int, image: sitk.Image, progress: Progress = SILENT
+) -> list[dict[str, Any]]:
+    """`size_cells` for each of the numbers 1 to `count` of an array (k, j, i), in one pass over the voxels."""
+    moments = zip(*moments_by_number(numbers, count, image, progress), strict=True)
+    return [_cells(int(n), float(mean), float(squares), image) for n, mean, squares in moments][1:]
+
+
+def moments_by_number(
+    numbers: np.ndarray, count: int, image: sitk.Image, progress: Progress = SILENT
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Voxels, mean and sum of squares about the mean of a scalar image for each of the numbers 0 to `count`."""
+    array = sitk.GetArrayViewFromImage(image)
+
+    def moments(part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        own, values = numbers[slice(*part)].ravel(), array[slice(*part)].ravel().astype(np.float64)
+        voxels = np.bincount(own, minlength=count + 1)
+        mean = np.bincount(own, values, count + 1) / np.maximum(voxels, 1)
+        values -= mean[own]
+        return voxels, mean, np.bincount(own, np.square(values, out=values), count + 1)
+
+    total, mean, squares = (np.zeros(count + 1, kind) for kind in (np.int64, np.float64, np.float64))
+    parts = ranges(len(array), array[:1].size)
+    for n, own_mean, own_squares in for_each(moments, parts, progress=progress, message="Measuring"):
+        both, step = np.maximum(total + n, 1), own_mean - mean
+        squares += own_squares + step**2 * (total * (n / both))
+        mean += step * (n / both)
+        total += n
+    return total, mean, squares
+
+
+def _cells(count: int, mean: float, squares: float, image: sitk.Image) -> dict[str, Any]:
     flat = image.GetDimension() == 2
     reasons = ["no_volume_in_2d"] * flat + ["single_voxel"] * (count == 1)
     return {

@@ -17,7 +17,7 @@ from ..parameters import Quantity
 from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Image, Labels, Mask, Measurements
 from .marked import Marked, marked
-from .outcome import SEGMENT, SIZE_COLUMNS, size_cells
+from .outcome import SEGMENT, SIZE_COLUMNS, cells_by_number
 from .surroundings import Surroundings
 from .working_values import centred
 
@@ -112,17 +112,17 @@ class RandomWalker(Operation):
         labels = given.labels(whole, image)
         voxel_ml = Grid.of(image).voxel_volume_mm3 / 1000
         rows = []
+        cells = cells_by_number(whole, len(given.segments), image, progress.part(0.9, 1.0))
         for number, segment in enumerate(given.segments, start=1):
             progress.check()
             unsure = int(np.count_nonzero((part == number) & (sure < 0.75)))
-            cells = size_cells(whole == number, image)
             rows.append(
                 {
                     "segment": segment.name,
                     "seeds": int(np.count_nonzero(numbers == number)),
                     "unsure_ml": unsure * voxel_ml if image.GetDimension() == 3 else float("nan"),
                 }
-                | cells
+                | cells[number - 1]
             )
         progress.report(1.0, "Random walk")
         return Walked(labels, Measurements(COLUMNS, tuple(rows)), image_like(near.put_back(sure, shape), image))

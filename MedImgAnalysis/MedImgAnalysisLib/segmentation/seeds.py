@@ -29,7 +29,11 @@ def seed_voxels(
     if points is not None and len(points.names):
         found.append(np.ravel_multi_index(tuple(_nearest(image, points, what, role).T), shape))
     # Numbers sort many times faster than rows of indices.
-    voxels = found[0] if painted is not None and len(found) == 1 else np.unique(np.concatenate(found or [[]]))
+    voxels = (
+        found[0]
+        if painted is not None and len(found) == 1
+        else np.unique(np.concatenate([*found, np.zeros(0, np.intp)]))
+    )
     if not voxels.size:
         raise InputError(f"There are no {what}: place points or paint a segment where to begin.", role=role)
     return np.unravel_index(voxels, shape)

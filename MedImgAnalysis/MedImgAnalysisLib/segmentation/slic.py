@@ -13,7 +13,9 @@ from ..geometry import Grid, image_like
 from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, waited
+from ..resampling import of_type
 from ..values import Column, Image, Mask, Measurements
+from .outcome import moments_by_number
 from .working_values import centred
 
 COLUMNS = (
@@ -42,14 +44,14 @@ class Slic(Operation):
     image
         Image with one number per voxel.
     mask
-        Where regions are kept.
+        Where regions are kept; it cuts those at its border.
 
     Outputs
     -------
     regions
         Number of the region of each voxel, from 1; 0 outside the mask.
     means
-        Mean of the image in the region of each voxel.
+        Mean of the image in the region of each voxel; its smallest value outside the mask.
     table
         How many regions, how large, and how well they describe the image.
 
@@ -66,7 +68,7 @@ class Slic(Operation):
     name: ClassVar[str] = "slic"
     title: ClassVar[str] = "Supervoxels (SLIC)"
     group: ClassVar[str] = "Regions"
-    memory_factor: ClassVar[float] = 8.0
+    memory_factor: ClassVar[float] = 15.0
     why_whole: ClassVar[str] = "supervoxels are moved in three dimensions"
     keeps: ClassVar = {"means": "image"}
 
@@ -93,33 +95,21 @@ class Slic(Operation):
         numbers = waited(_in_one_piece, found, progress=progress)
         if mask is not None:
             numbers[sitk.GetArrayViewFromImage(mask) == 0] = 0
-        present, numbers = np.unique(numbers, return_inverse=True)
-        numbers = numbers.reshape(array.shape) + (1 if present[0] > 0 else 0)
-        progress.report(0.9, "Means")
-        flat = numbers.ravel()
-        sizes = np.bincount(flat)
-        sums = np.bincount(flat, array.ravel().astype(np.float64))
-        means = np.divide(sums, sizes, out=np.full(len(sizes), low), where=sizes > 0)
-        means[0] = low
-        inside = flat > 0
-        values = array.ravel()[inside].astype(np.float64)
-        variance = float(values.var())
-        rest = float(np.square(values - means[flat[inside]]).mean())
-        count = int(np.count_nonzero(sizes[1:]))
+        numbers, count = waited(_renumbered, numbers, progress=progress)
+        sizes, means, squares = moments_by_number(numbers, count, image, progress.part(0.9, 1.0))
+        voxels, rest = int(sizes[1:].sum()), float(squares[1:].sum())
+        mean = float((sizes[1:] * means[1:]).sum()) / voxels
+        spread = rest + float((sizes[1:] * (means[1:] - mean) ** 2).sum())
+        reasons = ["no_volume_in_2d"] * (grid.dimension == 2) + ["zero_variance"] * (spread == 0)
         row = {
             "regions": count,
-            "volume_ml": values.size * grid.voxel_volume_mm3 / 1000 / count if grid.dimension == 3 else float("nan"),
-            "explained": 1 - rest / variance if variance > 0 else float("nan"),
-            "status": "no_volume_in_2d" if grid.dimension == 2 else "" if variance > 0 else "zero_variance",
+            "volume_ml": voxels * grid.voxel_volume_mm3 / 1000 / count if grid.dimension == 3 else float("nan"),
+            "explained": 1 - rest / spread if spread > 0 else float("nan"),
+            "status": " ".join(reasons),
         }
-        kept = means[numbers]
-        if array.dtype.kind in "iu":
-            kept = np.rint(kept)
-        return Supervoxels(
-            image_like(numbers.astype(np.int32), image),
-            image_like(kept.astype(array.dtype), image),
-            Measurements(COLUMNS, (row,)),
-        )
+        means[0] = low
+        kept = of_type(means, array.dtype)
+        return Supervoxels(image_like(numbers, image), image_like(kept[numbers], image), Measurements(COLUMNS, (row,)))
 
 
 def _clustered(image: sitk.Image, steps: list[int], compactness: float, iterations: int) -> sitk.Image:
@@ -131,13 +121,22 @@ def _clustered(image: sitk.Image, steps: list[int], compactness: float, iteratio
     return slic.Execute(image)
 
 
+def _renumbered(numbers: np.ndarray) -> tuple[np.ndarray, int]:
+    """The numbers above 0 that occur as 1 to n, and n."""
+    present = np.bincount(numbers.ravel()) > 0
+    present[0] = False
+    table = np.where(present, np.cumsum(present), 0).astype(np.int32)
+    return table[numbers], int(table.max())
+
+
 def _in_one_piece(found: sitk.Image) -> np.ndarray:
-    """Numbers from 1, int64: ITK leaves a few voxels apart from their region; they go to a neighbour."""
+    """Numbers from 1, int32: ITK leaves a few voxels apart from their region; they go to a neighbour."""
     pieces_image = sitk.ScalarConnectedComponent(found, 0.0, False)
     pieces = sitk.GetArrayViewFromImage(pieces_image)
-    numbers = sitk.GetArrayFromImage(found).astype(np.int64) + 1
+    numbers = sitk.GetArrayFromImage(found).astype(np.int32)
+    numbers += 1
     sizes = np.bincount(pieces.ravel())
-    region = np.zeros(len(sizes), np.int64)
+    region = np.zeros(len(sizes), np.int32)
     region[pieces.ravel()] = numbers.ravel()
     largest = np.zeros(int(numbers.max()) + 1, np.int64)
     np.maximum.at(largest, region, sizes)
@@ -150,7 +149,7 @@ def _in_one_piece(found: sitk.Image) -> np.ndarray:
     numbers[tuple(apart.T)] = 0
     while len(apart):
         places = tuple(apart.T)
-        taken = np.zeros(len(apart), np.int64)
+        taken = np.zeros(len(apart), np.int32)
         for axis, n in enumerate(numbers.shape):
             for step in (-1, 1):
                 beside = list(places)

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..geometry import Grid
 from ..kernels.differences import gradient_magnitude
 from ..kernels.gaussian import smooth
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, waited
 from .working_values import centred
 
 AUTOMATIC_PERCENTILE = 70.0
@@ -32,13 +32,20 @@ def edge_speed(
     if edge is None:
         if not gradient.any():
             raise InputError("The image has no slope around the seeds; there is no edge to stop at.", role="image")
-        # Half of a large image is often air without any slope; it says nothing about edges.
-        sloped = gradient[gradient > gradient.max() * 1e-3]
-        edge = float(np.percentile(sloped, AUTOMATIC_PERCENTILE))
-    np.divide(gradient, edge, out=gradient)
+        edge = waited(_usual_edge, gradient, progress=progress)
+    return waited(_speed, gradient, edge, power, progress=progress), edge
+
+
+def _usual_edge(gradient: np.ndarray) -> float:
+    # Half of a large image is often air without any slope; it says nothing about edges.
+    return float(np.percentile(gradient[gradient > gradient.max() * 1e-3], AUTOMATIC_PERCENTILE))
+
+
+def _speed(gradient: np.ndarray, edge: float, power: float) -> np.ndarray:
+    gradient /= np.float32(edge)
     np.power(gradient, power, out=gradient)
     gradient += 1
-    return np.reciprocal(gradient, out=gradient), edge
+    return np.reciprocal(gradient, out=gradient)
 
 
 def slopes(image: sitk.Image, sigma_mm: float, progress: Progress = SILENT) -> np.ndarray:

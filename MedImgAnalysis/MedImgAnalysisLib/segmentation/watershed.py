@@ -15,7 +15,7 @@ from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress, waited
 from ..values import Image, Labels, Mask, Measurements
 from .marked import marked
-from .outcome import SEGMENT, SIZE_COLUMNS, size_cells
+from .outcome import SEGMENT, SIZE_COLUMNS, cells_by_number
 from .speed import slopes
 from .working_values import centred
 
@@ -95,14 +95,9 @@ class Watershed(Operation):
             level = self.depth * float(values.max() - values.min())
             flooded = waited(_basins, land, level, progress=progress)
             labels = self._regions(sitk.GetArrayFromImage(flooded), image, mask, progress)
-        progress.report(0.8, "Measuring")
-        numbers = sitk.GetArrayFromImage(labels.layers[0])
-        rows = []
-        for n, segment in enumerate(labels.segments):
-            share = progress.part(0.8 + 0.2 * n / len(labels.segments), 1.0)
-            share.check()
-            rows.append({"segment": segment.name} | size_cells(numbers == segment.value, image))
-        progress.report(1.0, "Measuring")
+        layer = sitk.GetArrayViewFromImage(labels.layers[0])
+        cells = cells_by_number(layer, len(labels.segments), image, progress.part(0.8, 1.0))
+        rows = [{"segment": one.name} | own for one, own in zip(labels.segments, cells, strict=True)]
         return Flooded(labels, Measurements(COLUMNS, tuple(rows)))
 
     def _landscape(self, image: sitk.Image, progress: Progress) -> sitk.Image:
