@@ -83,13 +83,13 @@ class FilterEvidence(Operation):
 
     Flat regions are blocks of 8 voxels a side (4 where these are too few; squares in slices where a spacing is more
     than twice another) in which nothing but a plane and noise is seen before filtering; the noise is the root mean
-    variance about the plane there. Without a mask they are looked for in the body (Otsu's threshold) where the air
-    around it has a Rayleigh distribution or mostly one value, else everywhere. Edges are where the gradient of the
-    image before the filter (of the filtered one where none stands out of the noise), after a Gaussian of 1.5 voxels,
-    is at least half of its 99.5th percentile; their slope is the root mean square derivative across the edge, less
-    what the noise adds. The autocorrelation of the residual tells noise from structure without looking for edges: 0
-    for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1 for a
-    Gaussian).
+    variance about the plane there. Without a mask they, and structure, are looked for in the body (Otsu's threshold)
+    where the air around it has a Rayleigh distribution or mostly one value, else everywhere. Edges are where the
+    gradient of the image before the filter (of the filtered one where none stands out of the noise), after a Gaussian
+    of 1.5 voxels, is at least half of its 99.5th percentile; their slope is the root mean square derivative across
+    the edge, less what the noise adds. The autocorrelation of the residual tells noise from structure without looking
+    for edges: 0 for white noise, but a smoothing filter makes the residual of noise weakly correlated too (up to 0.1
+    for a Gaussian).
 
     Words in the warnings column: `detail_removed` (residual_edge_ratio above 1.1; `detail_added` where edges became
     steeper by a tenth), `edges_blurred` (edge_slope_ratio below 0.9), `edges_sharpened` (above 1.1), `noise_raised`
@@ -168,7 +168,7 @@ class FilterEvidence(Operation):
         known = 0.0 if flat is None else flat.noise[0]
         edges = edges_of(first, second, inside, calm, grid.spacing_kji, shift, known, progress.part(0.4, 0.7))
         self._edges(found, edges, flat)
-        self._structure(found, residual, inside, edges, flat, grid, progress.part(0.7, 0.8))
+        self._structure(found, residual, where, edges, flat, grid, progress.part(0.7, 0.8))
         if regions is not None:
             self._contrast(found, before, after, regions, progress)
         _judge(found)
@@ -216,7 +216,7 @@ class FilterEvidence(Operation):
         self,
         found: Findings,
         residual: np.ndarray,
-        inside: np.ndarray | None,
+        where: np.ndarray | None,
         edges: Edges | None,
         flat: Flat | None,
         grid: Grid,
@@ -226,7 +226,7 @@ class FilterEvidence(Operation):
         if near is not None:
             near = dilate(near.view(np.uint8), [BY_EDGE] * near.ndim, "box", progress.part(0.0, 0.2)).view(bool)
         calm, noise = (None, 0.0) if flat is None else (flat.voxels, flat.noise[0])
-        most = faint_structure(residual, inside, near, calm, noise, grid.spacing_kji, progress.part(0.2, 1.0))
+        most = faint_structure(residual, where, near, calm, noise, grid.spacing_kji, progress.part(0.2, 1.0))
         place = [f"structure_{axis}_mm" for axis in "lps"[: grid.dimension]]
         if most is None:
             reason = "zero_variance" if found.values["residual_sd"] == 0 else "too_small"
