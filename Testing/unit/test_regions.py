@@ -249,6 +249,18 @@ def test_the_walker_stays_in_the_mask_and_near_the_seeds():
         execute(RandomWalker(), {"image": image, "seeds": lost, "mask": mask})
 
 
+@pytest.mark.parametrize("kind", [sitk.sitkUInt16, sitk.sitkInt32, sitk.sitkFloat32])
+def test_seeds_may_have_values_above_255_and_be_floats(kind):
+    image, _, _ = two_balls()
+    small = painted(image, **SEEDS).layers[0]
+    large = sitk.Cast(sitk.Cast(small, sitk.sitkFloat32) * 300.0, kind)
+    one, other = (
+        execute(RandomWalker(margin_mm=60.0), {"image": image, "seeds": seeds}).outputs for seeds in (small, large)
+    )
+    assert one["table"].column("voxels") == other["table"].column("voxels")
+    assert other["labels"].names == ("Segment_300", "Segment_600", "Segment_900")
+
+
 def test_seeds_that_overlap_or_lack_a_partner_are_refused():
     image, _, _ = two_balls()
     with pytest.raises(InputError, match="at least 2 segments"):

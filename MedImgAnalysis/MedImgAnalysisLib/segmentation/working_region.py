@@ -92,11 +92,11 @@ def working_region(
     if values.min() == values.max():
         raise InputError(f"The image is constant ({values.min():g}) around the start; there is no edge.", role="image")
     grid = Grid.of(part)
-    spacing = min(s for s, n in zip(grid.spacing, grid.size, strict=True) if n > 1 or min(grid.size) == max(grid.size))
+    finest = spacing = min(s for s, n in zip(grid.spacing, grid.size, strict=True) if n > 1)
     extent = [s * max(n - 1, 0) for s, n in zip(grid.spacing, grid.size, strict=True)]
     while np.prod([e / spacing + 1 for e in extent]) > LARGEST_VOXELS:
         spacing *= 1.1
-    if spacing > min(grid.spacing) * 1.001:
+    if spacing > finest:
         progress.warn(f"The contour moves on cubic voxels of {spacing:.3g} mm: finer ones would take too long.")
     size = tuple(round(e / spacing) + 1 for e in extent)
     cubic = Grid(size, (spacing,) * grid.dimension, grid.origin, grid.direction)
