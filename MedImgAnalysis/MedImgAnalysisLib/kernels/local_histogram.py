@@ -11,6 +11,8 @@ from ..blockwise import for_each
 from ..progress import SILENT, Progress
 
 BINS = 512
+ROW_VALUES = 1 << 19
+"""Voxels and bins of tiles that are counted at once."""
 
 
 def equalise(
@@ -85,30 +87,58 @@ def _tables(
 ) -> np.ndarray:
     """Cumulative histograms (tile k, j, i, bin edge) from 0 to 1."""
     edges = [_edges(n, count) for n, count in zip(array.shape, tiles, strict=True)]
-    places = list(product(*(range(count) for count in tiles)))
+    along_i = np.repeat(np.arange(tiles[2]), np.diff(edges[2]))
+    bins = np.linspace(low, high, BINS + 1)
+    out = np.empty((*tiles, BINS + 1))
+    # Some rows of tiles at once: with small tiles there are many of them.
+    rows = max(1, ROW_VALUES // max(tiles[2] * BINS, array[: edges[0][1], : edges[1][1]].size))
+    places = list(product(range(tiles[0]), range(0, tiles[1], rows)))
 
-    def work(place: tuple[int, ...]) -> np.ndarray:
-        box = tuple(slice(edge[p], edge[p + 1]) for edge, p in zip(edges, place, strict=True))
-        values = array[box] if inside is None else array[box][inside[box]]
-        return _cumulated(np.histogram(values, BINS, (low, high))[0], limit)
+    def work(place: tuple[int, int]) -> None:
+        k, j = place
+        last = min(j + rows, tiles[1])
+        box = slice(edges[0][k], edges[0][k + 1]), slice(edges[1][j], edges[1][last])
+        values = array[box]
+        along_j = np.repeat(np.arange(last - j), np.diff(edges[1][j : last + 1]))
+        tile = np.broadcast_to(along_j[:, None] * tiles[2] + along_i, values.shape)
+        if inside is None:
+            values, tile = values.reshape(-1), tile.reshape(-1)
+        else:
+            values, tile = values[inside[box]], tile[inside[box]]
+        count = (last - j) * tiles[2]
+        counts = np.bincount(tile * BINS + _bin_of(values, bins), minlength=count * BINS).reshape(count, BINS)
+        out[k, j:last] = _cumulated(counts, limit).reshape(last - j, tiles[2], BINS + 1)
 
-    found = for_each(work, places, progress=progress, message="Histograms")
-    return np.reshape(found, (*tiles, BINS + 1))
+    for_each(work, places, progress=progress, message="Histograms")
+    return out
+
+
+def _bin_of(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """The bin of each value as `numpy.histogram` has it: the upper edge is the next one's, but for the last."""
+    guess = ((values.astype(float) - bins[0]) * (BINS / (bins[-1] - bins[0]))).astype(np.intp)
+    np.clip(guess, 0, BINS - 1, out=guess)
+    guess -= values < bins[guess]
+    guess += (values >= bins[guess + 1]) & (guess < BINS - 1)
+    return guess
 
 
 def _cumulated(counts: np.ndarray, limit: float) -> np.ndarray:
-    """From 0 at the lower edge of the first bin to 1, with no bin above `limit` times the mean.
+    """(tile, bin edge) from (tile, bin): from 0 at the lower edge of the first bin to 1, no bin above `limit` times the
+    mean. Tiles without voxels have a straight line.
 
     What is above a cut is spread over all bins; the cut is chosen so that the largest bin then is at the limit.
     """
-    total = counts.sum()
-    if total == 0:
-        return np.linspace(0, 1, BINS + 1)
-    share = counts * (BINS / total)
-    if share.max() > limit:
-        low, high = 0.0, limit
-        for _ in range(60):
-            cut = (low + high) / 2
-            low, high = (cut, high) if cut + np.maximum(share - cut, 0).mean() < limit else (low, cut)
-        share = np.minimum(share, high) + np.maximum(share - high, 0).mean()
-    return np.concatenate([[0.0], np.cumsum(share) / BINS])
+    total = counts.sum(axis=1, keepdims=True)
+    share = np.where(total > 0, counts * (BINS / np.maximum(total, 1)), 1.0)
+    high = share.max(axis=1) > limit
+    if high.any():
+        falling = -np.sort(-share[high], axis=1)
+        sums = np.cumsum(falling, axis=1)
+        number = np.arange(1, BINS + 1)
+        # The largest bin if the cut were at each of the shares; it falls with them.
+        largest = falling + (sums - number * falling) / BINS
+        above = np.clip(np.count_nonzero(largest > limit, axis=1), 1, BINS - 1)[:, None]
+        cut = (limit - np.take_along_axis(sums, above - 1, axis=1) / BINS) / (1 - above / BINS)
+        spread = np.maximum(share[high] - cut, 0).mean(axis=1, keepdims=True)
+        share[high] = np.minimum(share[high], cut) + spread
+    return np.concatenate([np.zeros((len(share), 1)), np.cumsum(share, axis=1) / BINS], axis=1)
