@@ -39,13 +39,17 @@ class PointButton(VTKObservationMixin):
             "Click points in the views; a new list is made when none is chosen. A right click or this button ends it."
         )
         self.button.connect("clicked(bool)", self._clicked)
-        self.addObserver(placing.mode_node(), placing.mode_event(), self.update)
 
     def update(self, caller: Any = None, event: Any = None) -> None:
-        """Show whether points are placed in the chosen list."""
+        """Show whether points are placed in the chosen list, and follow the mouse as long as they are."""
         node = self._chosen()
-        self.button.setChecked(placing.active(node))
+        active = placing.active(node)
+        self.button.setChecked(active)
         self.button.setEnabled(not sequences.is_sequence(node))
+        if not active:
+            self.removeObservers()
+        elif not self.hasObserver(placing.mode_node(), placing.mode_event(), self.update):
+            self.addObserver(placing.mode_node(), placing.mode_event(), self.update)
 
     def changed(self) -> None:
         """Another list is chosen, or none: points that are being placed go there, or nowhere."""

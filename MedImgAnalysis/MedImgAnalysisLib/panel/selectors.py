@@ -152,9 +152,12 @@ class InputSelector(ABC):
 
     def problem(self) -> str:
         """What is still to be chosen, empty when nothing is."""
-        if self.role.required and not self.nodes():
-            return _("Choose a {kind} as {role}.").format(kind=kind_title(self.role.kind), role=self.role.title.lower())
-        return ""
+        if not self.role.required or self.nodes():
+            return ""
+        kind, role = kind_title(self.role.kind), self.role.title.lower()
+        if kind == role:
+            return _("Choose a {kind}.").format(kind=kind)
+        return _("Choose a {kind} as {role}.").format(kind=kind, role=role)
 
 
 class NodeSelector(InputSelector):
