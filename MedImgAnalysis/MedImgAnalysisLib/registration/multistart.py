@@ -51,8 +51,8 @@ class Score:
             chosen = np.random.default_rng(seed).choice(len(index), POINTS, replace=False)
             index = index[np.sort(chosen)]
         self._points = Grid.of(fixed).to_physical(index[:, ::-1])
-        self._fixed = np.rint(_binned(array)[tuple(index.T)]).astype(np.int64) * BINS
-        self._moving = _binned(sitk.GetArrayViewFromImage(moving))
+        self._fixed = np.rint(binned(array)[tuple(index.T)]).astype(np.int64) * BINS
+        self._moving = binned(sitk.GetArrayViewFromImage(moving))
         grid = Grid.of(moving)
         self._to_index = np.linalg.inv(grid.axes)
         self._origin = np.asarray(grid.origin)
@@ -182,7 +182,7 @@ def _winner(found: list[tuple[float, Pose]], middle: np.ndarray, spacing_mm: flo
     return Found(best, None)
 
 
-def _binned(array: np.ndarray) -> np.ndarray:
+def binned(array: np.ndarray) -> np.ndarray:
     """Values from 0 to BINS - 1 between the 0.5th and 99.5th percentile, float32."""
     low, high = np.percentile(array, [0.5, 99.5])
     if high <= low:

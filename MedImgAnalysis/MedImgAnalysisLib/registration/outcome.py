@@ -11,8 +11,9 @@ import SimpleITK as sitk
 from ..geometry import Grid
 from ..progress import Progress
 from ..values import Column, Curve, Curves, Measurements
+from .gain import Gain
 from .metrics import Metric
-from .models import numbers
+from .models import DEFORMABLE, numbers
 from .rigid import matrix_of
 from .starts import Pose, centre
 
@@ -55,6 +56,10 @@ COLUMNS = (
 )
 LITTLE_OVERLAP = 0.3
 LARGE_SCALE = 1.5
+LOSS = 0.01
+"""Part of the metric before: a smaller loss is what the samples make of it."""
+STILL_MM, MOVED_MM = 0.1, 1.0
+"""Who moves less stayed; who moves more changed what people will measure."""
 
 
 def table(
@@ -90,19 +95,33 @@ def table(
 
 
 def doubts(
-    table: Measurements, metric: Metric, rival: Pose | None, best: Pose, middle: np.ndarray, progress: Progress
+    table: Measurements,
+    metric: Metric,
+    rival: Pose | None,
+    best: Pose,
+    middle: np.ndarray,
+    gained: Gain | None,
+    progress: Progress,
 ) -> None:
-    """Warn of what speaks against a result."""
+    """Warn of what speaks against a result; `gained` is what its linear part is better than where the images were."""
     row = table.rows[0]
     if max(row["overlap"], row["overlap_moving"]) < LITTLE_OVERLAP:
         progress.warn(
             f"Only {row['overlap']:.0%} of the fixed image lies in the aligned moving image; look at the result."
         )
     before, after = row["metric_before"], row["metric"]
-    if math.isfinite(before) and before != after and not metric.better(after, before):
+    worse = math.isfinite(before) and not metric.better(after, before) and abs(after - before) > LOSS * abs(before)
+    still = gained is not None and row["model"] not in DEFORMABLE and gained.moved_mm < STILL_MM
+    if worse and not still:
         progress.warn(
             f"{metric.title} is not better than before ({after:.4g} against {before:.4g}); look at the result, or "
             "start from landmarks."
+        )
+    elif gained is not None and gained.moved_mm > MOVED_MM and not gained.sure:
+        progress.warn(
+            f"The images fit about as well where they were: moving them by {gained.moved_mm:.1f} mm gained "
+            f"{gained.mean:.2g} nats of mutual information, +/- {gained.error:.2g}. Keep them there if they share a "
+            "frame, or start from landmarks."
         )
     scales = [row[f"scale_{x}"] for x in "xyz" if math.isfinite(row[f"scale_{x}"])]
     if min(scales) <= 0:

@@ -17,6 +17,7 @@ from . import metrics, outcome
 from .checks import check_mask, check_pair, prepared
 from .deformable import DeformableSettings
 from .deformable_stage import LINEAR_FINEST_MM, SIMILARITY, deform
+from .gain import gain
 from .linear_stages import align, metric_of
 from .models import DEFORMABLE, LINEAR, STAGES
 from .multistart import Found, best_start
@@ -171,12 +172,14 @@ class Register(Operation):
             metric_of(way, images, masks, steps[-1].level, settings, progress.part(0.85, 0.85))
             for way in (before, transform)
         )
+        ways = before, aligned.transform
+        gained = gain(images, masks, ways, MIDDLE[0].spacing_mm * scale, progress.part(0.85, 0.85))
         del images
         image = resample(moving, Grid.of(fixed), transform, self.interpolation, progress=progress.part(0.85, 1.0))
         table = outcome.table(
             self.model, metric, (values[0], values[1]), iterations, aligned.transform, (fixed, moving), folded
         )
-        outcome.doubts(table, metric, begin.rival, begin.best, centre(fixed), progress)
+        outcome.doubts(table, metric, begin.rival, begin.best, centre(fixed), gained, progress)
         return Registered(transform, image, table, outcome.curves(metric, series))
 
     def _deformable(self) -> DeformableSettings:

@@ -1,0 +1,110 @@
+"""Whether an alignment is better than where the images were, by more than chance.
+
+Limbs, vessels and tubes look alike along their axis: a metric has a best place there as well, by the noise alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid
+from ..progress import Progress
+from .multistart import BINS, binned
+from .pyramid import shrunk, small_mask
+from .rigid import matrix_of
+from .units import Masks
+
+POINTS, SEED = 40_000, 1
+BLOCKS = 4
+"""Along each axis. Neighbouring voxels see the same anatomy, so blocks of them are what counts as independent."""
+FEWEST_BLOCKS = 8
+SURE = 3.0
+"""Standard errors. Six degrees of freedom that follow noise alone gain about the square root of six of them."""
+
+
+class Gain(NamedTuple):
+    """Mutual information gained (nats), its standard error over blocks, and the mean way in mm that points went."""
+
+    mean: float
+    error: float
+    moved_mm: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the gain is more than chance gives."""
+        return self.mean > SURE * self.error
+
+
+def gain(
+    images: tuple[sitk.Image, sitk.Image],
+    masks: Masks,
+    ways: tuple[sitk.Transform, sitk.Transform],
+    spacing_mm: float,
+    progress: Progress,
+) -> Gain | None:
+    """How much more mutual information fixed points have with the moving image after than before.
+
+    Only points that meet the moving image in both poses count. None where these are less than half of those that meet
+    it after, or lie in too few blocks: such poses cannot be compared.
+
+    Parameters
+    ----------
+    images, masks
+        Fixed and moving, at any resolution finer than `spacing_mm`.
+    ways
+        Before and after: linear, fixed to moving points, LPS millimetres.
+    """
+    from scipy.ndimage import map_coordinates
+
+    fixed, moving = (shrunk(image, spacing_mm, progress) for image in images)
+    small = small_mask(masks[0], fixed), small_mask(masks[1], moving)
+    array = sitk.GetArrayViewFromImage(fixed)
+    index = np.argwhere(np.ones(array.shape, bool) if small[0] is None else sitk.GetArrayViewFromImage(small[0]) != 0)
+    # Between the voxels: at their centres nothing is averaged, and any shift would look like a gain (see `lattice`).
+    chosen = index[:: max(1, len(index) // POINTS)]
+    at_fixed = chosen + np.random.default_rng(SEED).uniform(-0.5, 0.5, chosen.shape)
+    points, grid = Grid.of(fixed).to_physical(at_fixed[:, ::-1]), Grid.of(moving)
+    there = [points @ matrix.T + offset for matrix, offset in map(matrix_of, ways)]
+    at = [grid.to_index(one) for one in there]
+    met = [np.all((one >= -0.5) & (one <= np.asarray(grid.size) - 0.5), axis=1) for one in at]
+    if small[1] is not None:
+        inside = sitk.GetArrayViewFromImage(small[1])
+        for one, mapped in zip(met, at):
+            near = np.clip(np.rint(mapped[one]), 0, np.asarray(grid.size) - 1).astype(int)
+            one[one] = inside[tuple(near[:, ::-1].T)] != 0
+    both = met[0] & met[1]
+    block = _blocks(at_fixed[both])
+    if both.sum() <= 0.5 * met[1].sum() or len(np.unique(block)) < FEWEST_BLOCKS:
+        return None
+
+    def bins_at(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+        found = map_coordinates(values, where.T, order=1, mode="nearest", output=np.float32)
+        return np.rint(found).astype(np.int64)
+
+    rows, others = BINS * bins_at(binned(array), at_fixed[both]), binned(sitk.GetArrayViewFromImage(moving))
+    shares = [_shares(rows + bins_at(others, mapped[both][:, ::-1])) for mapped in at]
+    gained = shares[1] - shares[0]
+    mean = float(gained.mean())
+    sums = np.bincount(block, gained - mean)
+    error = float(np.sqrt(np.square(sums).sum()) / len(gained))
+    return Gain(mean, error, float(np.linalg.norm(there[1] - there[0], axis=1).mean()))
+
+
+def _shares(pairs: np.ndarray) -> np.ndarray:
+    """What each point contributes to the mutual information: log p(f, m) / (p(f) p(m))."""
+    p = np.bincount(pairs, minlength=BINS * BINS).reshape(BINS, BINS) / len(pairs)
+    alone = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+    ratio = np.divide(p, alone, out=np.ones_like(p), where=p > 0)
+    return np.asarray(np.log(ratio).ravel()[pairs])
+
+
+def _blocks(index: np.ndarray) -> np.ndarray:
+    """The number of the block that each index (N, d) lies in; blocks divide the box of all of them."""
+    if not len(index):
+        return np.zeros(0, np.int64)
+    low = index.min(axis=0)
+    part = ((index - low) * BLOCKS / (index.max(axis=0) - low + 1)).astype(int)
+    return np.asarray(part @ BLOCKS ** np.arange(index.shape[1]))
