@@ -61,6 +61,12 @@ def preparation() -> dict[str, dict[str, Tool]]:
         low, high = np.percentile(array, [0.5, 99.5])
         return np.clip((array.astype(np.float32) - low) / (high - low), 0, 1)
 
+    def image_by_numpy(image: Any) -> Any:
+        """The same as an image, as ours is: its memory is new each time."""
+        made = sitk.GetImageFromArray(by_numpy(image))
+        made.CopyInformation(image)
+        return made
+
     def by_itk_n4(image: Any) -> Any:
         small = sitk.Cast(sitk.Shrink(image, [4, 4, 2]), sitk.sitkFloat32)
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
@@ -70,7 +76,9 @@ def preparation() -> dict[str, dict[str, Tool]]:
     plain = {"anti_alias": False, "spacing_mm": (1.0,)}
     cubic = filtering.Resample(interpolation="bspline", **plain)
     found: dict[str, dict[str, Tool]] = {
-        "percentile normalise": {"ours": filtering.NormalisePercentile().run, "numpy": by_numpy},
+        "percentile normalise": {
+            "ours": filtering.NormalisePercentile().run, "numpy": by_numpy, "numpy to an image": image_by_numpy,
+        },
         "z-score": {
             "ours": filtering.NormaliseZscore().run,
             "SimpleITK": lambda image: sitk.Normalize(sitk.Cast(image, sitk.sitkFloat32)),
