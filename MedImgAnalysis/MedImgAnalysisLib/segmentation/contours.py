@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import image_like
+from ..operation import Operation
 from ..progress import Progress
 from ..values import Column, Curve, Curves, Image, Labels, Measurements
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
@@ -23,6 +24,43 @@ class Contoured(NamedTuple):
     table: Measurements
     curves: Curves
     speed: Image
+
+
+@dataclass(frozen=True)
+class MovingContour(Operation):
+    """Base of the contours that move from a start; their roles are described here.
+
+    Inputs
+    ------
+    image
+        Image with one number per voxel.
+    start
+        Segment to begin from.
+    start_points
+        Middles of balls to begin from.
+    mask
+        Where the segment may be.
+
+    Outputs
+    -------
+    labels
+        One segment.
+    table
+        Iterations, voxels, volume and intensity.
+    curves
+        How much of the segment changed, over the iterations.
+
+    Parameters
+    ----------
+    start_radius_mm
+        Radius of the balls about the points.
+    margin_mm
+        How far from the start the contour can get.
+    segment
+        Name of the segment.
+    """
+
+    group: ClassVar[str] = "Contours"
 
 
 COLUMNS = (

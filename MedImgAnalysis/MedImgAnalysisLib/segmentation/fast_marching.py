@@ -10,10 +10,10 @@ import SimpleITK as sitk
 
 from ..geometry import image_like
 from ..kernels.grid_equations import halves
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, run_filter
 from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
+from .grown import Growing
 from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
 from .seeds import seed_voxels, within_mask
 from .speed import edge_speed
@@ -36,24 +36,13 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class FastMarching(Operation):
+class FastMarching(Growing):
     """Grow from seeds by a front that edges slow down.
 
     For structures with a visible edge and an inside that is not even enough for growing by range. The speed is
     1 / (1 + (slope / `edge`)^2); the arrival time solves the eikonal equation in millimetres (Sethian 1996), so in an
     even region it is the distance from the nearest seed. The segment is what the front reaches within `reach_mm`. Look
     at the arrival image to choose it: times jump at the edge.
-
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    seeds
-        Voxels to begin from.
-    seed_points
-        Points to begin from.
-    mask
-        Where the segment may be.
 
     Outputs
     -------
@@ -74,13 +63,10 @@ class FastMarching(Operation):
         Gaussian that smooths the image before its slope is taken; 0 for none.
     edge
         Slope, in image units per millimetre, that halves the speed; none takes the 70th percentile around the seeds.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "fast_marching"
     title: ClassVar[str] = "Fast marching"
-    group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 8.0
     why_whole: ClassVar[str] = "the front runs through all of it"
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
 from ..geometry import image_like
 from ..kernels.mixture import Mixture, fit, k_means, log_densities
-from ..operation import Operation
-from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Curve, Curves, Image, Labels, Mask, Measurements
 from .channels import channels_of, class_labels, class_names, mean_columns
+from .classes import Classes
 from .kmeans import STATUS, VOXELS, class_cells
 from .outcome import SEGMENT
 
@@ -32,24 +31,15 @@ UNSURE = Column("unsure", "Unsure", "", "Part of the class whose probability is 
 
 
 @dataclass(frozen=True)
-class GaussianMixture(Operation):
+class GaussianMixture(Classes):
     """Sort voxels into classes, each a normal distribution over one or several images.
 
     Like k-means, with classes of different size and spread, and with the probability of each decision. Fitted by
     expectation maximisation on a random sample, begun with k-means (Dempster, Laird and Rubin 1977). Classes are
     numbered by rising mean of the first image. Correct bias fields first.
 
-    Inputs
-    ------
-    images
-        Images of one patient; later ones are moved onto the grid of the first.
-    mask
-        Voxels that are sorted.
-
     Outputs
     -------
-    labels
-        A segment for each class.
     table
         Weight, volume, mean and SD of each class in each image.
     probability
@@ -57,26 +47,11 @@ class GaussianMixture(Operation):
     curves
         Mean log likelihood over the steps of the fit.
 
-    Parameters
-    ----------
-    classes
-        How many classes.
-    names
-        Names of the classes by rising mean of the first image, separated by commas.
-    seed
-        Seed of the sample and of the starts.
     """
 
     name: ClassVar[str] = "gaussian_mixture"
     title: ClassVar[str] = "Gaussian mixture"
-    group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 6.0
-    why_whole: ClassVar[str] = "the classes are found in all of it"
-    presets: ClassVar = {"Brain tissue, T1": {"classes": 3, "names": "CSF, Grey matter, White matter"}}
-
-    classes: Annotated[int, Quantity("", low=2, high=50)] = 3
-    names: str = ""
-    seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 1
 
     def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Mixed:
         names = class_names(self.names, self.classes)

@@ -10,13 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Landmarks, Mask, Measurements
-from .grow_connected import COLUMNS as CONNECTED_COLUMNS
-from .grow_connected import Grown
 from .growing import between, reached, values_around, warn_if_leaked
+from .grown import COLUMNS as CONNECTED_COLUMNS
+from .grown import Growing, Grown
 from .outcome import labels_of, size_cells
 from .seeds import seed_voxels, within_mask
 
@@ -28,7 +27,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class GrowConfidence(Operation):
+class GrowConfidence(Growing):
     """Grow from seeds to voxels whose value is likely for the region.
 
     For organs and lesions whose brightness is not known before but even apart from noise. The range is the mean plus
@@ -36,24 +35,6 @@ class GrowConfidence(Operation):
     `iterations` times; it always holds the values of the seeds. It stops early when the range stands still. Neighbours
     share a face. The definition is that of ITK's confidence connected filter, save that each voxel near the seeds
     counts once.
-
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    seeds
-        Voxels to begin from.
-    seed_points
-        Points to begin from.
-    mask
-        Where the segment may be.
-
-    Outputs
-    -------
-    labels
-        One segment.
-    table
-        Range, voxels, volume and intensity.
 
     Parameters
     ----------
@@ -63,16 +44,12 @@ class GrowConfidence(Operation):
         How often the range is taken anew from the region.
     radius_mm
         Half width of the box around each seed for the first range; 0 takes the seeds alone.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "grow_confidence"
     title: ClassVar[str] = "Grow by confidence"
-    group: ClassVar[str] = "Grow"
     revision: ClassVar[int] = 2
     memory_factor: ClassVar[float] = 3.0
-    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Even organ": {"multiplier": 2.5}, "Careful": {"multiplier": 1.5, "iterations": 2}}
 
     multiplier: Annotated[float, Quantity("SD", low=0.1, high=10.0)] = 2.5

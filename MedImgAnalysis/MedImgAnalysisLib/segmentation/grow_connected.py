@@ -3,60 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError, ParameterError
-from ..operation import Operation
+from ..errors import InputError
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
-from ..values import Column, Image, Labels, Landmarks, Mask, Measurements
+from ..values import Image, Landmarks, Mask, Measurements
 from .growing import between, reached, warn_if_leaked
-from .outcome import SEGMENT, SIZE_COLUMNS, labels_of, size_cells
+from .grown import COLUMNS, Growing, Grown
+from .outcome import labels_of, size_cells
 from .seeds import seed_voxels, within_mask
 
 
-class Grown(NamedTuple):
-    labels: Labels
-    table: Measurements
-
-
-RANGE_COLUMNS = (
-    Column("seeds", "Seeds", "", "Voxels from which it grew", int),
-    Column("lower", "Lower", "", "Smallest value that was let in"),
-    Column("upper", "Upper", "", "Largest value that was let in"),
-)
-COLUMNS = (SEGMENT, *RANGE_COLUMNS, *SIZE_COLUMNS)
-
-
 @dataclass(frozen=True)
-class GrowConnected(Operation):
+class GrowConnected(Growing):
     """Grow from seeds to all connected voxels within a range of values.
 
     For structures of one brightness that touch nothing of the same brightness: an airway, a vessel, an organ with
     contrast agent, the lungs from air. The segment is every voxel that a path of neighbours within `lower` and
     `upper` (both inclusive) joins to a seed. Without `lower` and `upper` the range is that of the seeds, widened by
     `widen` on either side.
-
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    seeds
-        Voxels to begin from.
-    seed_points
-        Points to begin from.
-    mask
-        Where the segment may be.
-
-    Outputs
-    -------
-    labels
-        One segment.
-    table
-        Range, voxels, volume and intensity.
 
     Parameters
     ----------
@@ -68,15 +37,11 @@ class GrowConnected(Operation):
         How far the range of the seeds is widened, in units of the image.
     corners
         Whether voxels that share only an edge or a corner are neighbours.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "grow_connected"
     title: ClassVar[str] = "Grow by range"
-    group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.0
-    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {
         "Lung in CT": {"lower": -1024.0, "upper": -400.0},
         "Bone in CT": {"lower": 200.0, "upper": 3071.0},
@@ -90,12 +55,7 @@ class GrowConnected(Operation):
 
     def check(self) -> None:
         """Refuse an empty range."""
-        if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ParameterError(
-                f"grow_connected: lower is {self.lower:g} and upper {self.upper:g}; lower must not be larger.",
-                operation=self.name,
-                field="lower",
-            )
+        self.check_range(self.lower, self.upper)
 
     def run(
         self,

@@ -9,18 +9,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Landmarks, Mask, Measurements
-from .grow_connected import COLUMNS, Grown
 from .growing import between, reached, warn_if_leaked
+from .grown import COLUMNS, Growing, Grown
 from .outcome import labels_of, size_cells
 from .seeds import check_apart, seed_voxels, within_mask
 
 
 @dataclass(frozen=True)
-class GrowIsolated(Operation):
+class GrowIsolated(Growing):
     """Grow from seeds with the widest range that does not reach other seeds.
 
     For two structures of nearly the same brightness that touch, such as neighbouring vessels. One end of the range is
@@ -29,25 +28,10 @@ class GrowIsolated(Operation):
 
     Inputs
     ------
-    image
-        Image with one number per voxel.
-    seeds
-        Voxels to begin from.
-    seed_points
-        Points to begin from.
     other
         Voxels that the segment must not reach.
     other_points
         Points that the segment must not reach.
-    mask
-        Where the segment may be.
-
-    Outputs
-    -------
-    labels
-        One segment.
-    table
-        Range, voxels, volume and intensity.
 
     Parameters
     ----------
@@ -57,15 +41,11 @@ class GrowIsolated(Operation):
         The other end of the range; none takes the extreme value of the image.
     precision
         How closely the end is found, as a part of the range of the image.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "grow_isolated"
     title: ClassVar[str] = "Grow apart from other seeds"
-    group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.0
-    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Bright structures": {"find": "lower"}, "Dark structures": {"find": "upper"}}
 
     find: Annotated[str, Choice("lower", "upper")] = "lower"

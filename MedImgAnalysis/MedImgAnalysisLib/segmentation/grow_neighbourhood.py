@@ -8,45 +8,26 @@ from typing import Annotated, ClassVar
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError, ParameterError
+from ..errors import InputError
 from ..geometry import Grid
 from ..kernels.morphology import dilate, erode
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Landmarks, Mask, Measurements
-from .grow_connected import COLUMNS, Grown
 from .growing import between, reached, values_around, warn_if_leaked
+from .grown import COLUMNS, Growing, Grown
 from .outcome import labels_of, size_cells
 from .seeds import seed_voxels, within_mask
 
 
 @dataclass(frozen=True)
-class GrowNeighbourhood(Operation):
+class GrowNeighbourhood(Growing):
     """Grow from seeds through places that are wide enough.
 
     Where growing by range leaks through a thin bridge. A voxel is taken only when its whole box of `radius_mm` lies
     within `lower` and `upper`, so gaps narrower than the box stop it; the segment ends a radius before the edge. With
     `restore` the radius is given back inside the range. Without `lower` and `upper` the range is that of the boxes of
     the seeds, widened by `widen`. Without `restore` it is ITK's neighbourhood connected filter.
-
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    seeds
-        Voxels to begin from.
-    seed_points
-        Points to begin from.
-    mask
-        Where the segment may be.
-
-    Outputs
-    -------
-    labels
-        One segment.
-    table
-        Range, voxels, volume and intensity.
 
     Parameters
     ----------
@@ -60,15 +41,11 @@ class GrowNeighbourhood(Operation):
         Half width of the box that must be within the range.
     restore
         Whether the rim of one radius is given back.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "grow_neighbourhood"
     title: ClassVar[str] = "Grow through wide places"
-    group: ClassVar[str] = "Grow"
     memory_factor: ClassVar[float] = 3.5
-    why_whole: ClassVar[str] = "growing goes through all of it"
     presets: ClassVar = {"Lung in CT, trachea cut off": {"lower": -1024.0, "upper": -500.0, "radius_mm": 4.0}}
 
     lower: float | None = None
@@ -80,12 +57,7 @@ class GrowNeighbourhood(Operation):
 
     def check(self) -> None:
         """Refuse an empty range."""
-        if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ParameterError(
-                f"grow_neighbourhood: lower is {self.lower:g} and upper {self.upper:g}; lower must not be larger.",
-                operation=self.name,
-                field="lower",
-            )
+        self.check_range(self.lower, self.upper)
 
     def run(
         self,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
 from ..kernels.mixture import k_means, squared_distances
-from ..operation import Operation
-from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Mask, Measurements
 from .channels import channels_of, class_labels, class_names, mean_columns
+from .classes import Classes
 from .outcome import SEGMENT, cells_by_number
 
 
@@ -31,47 +30,18 @@ STATUS = Column("status", "Status", "", "Why a number is missing", str)
 
 
 @dataclass(frozen=True)
-class KMeans(Operation):
+class KMeans(Classes):
     """Sort voxels into classes of like brightness in one or several images.
 
     For tissue classes: give T1, T2 and FLAIR of one visit, and a mask of the brain. Each image is divided by its
     standard deviation; k-means learns the centres from a random sample (Lloyd 1982, best of five seeded starts), and
     each voxel goes to the nearest. Classes are numbered by rising mean of the first image. Correct bias fields first.
 
-    Inputs
-    ------
-    images
-        Images of one patient; later ones are moved onto the grid of the first.
-    mask
-        Voxels that are sorted.
-
-    Outputs
-    -------
-    labels
-        A segment for each class.
-    table
-        Volume, mean and SD of each class in each image.
-
-    Parameters
-    ----------
-    classes
-        How many classes.
-    names
-        Names of the classes by rising mean of the first image, separated by commas.
-    seed
-        Seed of the sample and of the starts.
     """
 
     name: ClassVar[str] = "kmeans"
     title: ClassVar[str] = "k-means classes"
-    group: ClassVar[str] = "Regions"
     memory_factor: ClassVar[float] = 6.0
-    why_whole: ClassVar[str] = "the classes are found in all of it"
-    presets: ClassVar = {"Brain tissue, T1": {"classes": 3, "names": "CSF, Grey matter, White matter"}}
-
-    classes: Annotated[int, Quantity("", low=2, high=50)] = 3
-    names: str = ""
-    seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 1
 
     def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Clustered:
         names = class_names(self.names, self.classes)

@@ -9,11 +9,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import SimpleITK as sitk
 
-from ..operation import Operation
 from ..parameters import Quantity
 from ..progress import SILENT, Progress, Quiet, run_filter, waited
 from ..values import Image, Landmarks, Mask
-from .contours import Contoured, Movement, contoured, working_image
+from .contours import Contoured, Movement, MovingContour, contoured, working_image
 from .working_region import WorkingRegion, working_region
 
 EVERY = 20
@@ -21,48 +20,24 @@ EVERY = 20
 
 
 @dataclass(frozen=True)
-class LevelSet(Operation):
+class LevelSet(MovingContour):
     """Base of the level set operations.
-
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    start
-        Segment to begin from.
-    start_points
-        Middles of balls to begin from.
-    mask
-        Where the segment may be.
 
     Outputs
     -------
-    labels
-        One segment.
-    table
-        Iterations, voxels, volume and intensity.
-    curves
-        How much of the segment changed, over the iterations.
     speed
         What drives the contour: look at it to see where it will stop.
 
     Parameters
     ----------
-    start_radius_mm
-        Radius of the balls about the points.
     iterations
         Largest number of iterations; each moves the contour by less than a working voxel.
     rest_percent
         At rest when twenty iterations change at most this part of the segment.
     smoothness_mm
         How strongly bends are straightened, in millimetres: details of this size give way.
-    margin_mm
-        How far from the start the contour can get.
-    segment
-        Name of the segment.
     """
 
-    group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 6.0
     why_whole: ClassVar[str] = "the contour moves in three dimensions"
 

@@ -9,17 +9,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..kernels import snakes
-from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Landmarks, Mask
-from .contours import Contoured, Movement, contoured
+from .contours import Contoured, Movement, MovingContour, contoured
 from .speed import edge_speed
 from .working_region import WorkingRegion, working_region
 
 
 @dataclass(frozen=True)
-class MorphologicalSnake(Operation):
+class MorphologicalSnake(MovingContour):
     """Let a contour grow to the edge of a region, fast and without tuning a time step.
 
     `regions` gives voxels at the contour to the side whose mean is closer (for structures that differ in brightness
@@ -27,25 +26,8 @@ class MorphologicalSnake(Operation):
     1 / (1 + (slope / `edge`)^2) falls below `stop` and pulls it into the edge. Marquez-Neila, Baumela and Alvarez
     (2014), on cubic voxels.
 
-    Inputs
-    ------
-    image
-        Image with one number per voxel.
-    start
-        Segment to begin from.
-    start_points
-        Middles of balls to begin from.
-    mask
-        Where the segment may be.
-
     Outputs
     -------
-    labels
-        One segment.
-    table
-        Iterations, voxels, volume and intensity.
-    curves
-        How much of the segment changed, over the iterations.
     speed
         With edges: the speed of the contour. With regions: the distance from the mean of the start, relative.
 
@@ -63,21 +45,14 @@ class MorphologicalSnake(Operation):
         Gaussian that smooths the image before its slope is taken; 0 for none.
     edge
         With edges: slope, in image units per millimetre, that halves the speed; none takes the 70th percentile around.
-    start_radius_mm
-        Radius of the balls about the points.
     iterations
         Largest number of iterations; each moves the contour by at most one working voxel.
     rest_percent
         At rest when ten iterations change at most this part of the segment.
-    margin_mm
-        How far from the start the contour can get.
-    segment
-        Name of the segment.
     """
 
     name: ClassVar[str] = "morphological_snake"
     title: ClassVar[str] = "Morphological snake"
-    group: ClassVar[str] = "Contours"
     memory_factor: ClassVar[float] = 6.0
     why_whole: ClassVar[str] = "the contour moves in three dimensions"
     presets: ClassVar = {"Regions": {"by": "regions"}, "Edges, growing": {"by": "edges", "push": "outwards"}}
