@@ -75,5 +75,6 @@ def test_the_low_dose_recipe_comes_nearer_to_the_truth_and_says_what_faint_lesio
         assert 0.6 < kept < 0.85
         if size == "8 mm":
             np.testing.assert_allclose(row["contrast_after"] / row["contrast_before"], kept, rtol=1e-3)
-    assert "contrast_lost" in row["warnings"] and row["structure_score"] == pytest.approx(1.01, abs=0.05)
+    # Without regions it is on the limit of what can be told.
+    assert "contrast_lost" in row["warnings"] and 0.9 < row["structure_score"] < 1.1
     np.testing.assert_allclose(array(result.outputs["residual"]), array(low) - quiet, atol=1e-3)

@@ -116,3 +116,17 @@ def test_air_between_the_body_and_the_border_of_the_image_stays_air():
     np.testing.assert_array_equal(found[:, [0, 1, -2, -1]], 0)
     np.testing.assert_array_equal(found[:, :, [0, -1]], 0)
     assert found[2:-2, 2:-2, 1:-1].all()
+
+
+def test_lungs_that_the_end_of_the_scan_cuts_are_body_and_what_is_open_to_the_outside_is_air():
+    array = np.full((20, 40, 40), -1000, np.int16)
+    array[:, 4:36, 4:36] = 40
+    array[12:, 12:28, 12:28] = -850
+    image = sitk.GetImageFromArray(array)
+    found = sitk.GetArrayFromImage(execute(BodyMask(threshold=-300.0), {"image": image}).outputs["mask"])
+    np.testing.assert_array_equal(found[:, 4:36, 4:36], 1)
+    assert found.sum() == 20 * 32 * 32
+    array[14:, 12:28, 28:] = -1000
+    opened = sitk.GetImageFromArray(array)
+    found = sitk.GetArrayFromImage(execute(BodyMask(threshold=-300.0), {"image": opened}).outputs["mask"])
+    assert not found[15:, 16:24, 16:24].any()

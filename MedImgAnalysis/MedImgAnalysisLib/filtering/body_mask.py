@@ -26,10 +26,10 @@ class BodyMask(Operation):
 
     Voxels above a threshold (Otsu's, if none is given); of these the largest piece, so that a table or a head rest
     falls away unless it touches; gaps up to twice `closing_voxels` wide closed; holes filled that do not reach the
-    border of the image, in three dimensions. Air that is open to the border, such as lungs cut by the end of the
-    scan, stays outside. Rough: look at it before it decides anything. For CT a threshold of -300 HU is usual. In PET
-    and wherever a small part is much brighter than the rest, Otsu's threshold finds that part: give one. A mask of
-    less than 5 % of the image is said.
+    border of the image, in three dimensions, or reach it only where the body lies around them, such as lungs cut by
+    the end of the scan. Air that is open to the outside stays outside. Rough: look at it before it decides anything.
+    For CT a threshold of -300 HU is usual. In PET and wherever a small part is much brighter than the rest, Otsu's
+    threshold finds that part: give one. A mask of less than 5 % of the image is said.
 
     Inputs
     ------
@@ -55,6 +55,7 @@ class BodyMask(Operation):
     title: ClassVar[str] = "Body mask"
     group: ClassVar[str] = "Masks"
     memory_factor: ClassVar[float] = 3.75
+    revision: ClassVar[int] = 2
     why_whole: ClassVar[str] = "the body is its largest part"
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {"Automatic": {}, "CT, -300 HU": {"threshold": -300.0}}
@@ -69,7 +70,14 @@ class BodyMask(Operation):
         wrong = 0 if array.dtype.kind != "f" else sum(int(np.count_nonzero(~np.isfinite(part))) for part in array)
         if wrong:
             progress.warn(f"The image has {wrong} voxels that are NaN or infinite; they count as air.")
-        found = body_mask(image, progress, threshold=self.threshold, closing_voxels=self.closing_voxels, fill=self.fill)
+        found = body_mask(
+            image,
+            progress,
+            threshold=self.threshold,
+            closing_voxels=self.closing_voxels,
+            fill=self.fill,
+            cut_holes=True,
+        )
         if found is None:
             at = "" if self.threshold is None else f", or no voxel is above {self.threshold:g}"
             raise InputError(f"The image is constant{at}; there is no body in it.", role="image")

@@ -22,6 +22,7 @@ def body_mask(
     threshold: float | None = None,
     closing_voxels: int = CLOSING_VOXELS,
     fill: bool = True,
+    cut_holes: bool = False,
 ) -> np.ndarray | None:
     """The object in the image: Otsu threshold, largest component, closing by 3 voxels, holes filled.
 
@@ -50,11 +51,25 @@ def body_mask(
     progress.check()
     largest = Components(bright, progress).largest(progress)
     closed = _closed(largest, closing_voxels, progress.part(0.4, 0.8))
-    # Background that does not reach the border of the image is a hole.
     if fill:
-        closed |= Components(~closed, progress).inner(progress)
+        closed = _filled(closed, cut_holes, progress)
     progress.report(1.0, "Finding the object")
     return closed
+
+
+def _filled(mask: np.ndarray, cut_holes: bool, progress: Progress) -> np.ndarray:
+    """The mask with its holes: background that does not reach the border of the image; with `cut_holes` also what
+    reaches it only where the object lies around it, as around lungs that the end of the scan cuts."""
+    around = Components(~mask, progress)
+    if mask.ndim < 3 or not cut_holes:
+        return mask | around.inner(progress)
+    open_to: list[np.ndarray] = []
+    for axis in range(mask.ndim):
+        for end in (0, mask.shape[axis] - 1):
+            face = ~np.take(mask, end, axis)
+            places = np.argwhere(face & ~Components(face, progress).inner(progress))
+            open_to.append(np.insert(places, axis, end, axis=1))
+    return ~around.holding(tuple(np.concatenate(open_to).T), progress)
 
 
 def _closed(mask: np.ndarray, steps: int, progress: Progress) -> np.ndarray:
