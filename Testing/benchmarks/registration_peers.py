@@ -1,4 +1,4 @@
-"""Other programs that align images, where they are installed."""
+"""Other programs that align images linearly, where they are installed, each with its own defaults."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from registration_pairs import Pair
+
+Point = Callable[[Any], Any]
+Aligner = Callable[[sitk.Image, sitk.Image, str], Point]
+"""(fixed, moving, rigid or affine) -> function that takes a fixed point to its moving one, LPS millimetres."""
 
 
-def peers(threads: int) -> dict[str, Callable[[Pair, sitk.Image], Callable[[Any], Any]]]:
-    """elastix with its default parameter maps, and ANTs, by name; what cannot be imported is left out."""
-    found: dict[str, Callable[[Pair, sitk.Image], Callable[[Any], Any]]] = {}
+def peers(threads: int) -> dict[str, Aligner]:
+    """elastix, ANTs and greedy by name; what cannot be imported is left out."""
+    found: dict[str, Aligner] = {}
     if find_spec("itk") is not None and find_spec("itk").submodule_search_locations:
-        found["elastix, centre of gravity"] = lambda pair, moving: _elastix(pair, moving, threads)
+        found["elastix, centre of gravity"] = lambda *pair: _elastix(*pair, threads)
     if find_spec("ants") is not None:
         found["ANTs"] = _ants
+    if find_spec("picsl_greedy") is not None:
+        found["greedy, image centres"] = lambda *pair: _greedy(*pair, threads)
     return found
 
 
-def _elastix(pair: Pair, moving: sitk.Image, threads: int) -> Callable[[Any], Any]:
+def _elastix(fixed: sitk.Image, moving: sitk.Image, model: str, threads: int) -> Point:
     import itk
 
     def converted(image: sitk.Image) -> Any:
@@ -35,13 +40,13 @@ def _elastix(pair: Pair, moving: sitk.Image, threads: int) -> Callable[[Any], An
         return made
 
     parameters = itk.ParameterObject.New()
-    for model in dict.fromkeys(("rigid", pair.settings["model"])):
-        stage = parameters.GetDefaultParameterMap(model)
-        stage["AutomaticTransformInitialization"] = ["true"]
+    for kind in dict.fromkeys(("rigid", model)):
+        stage = parameters.GetDefaultParameterMap(kind)
+        stage["AutomaticTransformInitialization"] = ["true" if kind == "rigid" else "false"]
         stage["AutomaticTransformInitializationMethod"] = ["CenterOfGravity"]
         parameters.AddParameterMap(stage)
     _, result = itk.elastix_registration_method(
-        converted(pair.fixed),
+        converted(fixed),
         converted(moving),
         parameter_object=parameters,
         number_of_threads=threads,
@@ -58,7 +63,8 @@ def _elastix_stage(parameters: Any) -> sitk.Transform:
     if parameters["Transform"][0] == "EulerTransform":
         euler = sitk.Euler3DTransform()
         euler.SetCenter(centre)
-        euler.SetComputeZYX(parameters.get("ComputeZYX", ["false"])[0] == "true")
+        order = dict(parameters).get("ComputeZYX", ["false"])
+        euler.SetComputeZYX(order[0] == "true")
         euler.SetParameters(values)
         return euler
     affine = sitk.AffineTransform(3)
@@ -73,14 +79,33 @@ def _through(stages: list[sitk.Transform], point: Any) -> Any:
     return point
 
 
-def _ants(pair: Pair, moving: sitk.Image) -> Callable[[Any], Any]:
+def _ants(fixed: sitk.Image, moving: sitk.Image, model: str) -> Point:
     import ants
 
     with tempfile.TemporaryDirectory() as folder:
-        paths = [str(Path(folder) / f"{name}.nii.gz") for name in ("fixed", "moving")]
-        for path, image in zip(paths, (pair.fixed, moving), strict=True):
-            sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), path)
-        kind = "Rigid" if pair.settings["model"] == "rigid" else "Affine"
+        paths = _written(Path(folder), fixed, moving)
+        kind = "Rigid" if model == "rigid" else "Affine"
         result = ants.registration(ants.image_read(paths[0]), ants.image_read(paths[1]), kind, random_seed=1)
         chain = [sitk.ReadTransform(path) for path in result["fwdtransforms"]]
     return lambda point: _through(chain[::-1], point)
+
+
+def _greedy(fixed: sitk.Image, moving: sitk.Image, model: str, threads: int) -> Point:
+    from picsl_greedy import Greedy3D
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _written(Path(folder), fixed, moving)
+        Greedy3D().execute(
+            f"-d 3 -a -dof {6 if model == 'rigid' else 12} -i {paths[0]} {paths[1]} -o {folder}/found.mat "
+            f"-m NMI -ia-image-centers -n 100x50x10 -threads {threads} -V 0"
+        )
+        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+        matrix = flip @ np.loadtxt(Path(folder) / "found.mat") @ flip
+    return lambda point: matrix[:3, :3] @ np.asarray(point) + matrix[:3, 3]
+
+
+def _written(folder: Path, *images: sitk.Image) -> list[str]:
+    paths = [str(folder / f"{name}.nii") for name in ("fixed", "moving")]
+    for path, image in zip(paths, images, strict=True):
+        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), path, False)
+    return paths

@@ -2,7 +2,7 @@
 
     python Testing/benchmarks/registration_starts.py                  # 50 starts of each pair in the test data
     python Testing/benchmarks/registration_starts.py --pairs mr --starts 10
-    python Testing/benchmarks/registration_starts.py --peers             # elastix (itk-elastix) and ANTsPy as well
+    python Testing/benchmarks/registration_starts.py --peers --peer-starts 5   # elastix, ANTs and greedy as well
 
 Every start turns the moving image by up to 30 degrees about each axis and shifts it by up to 40 mm along each. A
 success has a mean error below 2 mm over points of the fixed image.
@@ -27,7 +27,7 @@ from medimg_testing import find_data
 from MedImgAnalysisLib.blockwise import set_thread_count
 from MedImgAnalysisLib.registration import Register
 from registration_pairs import PAIRS, Pair, middle, posed, random_pose
-from registration_peers import peers
+from registration_peers import Aligner, peers
 
 SUCCESS_MM = 2.0
 Align = Callable[[Pair, sitk.Image], Callable[[Any], Any]]
@@ -39,6 +39,10 @@ def ours(**settings: Any) -> Align:
         return Register(**{**pair.settings, **settings}).run(pair.fixed, moving).transform.TransformPoint
 
     return align
+
+
+def theirs(aligner: Aligner) -> Align:
+    return lambda pair, moving: aligner(pair.fixed, moving, pair.settings["model"])
 
 
 def trials(pair: Pair, align: Align, starts: int, seed: int) -> tuple[list[float], list[float]]:
@@ -68,7 +72,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--moments", action="store_true", help="run the start from the centres of mass as well")
-    parser.add_argument("--peers", action="store_true", help="run elastix and ANTsPy where they are installed")
+    parser.add_argument("--peers", action="store_true", help="run elastix, ANTs and greedy where they are installed")
+    parser.add_argument("--peer-starts", type=int, default=50, help="the first so many of the starts for the peers")
     arguments = parser.parse_args()
     data = find_data()
     if data is None:
@@ -78,14 +83,15 @@ def main() -> None:
     if arguments.moments:
         tools["ours, moments"] = ours(start="moments")
     if arguments.peers:
-        tools |= peers(arguments.threads)
+        tools |= {name: theirs(aligner) for name, aligner in peers(arguments.threads).items()}
     print("| pair | tool | success | median error mm | largest of them mm | median s |")
     print("| --- | --- | --: | --: | --: | --: |")
     for name in arguments.pairs:
         pair = PAIRS[name](data)
         print(f"{pair.name}: the accepted alignment is {pair.floor_mm:.2f} mm from the known one", file=sys.stderr)
         for tool, align in tools.items():
-            errors, seconds = trials(pair, align, arguments.starts, arguments.seed)
+            starts = arguments.starts if tool.startswith("ours") else min(arguments.starts, arguments.peer_starts)
+            errors, seconds = trials(pair, align, starts, arguments.seed)
             good = [error for error in errors if error < SUCCESS_MM] or [float("nan")]
             print(
                 f"| {pair.name} | {tool} | {sum(e < SUCCESS_MM for e in errors)} of {len(errors)} | "

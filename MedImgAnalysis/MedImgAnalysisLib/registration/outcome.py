@@ -111,8 +111,9 @@ def doubts(
         )
     before, after = row["metric_before"], row["metric"]
     worse = math.isfinite(before) and not metric.better(after, before) and abs(after - before) > LOSS * abs(before)
-    still = gained is not None and row["model"] not in DEFORMABLE and gained.moved_mm < STILL_MM
-    if worse and not still:
+    # What the linear part alone gains says nothing of a deformation that comes after it.
+    gained = None if row["model"] in DEFORMABLE else gained
+    if worse and not (gained is not None and gained.moved_mm < STILL_MM):
         progress.warn(
             f"{metric.title} is not better than before ({after:.4g} against {before:.4g}); look at the result, or "
             "start from landmarks."
