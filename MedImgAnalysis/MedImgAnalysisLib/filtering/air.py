@@ -41,8 +41,8 @@ def region_of_noise(image: sitk.Image, inside: np.ndarray | None, progress: Prog
     body = body_mask(image, progress.part(0.0, 0.7))
     if body is None:
         return None
-    air = air_mask(body, progress.part(0.7, 1.0))
+    air = air_mask(body, progress.part(0.7, 0.9))
     if np.count_nonzero(air) < FEWEST:
         return None
     array = sitk.GetArrayViewFromImage(image)
-    return body if kind_of_air(array[air], *mean_and_sd(array, air, progress)) in WEAKER else None
+    return body if kind_of_air(array[air], *mean_and_sd(array, air, progress.part(0.9, 1.0))) in WEAKER else None

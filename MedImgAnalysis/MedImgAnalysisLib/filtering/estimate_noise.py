@@ -119,7 +119,7 @@ class EstimateNoise(Operation):
         sigmas = _slice_sigmas(array, inside, across, progress.part(0.0, 0.2))
         self._wavelets(found, array, inside, sigmas, _uneven(grid), progress.part(0.2, 0.3))
         if inside is not None:
-            found.put("region_sd", mean_and_sd(array, inside, progress)[1], "single_voxel")
+            found.put("region_sd", mean_and_sd(array, inside, progress.part(0.3, 0.3))[1], "single_voxel")
         still = across if _uneven(grid) else None
         medians = _median(array, 1, still, progress.part(0.3, 0.37))
         # Single bright voxels are no body.
@@ -131,7 +131,7 @@ class EstimateNoise(Operation):
         distance = np.abs(array - medians.astype(np.float32))
         # Nine voxels of a slice are too few for the strength of its noise.
         spreads = _median(distance, 1 if still is None else 2, still, progress.part(0.8, 0.95))
-        rare = 0.0 if body is None else impulse_fraction(array, medians, spreads, body, still, progress)
+        rare = 0.0 if body is None else impulse_fraction(array, medians, spreads, body, still, progress.part(0.95, 1.0))
         found.put("impulse_percent", 100 * rare)
         _slices(found, sigmas)
         same = body is None or float(np.mean((array == medians)[body])) > ALIKE
