@@ -46,7 +46,9 @@ def test_the_output_can_be_a_name_or_a_node(logic, volume):
 
 
 def test_several_outputs_need_their_roles(logic, volume):
-    with pytest.raises(ParameterError, match="auto_threshold has the outputs labels, table, histogram; give a dictionary"):
+    with pytest.raises(
+        ParameterError, match="auto_threshold has the outputs labels, table, histogram; give a dictionary"
+    ):
         logic.run("auto_threshold", image=volume, outputs="x")
 
 
