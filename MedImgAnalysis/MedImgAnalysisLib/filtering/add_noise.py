@@ -69,7 +69,7 @@ class AddNoise(Operation):
     name: ClassVar[str] = "add_noise"
     title: ClassVar[str] = "Add noise"
     group: ClassVar[str] = "Noise"
-    memory_factor: ClassVar[float] = 3.0
+    memory_factor: ClassVar[float] = 3.5
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Gaussian, SNR 20": {"kind": "gaussian", "level_is": "snr", "level": 20.0},

@@ -106,7 +106,7 @@ class Augment(Operation):
     name: ClassVar[str] = "augment"
     title: ClassVar[str] = "Augment at random"
     group: ClassVar[str] = "Augment"
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 9.0
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Rigid": {"scale_percent": 0.0, "elastic_mm": 0.0, "gamma_percent": 0.0, "contrast_percent": 0.0,

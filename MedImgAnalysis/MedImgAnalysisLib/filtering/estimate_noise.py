@@ -107,7 +107,7 @@ class EstimateNoise(Operation):
     name: ClassVar[str] = "estimate_noise"
     title: ClassVar[str] = "Estimate noise"
     group: ClassVar[str] = "Noise"
-    memory_factor: ClassVar[float] = 7.0
+    memory_factor: ClassVar[float] = 9.0
     revision: ClassVar[int] = 2
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Estimate:

@@ -38,7 +38,8 @@ class LevelSet(MovingContour):
         How strongly bends are straightened, in millimetres: details of this size give way.
     """
 
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 2.0
+    memory_bytes: ClassVar[float] = 300e6
     why_whole: ClassVar[str] = "the contour moves in three dimensions"
 
     start_radius_mm: Annotated[float, Quantity("mm", low=0.1, high=100.0)] = 5.0
