@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +52,31 @@ def greedy(metric: str) -> Tool:
     return run
 
 
-def elastix(pair: Pair) -> sitk.Transform:
-    """itk-elastix, its default B-spline parameters; the moving image is resampled by the linear transform before."""
-    import itk
+ELASTIX = """
+import sys
+import itk
+fixed, moving = (itk.imread(f"{sys.argv[1]}/{name}.mha", itk.F) for name in ("fixed", "moving"))
+parameters = itk.ParameterObject.New()
+parameters.AddParameterMap(parameters.GetDefaultParameterMap("bspline"))
+_, found = itk.elastix_registration_method(
+    fixed, moving, parameter_object=parameters, number_of_threads=int(sys.argv[2]), log_to_console=False
+)
+itk.imwrite(itk.transformix_deformation_field(moving, found), f"{sys.argv[1]}/field.mha")
+"""
 
-    parameters = itk.ParameterObject.New()
-    parameters.AddParameterMap(parameters.GetDefaultParameterMap("bspline"))
-    fixed, moving = (_to_itk(image) for image in (pair.fixed, _aligned(pair)))
-    _, found = itk.elastix_registration_method(
-        fixed, moving, parameter_object=parameters, number_of_threads=THREADS, log_to_console=False
-    )
-    vectors = itk.array_from_image(itk.transformix_deformation_field(moving, found))
-    field = sitk.GetImageFromArray(vectors.astype(float), isVector=True)
-    field.CopyInformation(pair.fixed)
+
+def elastix(pair: Pair) -> sitk.Transform:
+    """itk-elastix, its default B-spline parameters; the moving image is resampled by the linear transform before.
+
+    In a process of its own: its B-spline can end in a segmentation fault.
+    """
+    if find_spec("itk") is None:
+        raise ImportError("itk-elastix is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        sitk.WriteImage(pair.fixed, f"{folder}/fixed.mha")
+        sitk.WriteImage(_aligned(pair), f"{folder}/moving.mha")
+        subprocess.run([sys.executable, "-c", ELASTIX, folder, str(THREADS)], check=True, capture_output=True)
+        field = sitk.ReadImage(f"{folder}/field.mha", sitk.sitkVectorFloat64)
     return sitk.CompositeTransform([pair.linear, sitk.DisplacementFieldTransform(field)])
 
 
@@ -105,16 +120,6 @@ def simpleitk_demons(pair: Pair) -> sitk.Transform:
 def _aligned(pair: Pair) -> sitk.Image:
     low = float(sitk.GetArrayViewFromImage(pair.moving).min())
     return sitk.Resample(pair.moving, pair.fixed, pair.linear, sitk.sitkLinear, low)
-
-
-def _to_itk(image: sitk.Image) -> Any:
-    import itk
-
-    made = itk.image_from_array(sitk.GetArrayFromImage(image))
-    made.SetSpacing(image.GetSpacing())
-    made.SetOrigin(image.GetOrigin())
-    made.SetDirection(itk.matrix_from_array(np.reshape(image.GetDirection(), (3, 3))))
-    return made
 
 
 OWN = "medimg demons"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,6 +16,8 @@ import SimpleITK as sitk
 Point = Callable[[Any], Any]
 Aligner = Callable[[sitk.Image, sitk.Image, str], Point]
 """(fixed, moving, rigid or affine) -> function that takes a fixed point to its moving one, LPS millimetres."""
+
+GREEDY = "import sys; from picsl_greedy import Greedy3D; Greedy3D().execute(sys.argv[1])"
 
 
 def peers(threads: int) -> dict[str, Aligner]:
@@ -91,14 +95,18 @@ def _ants(fixed: sitk.Image, moving: sitk.Image, model: str) -> Point:
 
 
 def _greedy(fixed: sitk.Image, moving: sitk.Image, model: str, threads: int) -> Point:
-    from picsl_greedy import Greedy3D
-
     with tempfile.TemporaryDirectory() as folder:
         paths = _written(Path(folder), fixed, moving)
-        Greedy3D().execute(
+        command = (
             f"-d 3 -a -dof {6 if model == 'rigid' else 12} -i {paths[0]} {paths[1]} -o {folder}/found.mat "
             f"-m NMI -ia-image-centers -n 100x50x10 -threads {threads} -V 0"
         )
+        if "ants" in sys.modules:  # In one process with ANTs it reads no files.
+            subprocess.run([sys.executable, "-c", GREEDY, command], check=True, capture_output=True)
+        else:
+            from picsl_greedy import Greedy3D
+
+            Greedy3D().execute(command)
         flip = np.diag([-1.0, -1.0, 1.0, 1.0])
         matrix = flip @ np.loadtxt(Path(folder) / "found.mat") @ flip
     return lambda point: matrix[:3, :3] @ np.asarray(point) + matrix[:3, 3]
