@@ -172,7 +172,8 @@ def test_images_that_share_no_space_are_aligned_by_their_centres():
     far = head()
     far.SetOrigin((910.0, -80.0, -70.0))
     outputs = execute(Register(), {"fixed": head(), "moving": far}).outputs
-    assert error_mm(outputs["transform"], sitk.TranslationTransform(3, (1000.0, 0.0, 0.0)), head()) < 0.35  # a tenth of a voxel
+    # A tenth of a voxel.
+    assert error_mm(outputs["transform"], sitk.TranslationTransform(3, (1000.0, 0.0, 0.0)), head()) < 0.35
 
 
 def test_a_rigid_matrix_is_read_back_and_angles_measured():

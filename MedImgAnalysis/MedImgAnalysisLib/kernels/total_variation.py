@@ -137,7 +137,8 @@ class _Solver:
                 np.subtract(dual[low:high, rows.start - 1] if rows.start else 0, own[:, 0], out=flow[:, 0])
             else:
                 np.subtract(own[..., :-1], own[..., 1:], out=flow[..., 1:])
-                np.negative(own[..., 0], out=flow[..., 0])
+                # Not np.negative: numpy 2.4 gets it wrong where both arrays have strides.
+                np.subtract(0, own[..., 0], out=flow[..., 0])
             if factor != 1:
                 flow *= factor
             moved += flow

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..geometry import Grid, image_like
 from ..operation import Operation
 from ..parameters import Choice, Quantity
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Quiet
 from ..values import Column, Image, Labels, Mask, Measurements
 from .arrays import (
     Sample,
@@ -165,7 +165,7 @@ class MeasureMrQuality(Operation):
         progress.report(0.45, "Energy and entropy")
         self._put_energy(found, array, head, progress)
         progress.report(0.6, "Noise from wavelets")
-        found.put("noise_mad", *noise_mad(array, progress))
+        found.put("noise_mad", *noise_mad(array, Quiet(progress)))
         progress.report(0.8, "Sharpness")
         sharp = sharpness(array, head, Grid.of(image).spacing_kji, progress)
         found.put("sharp_tenengrad", sharp.tenengrad, sharp.reason)

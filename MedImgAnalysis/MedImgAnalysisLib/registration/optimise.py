@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ from .pyramid import Level
 from .rigid import matrix_of
 from .starts import Pose, centre
 from .units import Scaled
+
+SPARE = (None,) * (1_000_000 if sys.version_info < (3, 12) else 0)
+"""SimpleITK 2.5 loses about one reference to None in each run of a registration. Before Python 3.12 the interpreter
+aborts when the last one is gone, after some thousand runs; these are never gone."""
 
 OUTSIDE = "outside"
 """`reason` of the error when too many samples leave the moving image."""

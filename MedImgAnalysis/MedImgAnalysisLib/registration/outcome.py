@@ -154,9 +154,10 @@ def overlap_fraction(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Tran
 
 
 def series(names: tuple[str, ...], trace: list[tuple[int, int, float]]) -> tuple[Curve, ...]:
-    """The metric over the iterations, one series a level."""
+    """The metric over the iterations, one series a level; levels of one name are numbered."""
     found = []
-    for number, name in enumerate(names):
+    for number, own in enumerate(names):
+        name = own if names.count(own) == 1 else f"{own} {names[: number + 1].count(own)}"
         points = [(iteration, value) for at, iteration, value in trace if at == number]
         x, y = np.array(points, float).reshape(-1, 2).T
         found.append(Curve(name, x, y))
