@@ -227,6 +227,22 @@ def test_slopes_too_small_for_numbers_are_no_edges():
         execute(GeodesicActiveContour(), {"image": sitk.Multiply(image, 1e-30), "start_points": middle(image)})
 
 
+@pytest.mark.parametrize("operation", [*LEVEL_SETS, MorphologicalSnake(by="edges")], ids=lambda one: one.name)
+def test_without_iterations_the_speed_is_shown_and_the_start_kept(operation):
+    image, _ = ball((1.0, 1.0, 1.0))
+    settings = operation.values() | {"start_radius_mm": 12.5}
+    inputs = {"image": image, "start_points": middle(image)}
+    result = execute(type(operation)(**(settings | {"iterations": 0})), inputs)
+    moved = execute(type(operation)(**settings), inputs)
+    speeds = [sitk.GetArrayFromImage(one.outputs["speed"]) for one in (result, moved)]
+    np.testing.assert_array_equal(*speeds)
+    assert np.ptp(speeds[0]) > 0
+    row = result.outputs["table"].rows[0]
+    assert row["iterations"] == 0 and row["at_rest"] == "no"
+    assert row["volume_ml"] == pytest.approx(4 / 3 * np.pi * 12.5**3 / 1000, rel=0.05)
+    assert not any("still moved" in sentence for sentence in result.warnings)
+
+
 def test_impossible_settings_are_refused():
     with pytest.raises(ParameterError, match="lower must be smaller"):
         ThresholdLevelSet(lower=2.0, upper=2.0)

@@ -66,7 +66,13 @@ class MovingContour(Operation):
 COLUMNS = (
     SEGMENT,
     Column("iterations", "Iterations", "", "Steps that the contour took", int),
-    Column("at_rest", "At rest", "", "yes: it stopped moving; no: the iterations were used up", str),
+    Column(
+        "at_rest",
+        "At rest",
+        "",
+        "yes: it stopped moving; no: the iterations were used up (or none were asked for)",
+        str,
+    ),
     Column("working_spacing_mm", "Working voxel", "mm", "Side of the cubic voxels on which the contour moved"),
     *SIZE_COLUMNS,
 )
@@ -118,14 +124,14 @@ def contoured(
     chosen = region.back(level)
     labels = labels_of({segment: chosen}, region.whole, VANISHED)
     region.warn_if_cut(chosen, progress)
-    if not movement.at_rest:
+    if movement.limit and not movement.at_rest:
         progress.warn(
             f"The contour still moved after {movement.limit} iterations ({movement.changed[-1]:.2g} % of the segment "
             "changed at the end); allow more, or let edges stop it more strongly."
         )
     row = {
         "segment": segment,
-        "iterations": movement.iterations[-1],
+        "iterations": movement.iterations[-1] if movement.iterations else 0,
         "at_rest": "yes" if movement.at_rest else "no",
         "working_spacing_mm": region.spacing,
     }

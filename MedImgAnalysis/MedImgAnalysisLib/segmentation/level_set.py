@@ -31,7 +31,8 @@ class LevelSet(MovingContour):
     Parameters
     ----------
     iterations
-        Largest number of iterations; each moves the contour by less than a working voxel.
+        Largest number of iterations; each moves the contour by less than a working voxel. 0 shows the speed and the
+        start at once, to see where edges will stop it.
     rest_percent
         At rest when twenty iterations change at most this part of the segment.
     smoothness_mm
@@ -43,7 +44,7 @@ class LevelSet(MovingContour):
     why_whole: ClassVar[str] = "the contour moves in three dimensions"
 
     start_radius_mm: Annotated[float, Quantity("mm", low=0.1, high=100.0)] = 5.0
-    iterations: Annotated[int, Quantity("", low=1, high=10000)] = 500
+    iterations: Annotated[int, Quantity("", low=0, high=10000)] = 500
     rest_percent: Annotated[float, Quantity("%", low=0.0, high=10.0)] = 0.2
     smoothness_mm: Annotated[float, Quantity("mm", low=0.0, high=20.0)] = 0.5
     margin_mm: Annotated[float, Quantity("mm", low=1.0, high=1000.0)] = 30.0

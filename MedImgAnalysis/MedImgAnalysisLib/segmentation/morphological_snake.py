@@ -46,7 +46,8 @@ class MorphologicalSnake(MovingContour):
     edge
         With edges: slope, in image units per millimetre, that halves the speed; none takes the 70th percentile around.
     iterations
-        Largest number of iterations; each moves the contour by at most one working voxel.
+        Largest number of iterations; each moves the contour by at most one working voxel. 0 shows the speed and the
+        start at once.
     rest_percent
         At rest when ten iterations change at most this part of the segment.
     """
@@ -64,7 +65,7 @@ class MorphologicalSnake(MovingContour):
     sigma_mm: Annotated[float, Quantity("mm", low=0.0, high=20.0)] = 1.0
     edge: Annotated[float | None, Quantity("", low=1e-12)] = None
     start_radius_mm: Annotated[float, Quantity("mm", low=0.1, high=100.0)] = 5.0
-    iterations: Annotated[int, Quantity("", low=1, high=10000)] = 300
+    iterations: Annotated[int, Quantity("", low=0, high=10000)] = 300
     rest_percent: Annotated[float, Quantity("%", low=0.0, high=10.0)] = 0.2
     margin_mm: Annotated[float, Quantity("mm", low=1.0, high=1000.0)] = 30.0
     segment: str = "Contour"
