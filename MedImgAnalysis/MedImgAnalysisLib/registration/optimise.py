@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from collections import deque
@@ -28,7 +29,10 @@ from .units import Scaled
 
 SPARE = (None,) * (1_000_000 if sys.version_info < (3, 12) else 0)
 """SimpleITK 2.5 loses about one reference to None in each run of a registration. Before Python 3.12 the interpreter
-aborts when the last one is gone, after some thousand runs; these are never gone."""
+aborts when the last one is gone, after some thousand runs or at its end; these are never gone."""
+if SPARE:
+    # Else they would be given back when the interpreter ends, which then aborts.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(SPARE))
 
 OUTSIDE = "outside"
 """`reason` of the error when too many samples leave the moving image."""
