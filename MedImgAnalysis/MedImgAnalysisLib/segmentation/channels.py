@@ -39,6 +39,18 @@ class Channels:
             places = np.sort(np.random.default_rng(seed).choice(places, SAMPLE, replace=False, shuffle=False))
         return np.stack([a.ravel()[places].astype(np.float64) for a in self.arrays], axis=1)
 
+    def scaled_sample(self, seed: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """The sample divided by the SD of each channel, and these SDs (c,); 1 where a channel does not vary.
+
+        Raises `InputError` for fewer different rows than `classes`.
+        """
+        sample = self.sample(seed)
+        scale = sample.std(axis=0)
+        scale[scale == 0] = 1.0
+        if len(np.unique(sample, axis=0)) < classes:
+            raise InputError(f"There are fewer than {classes} different values; ask for fewer classes.")
+        return sample / scale, scale
+
     def classified(self, classify: Callable[[np.ndarray], np.ndarray], progress: Progress = SILENT) -> np.ndarray:
         """Numbers from 1 by `classify`, which gets rows (N, c) float64 and gives numbers from 0; 0 outside. uint8."""
         arrays = self.arrays

@@ -8,7 +8,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
 from ..geometry import image_like
 from ..kernels.mixture import Mixture, fit, k_means, log_densities
 from ..progress import SILENT, Progress
@@ -56,13 +55,9 @@ class GaussianMixture(Classes):
     def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Mixed:
         names = class_names(self.names, self.classes)
         channels = channels_of(images, mask, progress)
-        sample = channels.sample(self.seed)
-        scale = sample.std(axis=0)
-        scale[scale == 0] = 1.0
-        if len(np.unique(sample, axis=0)) < self.classes:
-            raise InputError(f"There are fewer than {self.classes} different values; ask for fewer classes.")
-        centres, _ = k_means(sample / scale, self.classes, self.seed, progress=progress.part(0.0, 0.2))
-        mixture, likelihoods = fit(sample / scale, centres, progress=progress.part(0.2, 0.6))
+        sample, scale = channels.scaled_sample(self.seed, self.classes)
+        centres, _ = k_means(sample, self.classes, self.seed, progress=progress.part(0.0, 0.2))
+        mixture, likelihoods = fit(sample, centres, progress=progress.part(0.2, 0.6))
         sure = np.zeros(channels.arrays[0].shape, np.float32)
         numbers = channels.classified(lambda rows: _best(rows / scale, mixture)[0], progress.part(0.6, 0.75))
         self._probabilities(channels.arrays, numbers, mixture, scale, sure, progress.part(0.75, 0.9))

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
 from ..kernels.mixture import k_means, squared_distances
 from ..progress import SILENT, Progress
 from ..values import Column, Image, Labels, Mask, Measurements
@@ -46,12 +45,8 @@ class KMeans(Classes):
     def run(self, images: Sequence[Image], mask: Mask | None = None, *, progress: Progress = SILENT) -> Clustered:
         names = class_names(self.names, self.classes)
         channels = channels_of(images, mask, progress)
-        sample = channels.sample(self.seed)
-        scale = sample.std(axis=0)
-        scale[scale == 0] = 1.0
-        if len(np.unique(sample, axis=0)) < self.classes:
-            raise InputError(f"There are fewer than {self.classes} different values; ask for fewer classes.")
-        centres, _ = k_means(sample / scale, self.classes, self.seed, progress=progress.part(0.0, 0.5))
+        sample, scale = channels.scaled_sample(self.seed, self.classes)
+        centres, _ = k_means(sample, self.classes, self.seed, progress=progress.part(0.0, 0.5))
         numbers = channels.classified(
             lambda rows: squared_distances(rows / scale, centres).argmin(axis=1), progress.part(0.5, 0.9)
         )
