@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,25 @@ def choose(combo: Any, data: str) -> None:
 def log_text(panel: Any) -> str:
     """All that the result log says."""
     return panel.run.log.browser.toPlainText()
+
+
+def nodes_by_role() -> dict[tuple[str, str], Any]:
+    """The nodes that operations made, by (role, id)."""
+    import slicer
+    from MedImgAnalysisLib.provenance import ATTRIBUTE
+
+    kinds = ("vtkMRMLStorableNode", "vtkMRMLPlotChartNode")
+    nodes = [node for kind in kinds for node in slicer.util.getNodesByClass(kind) if node.GetAttribute(ATTRIBUTE)]
+    return {(json.loads(node.GetAttribute(ATTRIBUTE))["scene"]["role"], node.GetID()): node for node in nodes}
+
+
+def looks_drawn(path: Path) -> bool:
+    """Whether the picture is as wide as a panel and shows more than a plain ground."""
+    from PySide6.QtGui import QImage
+
+    picture = QImage(str(path))
+    colours = {picture.pixel(x, y) for x in range(0, picture.width(), 3) for y in range(0, picture.height(), 3)}
+    return picture.width() >= 400 and picture.height() >= 300 and len(colours) > 20
 
 
 def view_nodes(view: str = "Red") -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from panel_helpers import FILTERING, HOST, add_segmentation, add_volume, choose, log_text
+from panel_helpers import FILTERING, HOST, add_segmentation, add_volume, choose, log_text, looks_drawn
 
 
 @pytest.fixture
@@ -24,15 +24,6 @@ def filtering(load_module):
     mask.setCurrentNode(node)
     mask.setCurrentSegmentID(segment)
     return panel
-
-
-def looks_drawn(path: Path) -> bool:
-    """Whether the picture is as wide as a panel and shows more than a plain ground."""
-    from PySide6.QtGui import QImage
-
-    picture = QImage(str(path))
-    colours = {picture.pixel(x, y) for x in range(0, picture.width(), 3) for y in range(0, picture.height(), 3)}
-    return picture.width() >= 400 and picture.height() >= 300 and len(colours) > 20
 
 
 def test_filtering_after_a_run(filtering, press, wait_until, grab, folder):

@@ -14,7 +14,7 @@ from contract_inputs import TABLES
 from MedImgAnalysisLib import catalog, files
 from MedImgAnalysisLib.geometry import image_like
 from MedImgAnalysisLib.values import Labels
-from panel_helpers import MODULES, choose, log_text
+from panel_helpers import MODULES, choose, log_text, looks_drawn
 
 PAGES = {"agreement": MODULES / "MedImgAgreement" / "MedImgAgreement.py",
          "quality": MODULES / "MedImgQuality" / "MedImgQuality.py"}  # fmt: skip
@@ -160,14 +160,6 @@ def choose_inputs(panel: Any, name: str, nodes: Nodes) -> None:
         else:
             selector.show(tuple(given) if isinstance(given, list) else () if given is None else (given,), "")
         selector._changed()
-
-
-def looks_drawn(path: Path) -> bool:
-    """Whether the picture shows more than a plain ground."""
-    from PySide6.QtGui import QImage
-
-    picture = QImage(str(path))
-    return len({picture.pixel(x, y) for x in range(0, picture.width(), 5) for y in range(0, picture.height(), 5)}) > 20
 
 
 def test_the_table_of_two_readers_is_right(data_dir: Path) -> None:

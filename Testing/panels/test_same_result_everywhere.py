@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 
 import pytest
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.runner import run_batch
-from MedImgAnalysisLib.provenance import ATTRIBUTE, fingerprint
+from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.recipe import Recipe
-from panel_helpers import choose
+from panel_helpers import choose, nodes_by_role
 
 MODULES = Path(__file__).resolve().parents[2] / "MedImgAnalysis"
 PAIRS = {
@@ -123,14 +122,6 @@ def click(load_module, press, wait_until, module: str, operation: str, inputs: d
     wait_until(lambda: not panel.run.runner.running, timeout=120)
     assert "Done in" in panel.run.status.text
     return {role: node for (role, _), node in nodes_by_role().items() if (role, node.GetID()) not in before}
-
-
-def nodes_by_role() -> dict:
-    """The nodes that operations made, by (role, id)."""
-    import slicer
-
-    nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLStorableNode") if node.GetAttribute(ATTRIBUTE)]
-    return {(json.loads(node.GetAttribute(ATTRIBUTE))["scene"]["role"], node.GetID()): node for node in nodes}
 
 
 def test_in_a_batch(heads, expected, tmp_path):
