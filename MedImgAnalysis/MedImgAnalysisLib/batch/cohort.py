@@ -1,11 +1,11 @@
-"""The cohort: a CSV file with a row per case."""
+"""The cohort: its cases, and how a CSV file with a row per case becomes one."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import FileError, InputError
@@ -17,16 +17,20 @@ MAX_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Case:
-    """One row: the id, the files by recipe input, and the other columns as they are."""
+    """The id, the files by recipe input, and the other columns as they are.
+
+    `problem` is a sentence when it is known beforehand why the case cannot run.
+    """
 
     id: str
     inputs: Mapping[str, str]
     carried: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """The cases in the order of the file. `carried` names the columns that are no inputs."""
+    """The cases in their order. `carried` names the columns that are no inputs."""
 
     cases: tuple[Case, ...]
     carried: tuple[str, ...] = ()
@@ -52,27 +56,38 @@ def load(path: str | Path, recipe: Recipe) -> Cohort:
     header = [title.strip() for title in rows[0][1]]
     _check_header(path, header, recipe)
     key = header.index("id") if "id" in header else 0
-    cases: list[Case] = []
-    seen: dict[str, int] = {}
+    cases: list[tuple[str, Case]] = []
     for line, cells in rows[1:]:
         if len(cells) > len(header):
             raise InputError(f"{path} line {line} has {len(cells)} cells, the header has {len(header)}.", path=path)
         cells = cells + [""] * (len(header) - len(cells))
-        case = check_id(cells[key], f"{path} line {line}")
-        if folded(case) in seen:
-            raise InputError(
-                f"{path} line {line}: the case id {case!r} is used already in line {seen[folded(case)]} "
-                "(ids must differ by more than upper and lower case).",
-                path=path,
-                case=case,
-            )
-        seen[folded(case)] = line
         values = {title: cell for number, (title, cell) in enumerate(zip(header, cells)) if number != key}
         inputs = {name: _absolute(path, values[name].strip()) for name in recipe.inputs if values.get(name, "").strip()}
-        cases.append(Case(case, inputs, {t: v for t, v in values.items() if t not in recipe.inputs}))
+        carried = {t: v for t, v in values.items() if t not in recipe.inputs}
+        cases.append((f"{path} line {line}", Case(cells[key], inputs, carried)))
     if not cases:
         raise InputError(f"{path} has no cases: there is no row below the header.", path=path)
-    return Cohort(tuple(cases), tuple(t for n, t in enumerate(header) if n != key and t not in recipe.inputs))
+    return Cohort(checked_ids(cases), tuple(t for n, t in enumerate(header) if n != key and t not in recipe.inputs))
+
+
+def checked_ids(cases: Iterable[tuple[str, Case]]) -> tuple[Case, ...]:
+    """The cases of pairs (where it comes from, case) with ids that can be folder names everywhere, each used once.
+
+    Raises `InputError` that names the place.
+    """
+    seen: dict[str, str] = {}
+    found = []
+    for where, case in cases:
+        name = check_id(case.id, where)
+        if folded(name) in seen:
+            raise InputError(
+                f"{where}: the case id {name!r} is used already in {seen[folded(name)]} "
+                "(ids must differ by more than upper and lower case).",
+                case=name,
+            )
+        seen[folded(name)] = where
+        found.append(replace(case, id=name))
+    return tuple(found)
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ class Scan:
 def scan(place: Path, progress: Progress = SILENT) -> Scan:
     """The image series in a folder and its subfolders, or in one file."""
     found = Scan()
-    files = sorted(_files(place)) if place.is_dir() else [place]
+    files = sorted(files_below(place)) if place.is_dir() else [place]
     for number, path in enumerate(files):
         progress.report(number / len(files), "Reading DICOM headers")
         dataset, bare = read_dataset(path, pixels=False)
@@ -134,7 +134,8 @@ def scan(place: Path, progress: Progress = SILENT) -> Scan:
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and its subfolders."""
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place) / name
@@ -142,8 +143,11 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def read_dataset(path: Path, pixels: bool = True) -> tuple[Any, bool]:
-    """The data elements of a DICOM file (None when it is none), and whether it lacks the preamble."""
+def read_dataset(path: Path, pixels: bool = True, tags: Sequence[str] = TAGS) -> tuple[Any, bool]:
+    """The data elements of a DICOM file (None when it is none), and whether it lacks the preamble.
+
+    Without `pixels` it holds those of `tags` alone.
+    """
     import pydicom
     from pydicom.errors import InvalidDicomError
 
@@ -159,7 +163,7 @@ def read_dataset(path: Path, pixels: bool = True) -> tuple[Any, bool]:
         warnings.simplefilter("ignore")
         try:
             dataset = pydicom.dcmread(
-                path, force=bare, stop_before_pixels=not pixels, specific_tags=None if pixels else TAGS
+                path, force=bare, stop_before_pixels=not pixels, specific_tags=None if pixels else list(tags)
             )
         except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
             if bare:
