@@ -26,7 +26,8 @@ from cases_testing import (
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.batch.cohort import load
-from MedImgAnalysisLib.batch.journal import Journal, Lock
+from MedImgAnalysisLib.batch.journal import Journal
+from MedImgAnalysisLib.batch.lock import Lock
 from MedImgAnalysisLib.batch.runner import run_batch
 from MedImgAnalysisLib.errors import FileError, ParameterError
 from MedImgAnalysisLib.recipe import Recipe
@@ -189,8 +190,8 @@ def test_a_wrong_cohort_is_status_2_and_nothing_is_made(tmp_path: Path, capsys: 
         err = capsys.readouterr().err
         assert word in err and err.count("\n") == 1
         assert not (tmp_path / "out").exists()
-    with pytest.raises(ParameterError, match="at least 1"):
-        run_batch(RECIPE, load(write_cohort(tmp_path, ["a"]), RECIPE), tmp_path / "out", workers=0)
+    with pytest.raises(ParameterError, match="at least 0"):
+        run_batch(RECIPE, load(write_cohort(tmp_path, ["a"]), RECIPE), tmp_path / "out", workers=-1)
 
 
 def test_hostile_texts_go_through_as_texts(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,15 +14,15 @@ from typing import Any
 
 from .. import __version__, files, provenance
 from ..blockwise import thread_count
-from ..errors import FileError, ParameterError, RecipeError
-from ..files.paths import split_part
+from ..errors import ParameterError, RecipeError
+from ..files.paths import ending, split_part, stem
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
 from ..values import Frames, Measurements
 from . import case_pages
 from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
-from .sources import content
+from .sources import content, size_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,18 @@ def recipe_key(recipe: Recipe) -> str:
     return hashlib.sha256(dumps(data, indent=None).encode()).hexdigest()
 
 
+def check_names(recipe: Recipe) -> None:
+    """Raise `RecipeError` when two outputs would be one file, or one of them is the name of something of ours."""
+    used = dict.fromkeys((RECORD, "snapshots", "pages"), "the record, pictures and pages of a case")
+    kinds = recipe.kinds()
+    for name in recipe.outputs:
+        both = {files.file_name(name, kinds[name], several) for several in (False, True)}
+        data = {f"{stem(file)}.raw" for file in both if ending(file) in (".mhd", ".nhdr")}
+        for file in sorted({file.casefold() for file in both | data}):
+            if used.setdefault(file, repr(name)) != repr(name):
+                raise RecipeError(f"The output {name!r} would be written to {file}, which {used[file]} is written to.")
+
+
 def describe_inputs(
     recipe: Recipe, paths: Mapping[str, str | Path], folder: Path, progress: Progress = SILENT
 ) -> dict[str, Any]:
@@ -85,6 +97,8 @@ def run_case(
     case: str = "",
     extras: Extras = Extras(),
     described: Mapping[str, Any] | None = None,
+    batch: str = "",
+    check: Callable[[], None] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Run a recipe on files and put everything it gives into `folder`.
@@ -103,6 +117,10 @@ def run_case(
         Scene file and pictures.
     described
         What `describe_inputs` gave, where the caller knows it already.
+    batch
+        Token of the batch for the record, by which a case that was started twice is known again.
+    check
+        Called right before the folder appears; an error of it leaves everything as it was.
     progress
         Reports and stops the run.
 
@@ -119,6 +137,7 @@ def run_case(
     folder = Path(folder).absolute()
     whole = Recorder(progress)
     started, clock = datetime.now(timezone.utc), time.perf_counter()
+    check_names(recipe)
     check_free(folder, [split_part(path)[0] for path in paths.values()])
     scene = _Scene(extras, whole) if extras.scene or extras.snapshots else None
     inputs = dict(described or describe_inputs(recipe, paths, folder, whole.part(0.0, 0.05)))
@@ -137,6 +156,7 @@ def run_case(
         "inputs": inputs,
         "outputs": {},
         "measurements": {},
+        **({"batch": batch} if batch else {}),
     }
     with staged(folder) as place:
         kinds = recipe.kinds()
@@ -179,6 +199,8 @@ def run_case(
         whole.report(0.98, "Record")
         write_text(place / RECORD, dumps(record) + "\n")
         whole.check()
+        if check is not None:
+            check()
     return record
 
 
@@ -205,17 +227,10 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
     if extras.pages and not options.get("pages"):
         return None, "pages are asked for this time"
     for entry in record.get("outputs", {}).values():
-        if _size(folder / entry["file"]) != entry["bytes"]:
+        if size_of(folder / entry["file"]) != entry["bytes"]:
             return None, f"{entry['file']} is missing or has another size"
     missing = [name for name in record.get("files", []) if not (folder / name).is_file()]
     return (None, f"{missing[0]} is missing") if missing else (record, "")
-
-
-def _size(path: Path) -> int:
-    try:
-        return int(content(path)["bytes"])
-    except FileError:
-        return -1
 
 
 def _hashes(records: tuple[dict[str, Any], ...]) -> dict[str, str]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from .ids import is_id
 from .plain import STAGING, read_json, staging_name
 
 RECORD = "provenance.json"
 CASE_FORMAT = 1
+ATTEMPTS = 5
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
@@ -94,18 +96,42 @@ def _can_swap(final: Path) -> bool:
 
 
 def _put_in_place(temporary: Path, final: Path) -> None:
-    try:
-        if temporary.parent == final:
+    if temporary.parent == final:
+        try:
             _fill(temporary, final)
-        elif not final.exists():
-            os.rename(temporary, final)
-        else:
-            old = final.with_name(staging_name())
-            os.rename(final, old)
-            os.rename(temporary, final)
-            remove(old)
+        except OSError as error:
+            raise FileError(f"{final} cannot be replaced: {error.strerror or error}.", path=final) from None
+        return
+    former: list[Path] = []
+    try:
+        for attempt in range(ATTEMPTS):
+            with suppress(FileNotFoundError):
+                old = final.with_name(staging_name())
+                os.rename(final, old)
+                former.append(old)
+            try:
+                os.rename(temporary, final)
+                break
+            except OSError:
+                # The same case, run by a worker that was taken for lost, has come in between.
+                if attempt == ATTEMPTS - 1 or not final.is_dir():
+                    raise
     except OSError as error:
+        if former and not os.path.lexists(final):
+            with suppress(OSError):
+                os.rename(former.pop(), final)
         raise FileError(f"{final} cannot be replaced: {error.strerror or error}.", path=final) from None
+    finally:
+        for old in former:
+            remove(old)
+
+
+def retire(final: Path) -> None:
+    """Take a folder away from its name in one step and delete it, so that nobody sees half of it under that name."""
+    old = final.with_name(staging_name())
+    with suppress(OSError):
+        os.rename(final, old)
+    remove(old)
 
 
 def _fill(temporary: Path, final: Path) -> None:
@@ -121,13 +147,41 @@ def _fill(temporary: Path, final: Path) -> None:
 def remove(path: Path) -> None:
     """Delete a file or a folder of ours, if it is there."""
     if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):  # first of all, since it says that the others are there
+            (path / RECORD).unlink()
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
             path.unlink()
 
 
-def clean(folder: Path) -> None:
-    """Delete what killed runs left half written directly in `folder`. Only while nobody else writes there."""
-    for entry in folder.glob(f"{STAGING}*"):
+def clean(folder: Path) -> list[str]:
+    """Delete what killed runs left half written directly in `folder`. Only while nobody else writes there.
+
+    A case that was complete, but had not got its name yet, gets it; the names of these cases are returned. Where the
+    result that it replaced is there too, the newer one counts.
+    """
+    entries = list(folder.glob(f"{STAGING}*"))
+    complete = [(entry, record) for entry in entries if (record := whole_record(entry)) is not None]
+    complete.sort(key=lambda item: (item[0] / RECORD).stat().st_mtime_ns, reverse=True)
+    adopted = []
+    for entry, record in complete:
+        case = record.get("case")
+        if isinstance(case, str) and is_id(case) and not os.path.lexists(folder / case):
+            with suppress(OSError):
+                os.rename(entry, folder / case)
+                adopted.append(case)
+    for entry in entries:
         remove(entry)
+    return adopted
+
+
+def whole_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished case all of whose files are there."""
+    if folder.is_symlink():
+        return None
+    record = record_of(folder)
+    names = (record or {}).get("files")
+    if not isinstance(names, list) or not all(isinstance(n, str) and (folder / n).is_file() for n in names):
+        return None
+    return record

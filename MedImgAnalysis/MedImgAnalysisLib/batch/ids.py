@@ -25,6 +25,11 @@ def check_id(case: str, where: str = "") -> str:
     return name
 
 
+def is_id(case: str) -> bool:
+    """Whether `check_id` takes it as it is."""
+    return case == case.strip() and _problem(case) is None
+
+
 def _problem(name: str) -> str | None:
     if not name:
         return "is empty"

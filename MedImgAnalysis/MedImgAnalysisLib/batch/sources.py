@@ -46,6 +46,14 @@ def content(path: str | Path, progress: Progress = SILENT) -> dict[str, Any]:
     return {"sha256": digest.hexdigest(), "bytes": total, **({} if part is None else {"part": part})}
 
 
+def size_of(path: str | Path) -> int:
+    """The bytes that `content` gives, without reading them; -1 where something is missing."""
+    try:
+        return sum(file.stat().st_size for file in _files(split_part(path)[0]))
+    except (OSError, FileError):
+        return -1
+
+
 def _files(main: Path) -> Iterator[Path]:
     if main.is_dir():
         yield from sorted(file for file in main.rglob("*") if file.is_file())

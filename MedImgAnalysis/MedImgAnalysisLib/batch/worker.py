@@ -10,15 +10,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from ..blockwise import set_thread_count
-from ..errors import Cancelled, MedImgError
+from ..errors import Cancelled
 from ..progress import Progress
-from ..recipe import Recipe
-from .case import Extras, describe_inputs, finished, recipe_key, run_case
-from .folder import check_free, record_of, remove
+from .task import run_task
 
 GRACE_SECONDS = 3.0
 REPORT_SECONDS = 0.2
@@ -34,7 +31,7 @@ class Channel:
         self._lock = threading.Lock()
         self._last = 0.0
 
-    def answer(self, **message: Any) -> None:
+    def answer(self, message: dict[str, Any]) -> None:
         """Send one answer; a parent that has gone is noticed by the reader of its requests."""
         with self._lock, suppress(OSError):
             self._stream.write(json.dumps(message) + "\n")
@@ -45,7 +42,7 @@ class Channel:
         now = time.monotonic()
         if now - self._last >= REPORT_SECONDS:
             self._last = now
-            self.answer(progress=[round(fraction, 4), message])
+            self.answer({"progress": [round(fraction, 4), message]})
 
 
 class Requests:
@@ -94,56 +91,13 @@ def main(threads: int) -> int:
     set_thread_count(threads)
     channel, requests = Channel(), Requests()
     while (task := requests.next()) is not None:
-        progress = Progress(channel.report, lambda sentence: channel.answer(warning=sentence))
+        progress = Progress(channel.report, lambda sentence: channel.answer({"warning": sentence}))
         requests.begin(progress)
         try:
-            serve(task, channel, progress)
+            run_task(task, channel.answer, progress)
         except Cancelled:
             break
-        except MedImgError as error:
-            channel.answer(failed=error.as_json())
-        except MemoryError:
-            channel.answer(failed={"kind": "MemoryError", "message": "There is not enough memory; use fewer workers."})
-        except Exception as error:  # noqa: BLE001 - one failed case must not stop the others, whatever it is
-            text = " ".join(str(error).split())
-            channel.answer(failed={"kind": type(error).__name__, "message": text or type(error).__name__})
     return 0
-
-
-def serve(task: dict[str, Any], channel: Channel, progress: Progress) -> None:
-    """Run one case, unless its result is there already. A failed case leaves no older result behind."""
-    recipe = Recipe.from_data(task["recipe"])
-    folder, extras = Path(task["folder"]), Extras(**task["extras"])
-    channel.answer(started=os.getpid())
-    try:
-        inputs = describe_inputs(recipe, task["inputs"], folder, progress.part(0.0, 0.05))
-        record, reason = (None, "") if task["restart"] else finished(folder, recipe_key(recipe), inputs, extras)
-        if record is not None:
-            channel.answer(kept=True)
-            return
-        record = run_case(
-            recipe,
-            task["inputs"],
-            folder,
-            case=task["case"],
-            extras=extras,
-            described=inputs,
-            progress=progress.part(0.05, 1.0),
-        )
-    except Cancelled:
-        raise
-    except Exception:
-        _remove_stale(folder)
-        raise
-    channel.answer(done={"seconds": record["seconds"], "reason": reason})
-
-
-def _remove_stale(folder: Path) -> None:
-    """An older result under this name would be taken for the result of the recipe that has just failed."""
-    with suppress(MedImgError):
-        check_free(folder)
-        if record_of(folder) is not None:
-            remove(folder)
 
 
 if __name__ == "__main__":

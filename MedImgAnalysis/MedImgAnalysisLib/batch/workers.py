@@ -17,13 +17,18 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import MedImgError, MissingPackageError
 from ..progress import SILENT, Progress
+from .admission import Admission, Running, resident
+from .task import LAST
+
+OnAnswer = Callable[[dict[str, Any], dict[str, Any]], None]
+"""Called with a task and one of its answers, see `task`."""
 
 CANCEL_SECONDS = 10.0
 THREAD_VARIABLES = (
@@ -46,6 +51,7 @@ class Worker:
 
     def __init__(self, events: queue.Queue[tuple[Worker, Any]], threads: int) -> None:
         self.task: dict[str, Any] | None = None
+        self.running = Running(None)
         self._events = events
         self._last_lines: deque[str] = deque(maxlen=5)
         library = str(Path(__file__).resolve().parents[2])
@@ -92,6 +98,10 @@ class Worker:
         name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else f"exit status {code}"
         return f"The worker process ended unexpectedly ({name}).{last}"
 
+    def death(self) -> dict[str, Any]:
+        """The answer for a worker that ended in the middle of a case."""
+        return {"failed": MedImgError(self.why_ended()).as_json() | {"kind": "WorkerDied"}}
+
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -107,54 +117,67 @@ class Worker:
                 self._last_lines.append(line.strip()[:300])
 
 
-def run_tasks(
-    tasks: Iterable[dict[str, Any]],
-    workers: int,
-    threads: int,
-    on_answer: Callable[[dict[str, Any], dict[str, Any]], None],
-    progress: Progress = SILENT,
-) -> None:
-    """Run tasks in up to `workers` processes and hand every answer to `on_answer(task, answer)`.
+class Pool:
+    """Worker processes on this computer. They are fresh ones, as with the start method `spawn`: nothing is forked."""
 
-    Answers have one key: `started`, `progress`, `warning`, or at the end of a task `done`, `kept`, or `failed` (an
-    error as JSON). Raises `Cancelled` after all workers have ended, when `progress` is cancelled.
-    """
-    events: queue.Queue[tuple[Worker, Any]] = queue.Queue()
-    waiting = deque(tasks)
-    pool: list[Worker] = []
-    try:
-        while waiting or any(worker.task for worker in pool):
-            while waiting and len(pool) < workers:
-                pool.append(Worker(events, threads))
-                _give(pool[-1], waiting)
-            progress.check()
-            try:
-                worker, answer = events.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            task = worker.task
-            if answer is None:
-                pool.remove(worker)
-                answer = {"failed": MedImgError(worker.why_ended()).as_json() | {"kind": "WorkerDied"}}
-                worker.task = None
-            elif answer.keys() & {"done", "kept", "failed"}:
-                _give(worker, waiting)
-            if task is not None:
-                on_answer(task, answer)
-    finally:
-        _stop(pool, cancel=progress.cancelled or any(worker.task for worker in pool))
-        _hand_over_late(events, on_answer)
+    def __init__(self, workers: int, threads: int, admission: Admission | None = None) -> None:
+        self.workers, self.threads = workers, threads
+        self._admission = admission or Admission()
+
+    def describe(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"executor": "processes", "workers": self.workers, "threads": self.threads}
+
+    def run(self, tasks: Sequence[dict[str, Any]], on_answer: OnAnswer, progress: Progress = SILENT) -> None:
+        """Run tasks, see `executors.Executor`. A case starts when its planned memory fits beside those that run."""
+        events: queue.Queue[tuple[Worker, Any]] = queue.Queue()
+        waiting = list(tasks)
+        pool: list[Worker] = []
+        try:
+            while waiting or any(worker.task for worker in pool):
+                self._start(waiting, pool, events, on_answer)
+                progress.check()
+                try:
+                    worker, answer = events.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                task = worker.task
+                if answer is None:
+                    pool.remove(worker)
+                    answer = worker.death()
+                if task is not None and answer.keys() & LAST:
+                    worker.task = None
+                    self._admission.done(task)
+                    # The next case first: a worker need not wait until this one is written down.
+                    self._start(waiting, pool, events, on_answer)
+                if task is not None:
+                    on_answer(task, answer)
+        finally:
+            stop(pool, cancel=progress.cancelled or any(worker.task for worker in pool))
+            _hand_over_late(events, on_answer)
+
+    def _start(
+        self, waiting: list[dict[str, Any]], pool: list[Worker], events: queue.Queue[Any], on_answer: OnAnswer
+    ) -> None:
+        """Give cases to workers that have none, and start workers while there are too few."""
+        while waiting:
+            worker = next((worker for worker in pool if worker.task is None), None)
+            if worker is None and len(pool) >= self.workers:
+                return
+            start = self._admission.choose(waiting, [w.running for w in pool if w.task is not None])
+            if start is None:
+                return
+            if worker is None:
+                worker = Worker(events, self.threads)
+                pool.append(worker)
+            task = worker.task = waiting.pop(start.index)
+            worker.running = Running(start.need, worker.process.pid, resident(worker.process.pid))
+            worker.send({**task, "refused": start.refused} if start.refused else task)
+            if start.note:
+                on_answer(task, {"note": start.note})
 
 
-def _give(worker: Worker, waiting: deque[dict[str, Any]]) -> None:
-    worker.task = waiting.popleft() if waiting else None
-    if worker.task is not None:
-        worker.send(worker.task)
-
-
-def _hand_over_late(
-    events: queue.Queue[tuple[Worker, Any]], on_answer: Callable[[dict[str, Any], dict[str, Any]], None]
-) -> None:
+def _hand_over_late(events: queue.Queue[tuple[Worker, Any]], on_answer: OnAnswer) -> None:
     """A case that was completed while the others were being stopped is complete."""
     while not events.empty():
         worker, answer = events.get()
@@ -162,7 +185,8 @@ def _hand_over_late(
             on_answer(worker.task, answer)
 
 
-def _stop(pool: list[Worker], cancel: bool) -> None:
+def stop(pool: Sequence[Worker], cancel: bool) -> None:
+    """End workers: at once with `cancel`, else after what they are doing."""
     for worker in pool:
         if cancel:
             worker.send({"cancel": True})

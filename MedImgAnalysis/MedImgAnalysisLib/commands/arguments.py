@@ -22,6 +22,7 @@ VALUE_OPTIONS = (
     "--case",
     "--workers",
     "--threads",
+    "--dask",
 )
 FLAGS = (
     "--json",
@@ -89,6 +90,13 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return number
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 0."""
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
+    return int(text)
 
 
 def bound(specs: Sequence[str], names: Sequence[str], option: str, bare: str | None) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..errors import Cancelled
 from ..recipe import Recipe
-from .arguments import common, count
+from .arguments import common, count, whole
 from .terminal import Terminal
 
 WARNINGS_SHOWN = 5
@@ -32,7 +32,11 @@ def add(parsers: Any) -> None:
     parser.add_argument("cohort", metavar="COHORT.csv")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of the results")
     parser.add_argument(
-        "--workers", type=count, metavar="N", help="processes; default: half the cores, four at the most"
+        "--workers", type=whole, metavar="N", help="processes, 0 for none; default: half the cores, four at the most"
+    )
+    parser.add_argument("--threads", type=count, metavar="N", help="threads of each case; default: the cores shared")
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786, a scheduler file, or local"
     )
     parser.add_argument("--restart", action="store_true", help="run finished cases again")
     parser.add_argument("--scene", action="store_true", help="save each case as a Slicer scene, too")
@@ -44,24 +48,30 @@ def add(parsers: Any) -> None:
 def batch(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the batch; 1 when some cases failed."""
     from ..batch import cohort as cohorts
-    from ..batch.runner import run_batch
+    from ..batch.runner import SummaryError, run_batch
 
     recipe = Recipe.load(options.recipe)
     cohort = cohorts.load(options.cohort, recipe)
     events = _Events(terminal)
-    with terminal.working(recipe.name or "Batch") as progress, _cancelled_says_how_to_go_on():
-        result = run_batch(
-            recipe,
-            cohort,
-            options.out,
-            workers=options.workers,
-            restart=options.restart,
-            scene=options.scene,
-            snapshots=options.snapshots,
-            pages=options.pages,
-            on_event=events,
-            progress=progress,
-        )
+    try:
+        with terminal.working(recipe.name or "Batch") as progress, _cancelled_says_how_to_go_on():
+            result = run_batch(
+                recipe,
+                cohort,
+                options.out,
+                workers=options.workers,
+                threads=options.threads,
+                dask=options.dask,
+                restart=options.restart,
+                scene=options.scene,
+                snapshots=options.snapshots,
+                pages=options.pages,
+                on_event=events,
+                progress=progress,
+            )
+    except SummaryError as error:
+        terminal.fail(error)
+        return 1
     done = [case.id for case in result.cases if case.state == "done"]
     terminal.give(
         {
@@ -102,6 +112,8 @@ class _Events:
     def __call__(self, event: str, case: str, data: dict[str, Any]) -> None:
         if event == "failed":
             self._terminal.note(f"{case} failed: {data.get('message', '')}")
+        elif event == "note":
+            self._terminal.note(f"{case}: {data['note']}")
         elif event == "done" and data.get("reason"):
             self._terminal.note(f"{case} was run again: {data['reason']}")
         elif event == "warning":

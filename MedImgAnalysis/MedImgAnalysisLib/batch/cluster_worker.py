@@ -1,0 +1,144 @@
+"""What runs on a Dask worker: hands a case to a process of ours, and what that tells to the scheduler.
+
+The process is that of the pool (`workers.Worker`): it has its own threads and main thread, can be stopped in the middle
+of a case, and takes nothing but itself with it when it ends. A Dask worker keeps one for each case it runs at a time.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from .. import __version__
+from ..errors import Cancelled, InputError
+from ..machine import memory_text
+from ..recipe import Recipe
+from .case_memory import need_of
+from .task import LAST, Answer
+from .workers import Worker, stop
+
+PROGRESS_SECONDS = 1.0
+LOOK_SECONDS = 0.2
+
+_lock = threading.Lock()
+_idle: list[tuple[int, Worker, queue.Queue[tuple[Worker, Any]]]] = []
+_cancelled: set[str] = set()
+
+
+def run(task: dict[str, Any], topic: str) -> tuple[str, list[Answer]]:
+    """Run a task in a process of ours; an id of this attempt, and all answers but progress, the last one ends it.
+
+    Raises `Cancelled` when the batch is stopped or nobody waits for the case any more.
+    """
+    import distributed
+
+    place = distributed.get_worker()
+    key = place.get_current_task()
+    attempt = f"{place.address} {time.time_ns()}"
+    answers: list[Answer] = []
+
+    def tell(answer: Answer) -> None:
+        place.log_event(topic, (task["case"], (attempt, len(answers), answer)))
+        answers.append(answer)
+
+    if task["version"] != __version__:
+        tell({"failed": _other_version(task["version"], place.address).as_json()})
+        return attempt, answers
+    refused = _refusal(task, place)
+    threads = int(task["threads"])
+    worker, events = _take(threads)
+    worker.send({**task, "refused": refused} if refused else task)
+    alive, told = True, 0.0
+    try:
+        while not (answers and answers[-1].keys() & LAST):
+            if topic in _cancelled or not _wanted(place, key):
+                raise Cancelled()
+            with suppress(queue.Empty):
+                _, answer = events.get(timeout=LOOK_SECONDS)
+                if answer is None:
+                    alive = False
+                    tell(worker.death())
+                elif "progress" not in answer:
+                    tell(answer)
+                elif time.monotonic() - told >= PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    place.log_event(topic, (task["case"], (attempt, -1, answer)))
+    except Cancelled:
+        alive = False
+        stop([worker], cancel=True)
+        # It may have been completed while it was being stopped.
+        while not events.empty():
+            _, answer = events.get()
+            if answer is not None and answer.keys() & {"done", "kept"}:
+                tell(answer)
+                return attempt, answers
+        raise
+    if alive:
+        _give_back(threads, worker, events)
+    return attempt, answers
+
+
+def cancel(topic: str) -> None:
+    """Stop what runs of a batch on this Dask worker."""
+    _cancelled.add(topic)
+
+
+def end(topic: str) -> None:
+    """A batch has ended: its processes are not needed any more."""
+    close_idle()
+
+
+def close_idle() -> None:
+    """End the processes that wait for a case."""
+    with _lock:
+        idle = [worker for _, worker, _ in _idle]
+        _idle.clear()
+    stop(idle, cancel=False)
+
+
+def _take(threads: int) -> tuple[Worker, queue.Queue[tuple[Worker, Any]]]:
+    with _lock:
+        for number, (count, worker, events) in enumerate(_idle):
+            if count == threads and worker.process.poll() is None:
+                del _idle[number]
+                return worker, events
+    events = queue.Queue()
+    return Worker(events, threads), events
+
+
+def _give_back(threads: int, worker: Worker, events: queue.Queue[tuple[Worker, Any]]) -> None:
+    with _lock:
+        _idle.append((threads, worker, events))
+
+
+def _wanted(place: Any, key: Any) -> bool:
+    """Whether the scheduler still waits for this task: not when its client has gone."""
+    tasks = getattr(getattr(place, "state", None), "tasks", None)
+    state = tasks.get(key) if tasks is not None else None
+    return getattr(state, "state", "executing") != "cancelled"
+
+
+def _refusal(task: dict[str, Any], place: Any) -> str:
+    """Why the case does not fit into the memory that this Dask worker was given; empty when it does."""
+    limit = getattr(getattr(place, "memory_manager", None), "memory_limit", None)
+    if task.get("refused") or not limit:
+        return str(task.get("refused", ""))
+    share = limit / max(1, place.state.nthreads)
+    need = need_of(Recipe.from_data(task["recipe"]), task["inputs"])
+    if need is None or need.bytes <= share:
+        return ""
+    return (
+        f"The case needs about {need.text}; a Dask worker here has {memory_text(share)} a case. Give the workers "
+        "more memory (--memory-limit) or fewer threads (--nthreads)."
+    )
+
+
+def _other_version(wanted: str, address: str) -> InputError:
+    return InputError(
+        f"The Dask worker {address} has MedImgAnalysis {__version__}, the batch was started with {wanted}; install the "
+        "same version everywhere.",
+        place=address,
+    )
