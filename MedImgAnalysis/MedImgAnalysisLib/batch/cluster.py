@@ -22,6 +22,8 @@ CONNECT_SECONDS = 30
 ALIKE = ("python", "SimpleITK", "numpy", "scipy")
 """Software whose version may shift results in the last digits."""
 NOISY = ("distributed", "tornado.application", "asyncio")
+NOBODY = "127.0.0.1:0"
+"""Where the status pages of a cluster in this process are: Dask has no way to leave them out."""
 SUBMIT = 500
 """Tasks that are sent at once."""
 
@@ -93,7 +95,9 @@ class LocalDask(Cluster):
                 n_workers=1,
                 threads_per_worker=self.workers,
                 processes=False,
-                dashboard_address=None,
+                dashboard_address=NOBODY,
+                worker_dashboard_address=NOBODY,
+                scheduler_kwargs={"dashboard": False},
                 memory_limit=0,
                 silence_logs=False,
             ) as cluster,
