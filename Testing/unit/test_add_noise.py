@@ -82,6 +82,12 @@ def test_an_snr_is_the_mean_signal_over_the_sd(kind):
     assert (found.mean() - 100) / found.std() == pytest.approx(30, rel=0.02)
 
 
+def test_percent_is_of_what_lies_between_the_first_and_the_last_percentile():
+    ramp = np.linspace(0, 100, N).reshape(SHAPE)
+    found = noisy(ramp, level=5.0, level_is="percent") - ramp
+    assert found.std() == pytest.approx(0.05 * 98, rel=0.02)
+
+
 def test_whole_numbers_are_rounded_and_what_is_cut_off_is_said():
     found = noisy(100.0, np.int16, kind="gaussian", level=3.0)
     assert found.dtype == np.int16 and found.mean() == pytest.approx(100, abs=close_to(3))
@@ -121,6 +127,7 @@ def test_what_makes_no_sense_is_refused():
         {**impulses, **snr, "level": 0.1},
         {**snr, "level": 0.0},
         {"level": -1.0},
+        {"kind": "poisson", "level_is": "percent", "level": 1.0},
     ):
         with pytest.raises(ParameterError, match="level"):
             AddNoise(**wrong)

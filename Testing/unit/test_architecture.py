@@ -34,7 +34,13 @@ LOWEST = {
 }
 """Plain building blocks; they import each other only."""
 CORE = LOWEST | {"operation", "slabs", "machine", "rates_table", "rates", "plan", "tiles", "provenance", "compare"}
-ENGINE = CORE | OPERATIONS | {"catalog", "framewise", "execution", "recipe", "evidence", "preview"}
+BUILDING = {"recipe_edit", "history"}
+ENGINE = (
+    CORE
+    | OPERATIONS
+    | BUILDING
+    | {"catalog", "framewise", "execution", "recipe_steps", "recipe", "evidence", "preview"}
+)
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(LOWEST, LOWEST),
     "operation": LOWEST | {"operation"},
@@ -57,17 +63,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "framewise": LOWEST | {"operation"},
     "execution": CORE | {"framewise"},
     "preview": CORE | {"execution"},
-    "recipe": ENGINE - {"evidence"},
+    "recipe_steps": LOWEST | {"operation", "catalog", "recipe_steps"},
+    "recipe": ENGINE - BUILDING - {"evidence"},
+    "recipe_edit": LOWEST | {"operation", "catalog", "recipe_steps", "recipe"},
+    "history": LOWEST | {"catalog", "recipe", "recipe_edit"},
     "evidence": ENGINE,
     "files": LOWEST | {"files"},
     "scene": ENGINE | {"scene", "pages"},
-    "panel": ENGINE | {"scene", "pages", "panel"},
+    "panel": ENGINE | {"scene", "pages", "batch", "panel"},
     "pages": LOWEST | {"operation", "files", "pages"},
-    "batch": ENGINE | {"files", "scene", "pages", "batch"},
+    "dicom_out": LOWEST | {"files", "dicom_out"},
+    "deidentify": LOWEST | {"files", "deidentify"},
+    "batch": ENGINE | {"files", "scene", "pages", "dicom_out", "batch"},
+    "stress": ENGINE | {"files", "pages", "batch", "stress"},
     "phantom": LOWEST,
     "demo_truth": LOWEST | {"phantom"},
     "demo": ENGINE | {"files", "scene", "pages", "batch", "phantom", "demo_truth"},
-    "commands": ENGINE | {"files", "scene", "pages", "batch", "phantom", "demo", "commands"},
+    "commands": ENGINE | {"files", "scene", "pages", "batch", "stress", "phantom", "demo", "dicom_out", "deidentify", "commands"},
     "__main__": ENGINE | {"batch", "commands", "__main__"},
 }
 """Rooms (packages and files of the library) and the rooms they may import."""
@@ -79,7 +91,9 @@ ONLY_IN = {
     "qt": {"panel"},
     "vtk": {"scene"},
     "vtkmodules": {"scene"},
-    "pydicom": {"files"},
+    "pydicom": {"files", "dicom_out", "deidentify"},
+    "highdicom": {"dicom_out"},
+    "dicomanonymizer": {"deidentify"},
     "dask": {"batch"},
     "distributed": {"batch"},
     "skimage": OPERATIONS,
@@ -90,7 +104,21 @@ ONLY_IN = {
 }
 """Packages that are not of the standard library, and the rooms that may import them."""
 
-LAZY = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "scipy", "pydicom", "dask", "distributed", "skimage", "tqdm"}
+LAZY = {
+    "slicer",
+    "vtk",
+    "vtkmodules",
+    "qt",
+    "ctk",
+    "scipy",
+    "pydicom",
+    "dask",
+    "distributed",
+    "skimage",
+    "tqdm",
+    "highdicom",
+    "dicomanonymizer",
+}
 """Packages that the start of the command line must not pay for."""
 
 FORBIDDEN_CALLS = {

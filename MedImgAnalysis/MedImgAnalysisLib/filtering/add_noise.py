@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..blockwise import for_each
 from ..errors import InputError, ParameterError
 from ..geometry import image_like
-from ..kernels.ranks import slabs_of
+from ..kernels.ranks import percentiles, slabs_of
 from ..operation import Operation
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
@@ -59,7 +59,8 @@ class AddNoise(Operation):
         How strong: see `level_is`; for salt_and_pepper the part of the voxels, 0 to 1.
     level_is
         value: the SD in the unit of the image (gaussian, rician), the value of one count (poisson), the SD as a part
-        of the value (speckle). snr: the mean of v in the mask, or in the image, over the SD there.
+        of the value (speckle). snr: the mean of v in the mask, or in the image, over the SD there. percent: the SD in
+        percent of what lies between the 1st and the 99th percentile (gaussian, rician).
     no_signal
         Value where nothing is: 0 in MR and PET, -1000 for CT.
     seed
@@ -80,7 +81,7 @@ class AddNoise(Operation):
 
     kind: Annotated[str, Choice("gaussian", "rician", "poisson", "salt_and_pepper", "speckle")] = "gaussian"
     level: Annotated[float, Quantity("", low=0.0)] = 0.1
-    level_is: Annotated[str, Choice("value", "snr")] = "value"
+    level_is: Annotated[str, Choice("value", "snr", "percent")] = "value"
     no_signal: float = 0.0
     seed: Annotated[int, Quantity("", low=0, high=2**31 - 1)] = 0
 
@@ -91,6 +92,8 @@ class AddNoise(Operation):
             wrong = "salt_and_pepper has no SNR; give the part of the voxels as a value"
         elif impulses and self.level > 1:
             wrong = "for salt_and_pepper it is a part of the voxels, 0 to 1"
+        elif self.level_is == "percent" and self.kind not in ("gaussian", "rician"):
+            wrong = "only gaussian and rician noise have an SD in percent"
         elif ratio and self.level == 0:
             wrong = "an SNR must be above 0"
         if wrong:
@@ -133,7 +136,7 @@ class AddNoise(Operation):
 
     def _draw(self, array: np.ndarray, inside: np.ndarray | None, progress: Progress) -> Draw:
         zero, strength = self.no_signal, self.level
-        if self.level == 0 and self.level_is == "value":
+        if self.level == 0:
             return lambda values, rng: values
         mean = 1.0
         if self.level_is == "snr":
@@ -145,6 +148,9 @@ class AddNoise(Operation):
                     role="image",
                 )
             strength = 1 / self.level
+        if self.level_is == "percent":
+            low, high = percentiles(array, [1.0, 99.0], inside, progress)
+            strength = self.level / 100 * float(high - low)
         sd = strength * mean
         if array.dtype.kind in "iu" and self.kind in ("gaussian", "rician") and sd < ROUNDED:
             progress.warn(f"An SD of {sd:.3g} is lost in the rounding to whole numbers: most voxels stay as they are.")
