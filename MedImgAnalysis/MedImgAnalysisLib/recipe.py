@@ -14,43 +14,22 @@ Names are letters, digits, `_`, `-` and `.`, since outputs become file names.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .errors import MedImgError, RecipeError
+from .errors import RecipeError
 from .execution import execute
 from .operation import Operation
 from .progress import SILENT, Progress, Recorder
+from .recipe_steps import KINDS, NAME, Step, complaints, names_of
+
+__all__ = ["FORMAT", "KINDS", "MAX_BYTES", "NAME", "Recipe", "RecipeResult", "Step", "schema"]
 
 FORMAT = 1
 MAX_BYTES = 1 << 20
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,79}")
-KINDS = ("image", "mask", "labels", "transform", "landmarks", "table", "curves", "surface", "frames")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation with its bindings: role to name for inputs, role to name for outputs."""
-
-    id: str
-    operation: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    enabled: bool = True
-
-    @property
-    def sources(self) -> list[str]:
-        """Names of all values that the step takes, in the order of its inputs."""
-        return [name for bound in self.inputs.values() for name in _names(bound)]
-
-    def build(self) -> Operation:
-        """The operation with its parameters; raises `ParameterError`."""
-        return catalog.find(self.operation).from_parameters(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -72,26 +51,26 @@ class Recipe:
         The default name of an output is its role, or where an input has that name, the operation and the role.
         """
         roles = {role.name: role for role in operation.inputs()}
-        kinds = {name: roles[role].kind for role, names in inputs.items() for name in _names(names)}
+        kinds = {name: roles[role].kind for role, names in inputs.items() for name in names_of(names)}
         made = [role.name for role in operation.outputs()]
         outputs = outputs or {role: f"{operation.name}_{role}" if role in kinds else role for role in made}
         step = Step(operation.name, operation.name, operation.values(), dict(inputs), dict(outputs))
         return cls(operation.title, kinds, (step,), tuple(outputs.values()))
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """A recipe from its text; `RecipeError` says what is wrong with it."""
+    def from_json(cls, text: str, *, check: bool = True) -> Recipe:
+        """A recipe from its text; `RecipeError` says what is wrong with it. `check` as in `from_data`."""
         if len(text) > MAX_BYTES:
             raise RecipeError(f"A recipe has at most {MAX_BYTES} characters; this one has {len(text)}.")
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise RecipeError(f"This is not a recipe: {error}.") from None
-        return cls.from_data(data)
+        return cls.from_data(data, check=check)
 
     @classmethod
-    def from_data(cls, data: Any) -> Recipe:
-        """A recipe from JSON values, checked."""
+    def from_data(cls, data: Any, *, check: bool = True) -> Recipe:
+        """A recipe from JSON values. Without `check` it may be unfinished: `problems` says what is missing."""
         if not isinstance(data, dict) or data.get("medimg_recipe") != FORMAT:
             raise RecipeError(f'This is not a recipe of format {FORMAT}: "medimg_recipe": {FORMAT} is missing.')
         _known(data, {"medimg_recipe", "name", "description", "inputs", "steps", "outputs"}, "The recipe")
@@ -102,18 +81,18 @@ class Recipe:
         steps = tuple(_step(entry, number) for number, entry in enumerate(_typed(data, "steps", list, "The recipe"), 1))
         outputs = tuple(str(name) for name in _typed(data, "outputs", list, "The recipe"))
         recipe = cls(str(data.get("name", "")), kinds, steps, outputs, str(data.get("description", "")))
-        problems = recipe.problems()
+        problems = recipe.problems() if check else {}
         if problems:
             step, sentence = next(iter(problems.items()))
             raise RecipeError(sentence if not step else f"Step {step!r}: {sentence}", step=step or None)
         return recipe
 
     @classmethod
-    def load(cls, path: str | Path) -> Recipe:
-        """A recipe from a file; `RecipeError` names the file."""
+    def load(cls, path: str | Path, *, check: bool = True) -> Recipe:
+        """A recipe from a file; `RecipeError` names the file. `check` as in `from_data`."""
         try:
             with open(path, encoding="utf-8") as stream:
-                return cls.from_json(stream.read(MAX_BYTES + 1))
+                return cls.from_json(stream.read(MAX_BYTES + 1), check=check)
         except OSError as error:
             raise RecipeError(f"The recipe {path} cannot be read: {error.strerror or error}.", path=path) from None
         except UnicodeDecodeError:
@@ -149,64 +128,13 @@ class Recipe:
     def problems(self) -> dict[str, str]:
         """What is wrong, a sentence per step id; the key is empty for the recipe as a whole."""
         found: dict[str, str] = {}
-        kinds: dict[str, str] = dict(self.inputs)
-        ids: set[str] = set()
-        for name, kind in self.inputs.items():
-            if not NAME.fullmatch(name) or kind not in KINDS:
-                found.setdefault(
-                    "",
-                    f"Input {name!r} of kind {kind!r}: the name may have letters, digits, '_', '-', '.' "
-                    f"and the kind is one of {', '.join(KINDS)}.",
-                )
-        for step in self.steps:
-            if not NAME.fullmatch(step.id) or step.id in ids:
-                found.setdefault(
-                    step.id,
-                    f"The id {step.id!r} is used twice or has characters other than letters, digits, '_', '-' and '.'.",
-                )
-            ids.add(step.id)
-            if step.enabled:
-                problem = self._problem(step, kinds)
-                if problem:
-                    found.setdefault(step.id, problem)
-        if not self.steps:
-            found.setdefault("", "The recipe has no steps.")
-        for name in self.outputs:
-            if not found and (name not in kinds or name in self.inputs):
-                found.setdefault("", f"Output {name!r} is not made by any step.")
-        if len({name.casefold() for name in self.outputs}) != len(self.outputs):
-            found.setdefault("", "Two outputs have the same name.")
+        for step, sentence in self.complaints():
+            found.setdefault(step, sentence)
         return found
 
-    def _problem(self, step: Step, kinds: dict[str, str]) -> str | None:
-        try:
-            operation = step.build()
-        except MedImgError as error:
-            return str(error)
-        roles = {role.name: role for role in operation.inputs()}
-        for name, bound in step.inputs.items():
-            if name not in roles:
-                return f"{operation.name} has no input {name!r}; it has {', '.join(roles)}."
-            if not roles[name].many and not isinstance(bound, str):
-                return f"Input {name!r} takes one name."
-            for source in _names(bound):
-                if source not in kinds:
-                    return f"Input {name!r} wants {source!r}, which no earlier step makes and no input names."
-                if not _fits(kinds[source], roles[name].kind):
-                    return f"Input {name!r} is {roles[name].kind}, but {source!r} is {kinds[source]}."
-        for role in roles.values():
-            if role.required and role.name not in step.inputs:
-                return f"Input {role.name!r} ({role.kind}) is not bound."
-        made = {role.name: role.kind for role in operation.outputs()}
-        for name, target in step.outputs.items():
-            if name not in made:
-                return f"{operation.name} has no output {name!r}; it has {', '.join(made)}."
-            if not isinstance(target, str) or not NAME.fullmatch(target):
-                return f"Output name {target!r} may have letters, digits, '_', '-' and '.' only."
-            if target in kinds:
-                return f"The name {target!r} is used twice."
-            kinds[target] = made[name]
-        return None
+    def complaints(self) -> list[tuple[str, str]]:
+        """Everything that is wrong, as (step id, sentence); the id is empty for the recipe as a whole."""
+        return complaints(self.inputs, self.steps, self.outputs)
 
     def kinds(self) -> dict[str, str]:
         """The kind of every named value, inputs and results."""
@@ -256,7 +184,7 @@ class Recipe:
         for step in self.steps:
             if step.enabled:
                 required = {role.name for role in catalog.find(step.operation).inputs() if role.required}
-                needed |= {name for role, names in step.inputs.items() if role in required for name in _names(names)}
+                needed |= {name for role, names in step.inputs.items() if role in required for name in names_of(names)}
         return tuple(name for name in self.inputs if name in needed)
 
 
@@ -316,6 +244,12 @@ def _step(entry: Any, number: int) -> Step:
     for key in ("id", "operation"):
         _typed(entry, key, str, where)
     parts = {key: _typed(entry, key, dict, where) for key in ("parameters", "inputs", "outputs") if key in entry}
+    for role, bound in parts.get("inputs", {}).items():
+        if not isinstance(bound, str) and not (isinstance(bound, list) and all(isinstance(n, str) for n in bound)):
+            raise RecipeError(f"{where}: input {role!r} must be a name or a list of names.", step=number)
+    for role, target in parts.get("outputs", {}).items():
+        if not isinstance(target, str):
+            raise RecipeError(f"{where}: output {role!r} must be a name.", step=number)
     enabled = entry.get("enabled", True)
     if not isinstance(enabled, bool):
         raise RecipeError(f'{where}: "enabled" must be true or false.', step=number)
@@ -333,15 +267,6 @@ def _typed(entry: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
         words: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
         raise RecipeError(f'{where}: "{key}" must be {words[kind]}.')
     return entry[key]
-
-
-def _names(bound: Any) -> list[str]:
-    return [bound] if isinstance(bound, str) else [str(name) for name in bound]
-
-
-def _fits(have: str, want: str) -> bool:
-    """Equal kinds fit; a mask can stand for labels, labels of one segment for a mask, frames for images."""
-    return have == want or {have, want} in ({"labels", "mask"}, {"frames", "image"}, {"frames", "mask"})
 
 
 def _lookup(known: Mapping[str, Any], bound: Any) -> Any:

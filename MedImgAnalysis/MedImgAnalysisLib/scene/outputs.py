@@ -11,9 +11,9 @@ import numpy as np
 import slicer
 
 from .. import catalog
-from ..provenance import ATTRIBUTE
+from ..provenance import ATTRIBUTE, fingerprint
 from ..values import PALETTE, Frames, Labels, Segment
-from . import bridge, curves, segment_writing, segmentations
+from . import bridge, curves, segment_writing, segmentations, volumes
 
 INPUT = "MedImgAnalysis.Input."
 """Role prefix of the references from a result to its inputs; unlike ids in a text they survive renumbering."""
@@ -80,7 +80,7 @@ def _into_segmentation(labels: Labels, output: Output) -> dict[str, str]:
     own = {
         entry["segment"]: identity
         for identity, entry in entries_of(node).items()
-        if entry.get("result") == _result_of(output) and _untouched(segmentation, identity, entry)
+        if entry.get("result") == _result_of(output) and untouched(segmentation, identity, entry)
     }
     placed = _told_apart(placed, segmentation, own, output)
     ids: dict[str, str] = {}
@@ -128,7 +128,7 @@ def _result_of(output: Output) -> dict[str, Any]:
     return found | {"inputs": [node.GetName() for node in nodes if node.IsA("vtkMRMLSegmentationNode")]}
 
 
-def _untouched(segmentation: Any, identity: str, entry: Mapping[str, Any]) -> bool:
+def untouched(segmentation: Any, identity: str, entry: Mapping[str, Any]) -> bool:
     """Whether a segment is there, with the name and the voxels that it was written with."""
     segment = segmentation.GetSegment(identity)
     if segment is None or entry.get("name") != segment.GetName():
@@ -190,6 +190,9 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
     record = dict(output.record)
     if segments:
         record["scene"] = {**record["scene"], "segments": dict(segments)}
+    held = _held(node, output)
+    if held:
+        record["scene"] = {**record["scene"], "held": held}
     node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
     for source, identity in segments.items():
         entry = {
@@ -199,6 +202,16 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
             "digest": segmentations.segment_digest(node.GetSegmentation(), identity),
         }
         node.SetAttribute(SEGMENT + identity, json.dumps(entry))
+
+
+def _held(node: Any, output: Output) -> str:
+    """SHA-256 of what the node gives back, where that may be other digits or another type than the result has."""
+    if isinstance(output.value, Frames) or output.kind in ("labels", "mask"):
+        return ""
+    if output.kind == "image":
+        value = volumes.stored(output.value)
+        return "" if value is output.value else fingerprint(value)
+    return fingerprint(bridge.value_of(node, output.kind, world=False))
 
 
 def _refer(node: Any, output: Output) -> None:

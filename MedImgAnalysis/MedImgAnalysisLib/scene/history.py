@@ -1,0 +1,173 @@
+"""How a node came about, as one recipe: the records are followed back through all nodes that were made on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError, MedImgError
+from ..history import Given, Made, changed_operations, joined_recipe
+from ..provenance import fingerprint
+from ..recipe import Recipe
+from . import bridge, frames, outputs, rois, sequences
+
+SEGMENTED = ("labels", "mask")
+
+
+@dataclass(frozen=True)
+class History:
+    """The recipe, what its inputs were in this scene (None where a node is gone), and what has to be known."""
+
+    recipe: Recipe
+    inputs: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def history_of(*nodes: Any, name: str = "") -> History:
+    """The recipe that makes `nodes` from what they were made of at first.
+
+    It ends at nodes that no run has made, and at those that were changed since then: these are its inputs. A node
+    (volume, segment in a pair (segmentation, segment id), list of regions) for each of them comes with it.
+
+    Raises `InputError` when a node has no record of a run in a scene.
+    """
+    tracer = _Tracer()
+    made = [tracer.result(node) for node in nodes]
+    title = name or (f"Recipe of {nodes[0].GetName()}" if nodes else "")
+    recipe, given = joined_recipe(made, title)
+    return History(recipe, {key: value.where for key, value in given.items()}, tuple(dict.fromkeys(tracer.notes)))
+
+
+def has_record(node: Any) -> bool:
+    """Whether a node was made by a run in a scene, so that a recipe can be made from it."""
+    entry = (outputs.record_of(node) or {}).get("scene")
+    return isinstance(entry, dict) and "recipe" in entry
+
+
+class _Tracer:
+    """Follows references from results to inputs; `notes` gets what the user must know."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._above: list[Any] = []
+
+    def result(self, node: Any) -> Made:
+        """The run that made a node, as it was then."""
+        record = outputs.record_of(node)
+        if record is None or not has_record(node):
+            raise InputError(f"{frames.identifier(node)} has no record of a run in a scene.", node=node.GetID())
+        entry = record["scene"]
+        recipe = Recipe.from_data(entry["recipe"])
+        kind = recipe.kinds()[entry["output"]]
+        others = _foreign_segments(node, entry) if kind in SEGMENTED else []
+        if others:
+            self.notes.append(
+                f"{frames.identifier(node)} has segments that the last run has not made: {', '.join(others)}. "
+                "They are not in the recipe."
+            )
+        elif kind not in SEGMENTED and _held(record) not in ("", fingerprint(_local(node, kind))):
+            self.notes.append(f"{frames.identifier(node)} was changed since it was made; the recipe makes what it was.")
+        return self._made(node, record, recipe)
+
+    def _made(self, node: Any, record: Mapping[str, Any], recipe: Recipe) -> Made:
+        entry = record["scene"]
+        self.notes += changed_operations(record)
+        self._above.append(node)
+        inputs = {name: self._source(node, recipe, name, found) for name, found in entry["inputs"].items()}
+        self._above.pop()
+        return Made(recipe, entry["output"], inputs)
+
+    def _source(self, result: Any, recipe: Recipe, name: str, recorded: Mapping[str, Any]) -> Given | Made:
+        """What an input of a run was: made by another run, or given."""
+        kind, segment = recipe.inputs[name], recorded.get("segment")
+        title = str(recorded.get("name") or name)
+        role = outputs.INPUT + name
+        found = [result.GetNthNodeReference(role, number) for number in range(result.GetNumberOfNodeReferences(role))]
+        if not found or None in found:
+            self.notes.append(
+                f"The input {title!r} is not in the scene any more; choose another one to run the recipe."
+            )
+            return Given(f"gone {recorded.get('id')} {segment}", title, kind)
+        node = found[0]
+        where = found if len(found) > 1 else (node, segment) if segment else node
+        given = Given(f"{' '.join(one.GetID() for one in found)} {segment}", _title(node, segment, title), kind, where)
+        if len(found) > 1 or rois.is_roi(node) or not has_record(node):
+            return given
+        record = outputs.record_of(node) or {}
+        try:
+            before = Recipe.from_data(record["scene"]["recipe"])
+            why = self._doubt(node, record, before, segment, kind, recorded.get("sha256"))
+        except MedImgError as error:
+            why = str(error)
+        if why:
+            self.notes.append(f"{frames.identifier(node)} is an input of the recipe: {why}")
+            return given
+        return self._made(node, record, before)
+
+    def _doubt(
+        self, node: Any, record: Mapping[str, Any], recipe: Recipe, segment: str | None, wanted: str, used: str | None
+    ) -> str:
+        """Why a node is not what its record says, or not only that; empty when it is."""
+        entry = record["scene"]
+        if node in self._above:
+            return "it was written over by a run that goes back to it."
+        if sequences.browser_of_proxy(node) is not None:
+            return "it shows one frame of a sequence."
+        kind = recipe.kinds()[entry["output"]]
+        if kind in SEGMENTED and not sequences.is_sequence(node):
+            return _segment_doubt(node, entry, segment, wanted, kind)
+        held = _held(record)
+        if used and held and used != held:
+            return "it was changed or moved since it was made."
+        if kind not in SEGMENTED and not held:
+            self.notes.append(f"Whether {frames.identifier(node)} was changed since it was made cannot be told.")
+        return ""
+
+
+def _held(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what the node gave back when it was written, empty where it is not known."""
+    entry = record["scene"]
+    return str(entry.get("held") or record.get("outputs", {}).get(entry["role"], {}).get("sha256") or "")
+
+
+def _local(node: Any, kind: str) -> Any:
+    return bridge.value_of(node, kind, world=False)
+
+
+def _title(node: Any, segment: str | None, recorded: str) -> str:
+    """What an input is called: the segment, or the node."""
+    if segment and node.IsA("vtkMRMLSegmentationNode"):
+        found = node.GetSegmentation().GetSegment(segment)
+        return str(found.GetName()) if found is not None else segment
+    return str(node.GetName() or recorded)
+
+
+def _foreign_segments(node: Any, entry: Mapping[str, Any]) -> list[str]:
+    """The names of segments that the last run has not written."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return []
+    own, segmentation = set(entry.get("segments", {}).values()), node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
+    return [str(segmentation.GetSegment(identity).GetName()) for identity in ids if identity not in own]
+
+
+def _segment_doubt(node: Any, entry: Mapping[str, Any], segment: str | None, wanted: str, kind: str) -> str:
+    segmentation = node.GetSegmentation()
+    own = [str(identity) for identity in entry.get("segments", {}).values()]
+    if segment and segmentation.GetSegment(segment) is None:
+        segment = segmentation.GetSegmentIdBySegmentName(segment) or segment
+    if segment and segment not in own:
+        return "the segment was not made by the last run that wrote into it."
+    if segment and kind == "labels" and len(own) > 1:
+        return f"one of its {len(own)} segments is used."
+    if not segment and _foreign_segments(node, entry):
+        return "it has segments that the last run has not made."
+    if not segment and wanted == "mask" and len(own) > 1:
+        return f"it has {len(own)} segments."
+    written = outputs.entries_of(node)
+    if not all(
+        identity in written and outputs.untouched(segmentation, identity, written[identity]) for identity in own
+    ):
+        return "a segment was changed by hand since it was made."
+    return ""
