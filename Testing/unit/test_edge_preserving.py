@@ -14,7 +14,7 @@ from MedImgAnalysisLib.filtering import Bilateral, NonlocalMeans, TotalVariation
 from MedImgAnalysisLib.kernels import neighbours
 from MedImgAnalysisLib.kernels.neighbours import bilateral, nonlocal_means
 from MedImgAnalysisLib.kernels.total_variation import denoise
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import correlate1d
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(2, 10))
 
@@ -87,15 +87,24 @@ def test_nonlocal_means_is_its_formula(size, patch, search, sigma, block, in_pla
     margin = [p + s for p, s in zip(patches, radii, strict=True)]
     padded = np.pad(array.astype(float), [(m, m) for m in margin], mode="symmetric")
 
-    def weight(offset, values):
+    def weight_of_patches(offset, values):
         part = tuple(
             slice(m - p + o, m + p + o + n) for m, p, o, n in zip(margin, patches, offset, array.shape, strict=True)
         )
         own = tuple(slice(m - p, m + p + n) for m, p, n in zip(margin, patches, array.shape, strict=True))
-        squares = (padded[part] - padded[own]) ** 2
+        mean = (padded[part] - padded[own]) ** 2
+        for axis, p in enumerate(patches):
+            tent = np.convolve(np.ones(p + 1), np.ones(p + 1))
+            mean = correlate1d(mean, tent / tent.sum(), axis, mode="constant")
         inner = tuple(slice(p, n + p) for p, n in zip(patches, array.shape, strict=True))
-        mean = uniform_filter(squares, [2 * p + 1 for p in patches], mode="constant")[inner]
-        return np.exp(-np.maximum(mean - 2 * sigma**2, 0) / 12.0**2)
+        return np.exp(-np.maximum(mean[inner] - 2 * sigma**2, 0) / (1.4 * 12.0) ** 2)
+
+    first = direct_mean(array, [int(np.ceil(2 * r / 3)) for r in radii], "symmetric", weight_of_patches)
+    around = np.pad(first, [(r, r) for r in radii], mode="symmetric")
+
+    def weight(offset, values):
+        part = tuple(slice(r + o, r + o + n) for r, o, n in zip(radii, offset, array.shape, strict=True))
+        return np.exp(-((around[part] - first) ** 2) / 12.0**2)
 
     kept, neighbours.BLOCK_VALUES = neighbours.BLOCK_VALUES, block
     try:
@@ -117,9 +126,18 @@ def test_nonlocal_means_beats_scikit_image_on_a_brain(data_dir):
     sigma = 0.05 * float(np.percentile(clean, 99))
     noisy = clean + np.random.default_rng(0).normal(0, sigma, clean.shape).astype(np.float32)
     found = result(NonlocalMeans(noise=sigma), noisy)
-    expected = peer.denoise_nl_means(noisy, 3, 3, 0.8 * sigma, True, sigma)
-    assert psnr(found, clean) > psnr(expected, clean) + 0.5
-    assert psnr(found, clean) > psnr(noisy, clean) + 2
+    for h in (0.6, 0.8, 1.0):
+        expected = peer.denoise_nl_means(noisy, 3, 3, h * sigma, True, sigma)
+        assert psnr(found, clean) > psnr(expected, clean) + 1
+    assert psnr(found, clean) > psnr(noisy, clean) + 3
+
+
+def test_nonlocal_means_beats_scikit_image_on_ideal_edges():
+    peer = pytest.importorskip("skimage.restoration")
+    clean, noisy = noisy_boxes((32, 48, 48))
+    found = result(NonlocalMeans(noise=10.0), noisy)
+    for h in (0.6, 0.8, 1.0):
+        assert psnr(found, clean) > psnr(peer.denoise_nl_means(noisy, 3, 3, h * 10, True, 10.0), clean)
 
 
 @pytest.mark.parametrize("size", [(12, 20, 22), (25, 31)])

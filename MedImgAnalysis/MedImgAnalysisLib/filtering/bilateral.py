@@ -50,8 +50,8 @@ class Bilateral(Measuring):
     sigma_mm
         Standard deviation of the weight by distance; neighbours up to 2.5 sigma count.
     range_sigma
-        Standard deviation of the weight by difference, in the unit of the image. Not given: three times the noise
-        that is estimated from the finest wavelet details of the image, or of the box of the mask.
+        Standard deviation of the weight by difference, in the unit of the image. Not given: three times the noise,
+        the larger of that in the finest wavelet details and in flat regions of the image, or of the mask.
     """
 
     name: ClassVar[str] = "bilateral"
@@ -59,6 +59,7 @@ class Bilateral(Measuring):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.25
+    revision: ClassVar[int] = 2
     measuring_factor: ClassVar[float] = 1.5
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
@@ -76,7 +77,7 @@ class Bilateral(Measuring):
         return tuple(ceil(CUT * self.sigma_mm / s) if 8 * self.sigma_mm > s else 0 for s in grid.spacing)
 
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
-        return self.range_sigma or 3 * noise_level(None, floating(part, progress), progress)
+        return self.range_sigma or 3 * noise_level(None, part, inside, progress)
 
     def effort(self) -> float:
         return self.sigma_mm**3

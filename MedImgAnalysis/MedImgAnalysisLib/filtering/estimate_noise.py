@@ -79,9 +79,10 @@ class EstimateNoise(Operation):
     larger ratio). Where the air is Rayleigh, or most of it was set to one value, its noise is weaker than that of the
     body, and flat regions are looked for in the body alone.
 
-    The first two agree (coarseness 1) for white noise. Interpolated or reconstructed noise is coarser than the voxels:
-    the wavelets miss most of it, and filters that estimate by themselves do too little. The recommendation is a rule of
-    thumb for a first try; the evidence of the run says what the filter took.
+    The first two agree (coarseness 1) for white noise. Interpolated or reconstructed noise is coarser than the voxels,
+    and the wavelets miss most of it. Filters that estimate by themselves take the larger of wavelets and flat regions,
+    of which they choose the quietest, so theirs can be lower. The recommendation is a rule of thumb for a first try;
+    the evidence of the run says what the filter took.
 
     Words in the warnings column: `impulses` (more than 0.3 %), `rician` (Rayleigh background), `coarse` (coarseness
     above 1.4; above 2.1 with a Rayleigh background, which lowers the wavelet estimate), `grows` (growth above 0.25),
@@ -108,7 +109,7 @@ class EstimateNoise(Operation):
     title: ClassVar[str] = "Estimate noise"
     group: ClassVar[str] = "Noise"
     memory_factor: ClassVar[float] = 9.0
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Estimate:
         grid = Grid.of(image)

@@ -37,24 +37,26 @@ def flat_blocks(
     progress: Progress,
     *,
     own_noise: bool = False,
+    quietest: float = LOW,
 ) -> Flat | None:
     """The flat blocks of the first image, and the noise of all images in them; None where there are too few.
 
     A block (8 voxels a side, or 4) is cut into 4 x 4 x 4 parts. After the best plane is taken away, the variance of the
-    means of its parts is its score: noise gives small ones, an edge gives large ones. A tenth of the blocks is taken
-    for noise; it tells how large a score noise can make (chi-squared distribution), and every block up to there is
-    flat. The noise of an image is the root mean variance about the plane in the flat blocks. Blocks without any
-    noise (air that was set to 0) are left out where others are there. With `own_noise` the score of a block is divided
-    by its variance, so that blocks with stronger noise than others are flat too.
+    means of its parts is its score: noise gives small ones, an edge gives large ones. The `quietest` part of the blocks
+    is taken for noise; it tells how large a score noise can make (chi-squared distribution), and every block up to
+    there is flat. The noise of an image is the root mean variance about the plane in the flat blocks. Blocks without
+    any noise (air that was set to 0) are left out where others are there. With `own_noise` the score of a block is
+    divided by its variance, so that blocks with stronger noise than others are flat too.
 
     `spacing` is along the axes of the arrays. Axes along which it is more than twice the smallest are not blocked: the
     blocks are squares in slices.
     """
     shape = images[0].shape
     least = min((s for s, n in zip(spacing, shape, strict=True) if n > 1), default=0.0)
-    for side in SIDES:
+    for number, side in enumerate(SIDES):
+        share = progress.part(number / len(SIDES), (number + 1) / len(SIDES))
         size = tuple(side if n >= side and s <= UNEVEN * least else 1 for s, n in zip(spacing, shape, strict=True))
-        found = _search(images, inside, size, own_noise, progress)
+        found = _search(images, inside, size, own_noise, quietest, share)
         if found is not None:
             return found
     return None
@@ -65,6 +67,7 @@ def _search(
     inside: np.ndarray | None,
     size: tuple[int, ...],
     own_noise: bool,
+    quietest: float,
     progress: Progress,
 ) -> Flat | None:
     # scipy.stats takes seconds to import.
@@ -93,7 +96,8 @@ def _search(
         score = np.divide(score, squares[0], out=np.zeros_like(score), where=squares[0] > 0)
     if usable.sum() >= FEWEST:
         free = PARTS**wide - wide - 1
-        limit = float(np.quantile(score[usable], LOW)) * gammaincinv(free / 2, HIGH) / gammaincinv(free / 2, LOW)
+        factor = gammaincinv(free / 2, HIGH) / gammaincinv(free / 2, quietest)
+        limit = float(np.quantile(score[usable], quietest)) * factor
         chosen = usable & (score <= limit)
     elif silent.sum() >= FEWEST:
         chosen = silent

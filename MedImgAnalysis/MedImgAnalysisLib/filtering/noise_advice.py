@@ -51,14 +51,14 @@ def advice(found: Findings, largest: float) -> tuple[str, str]:
         )
     weaker = value["background_kind"] == "rayleigh" and value["coarseness"] <= COARSE / RAYLEIGH
     if weaker and value["coarseness"] > UNDERRATED:
-        return f"nonlocal_means with noise = {flat:.3g}", (
-            f"The noise is {flat:.3g} in the body and weaker in the air, so filters that estimate it from the whole "
-            f"image take {fine:.3g}; with a mask of the body they need not be told.{more}"
+        return "nonlocal_means", (
+            f"The noise is {flat:.3g} in the body and weaker in the air; filters that estimate it take that of the "
+            f"body.{more}"
         )
     if value["coarseness"] > COARSE and not weaker:
         found.warn("coarse")
-        return f"nonlocal_means with noise = {flat:.3g}", (
+        return "nonlocal_means", (
             f"The noise is coarser than the voxels: {flat:.3g} in flat regions, of which only {fine:.3g} is in the "
-            f"finest details, from which filters estimate.{more}"
+            f"finest details. Filters that estimate it take the quietest of the flat regions.{more}"
         )
     return "nonlocal_means", f"The noise is about white and the same everywhere, SD {sigma:.3g}.{more}"

@@ -9,23 +9,26 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid
-from ..kernels.neighbours import nonlocal_means
+from ..kernels.neighbours import near, nonlocal_means
 from ..parameters import Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .noise_level import noise_level
 from .region import Measuring, filter_measured, wanted
-from .voxels import floating
+from .voxels import floating, precise
 
 
 @dataclass(frozen=True)
 class NonlocalMeans(Measuring):
     """Average voxels whose surroundings look alike, wherever they are in a search box.
 
-    Keeps repeated texture and edges better than local filters. Every voxel of the search box weighs exp(-max(d - 2
-    s^2, 0) / h^2) with d the mean squared difference of the patches, s the standard deviation of the noise and h =
-    `strength` s (Buades, Coll and Morel 2005). The time grows with the search volume (a minute for a whole MR of 256
-    cubed with the defaults): use a mask. Meant for Gaussian noise of equal strength everywhere. The border is
+    Keeps repeated texture and edges better than local filters. Two means, with s the standard deviation of the noise
+    and h = `strength` s. In the first every voxel of a box of two thirds of the search radius weighs
+    exp(-max(d - 2 s^2, 0) / (1.4 h)^2) with d the mean squared difference of the patches, whose weights fall to their
+    border as 2 to 1 for a radius of 1 (Buades, Coll and Morel 2005). In the second every voxel of the search box weighs
+    exp(-(m - m')^2 / h^2) with m and m' the first mean here and there (Manjon et al. 2012): it has less noise than the
+    image, so that thin structures are told from it. The time grows with the search volume (a minute for a whole MR of
+    256 cubed with the defaults): use a mask. Meant for Gaussian noise of equal strength everywhere. The border is
     mirrored. The result is float32, float64 for input of more than 16 bits.
 
     Inputs
@@ -49,8 +52,8 @@ class NonlocalMeans(Measuring):
     strength
         Larger averages more; a multiple of the noise.
     noise
-        Standard deviation of the noise in the unit of the image. Not given: estimated from the finest wavelet details
-        of the image, or of the box of the mask.
+        Standard deviation of the noise in the unit of the image. Not given: the larger of that in the finest wavelet
+        details and in flat regions of the image, or of the mask.
     in_plane
         Search and compare within each slice along the third axis only, for thick slices.
     """
@@ -59,8 +62,9 @@ class NonlocalMeans(Measuring):
     title: ClassVar[str] = "Non-local means"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.25
+    memory_factor: ClassVar[float] = 3.5
     measuring_factor: ClassVar[float] = 1.5
+    revision: ClassVar[int] = 2
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {
         "Light": {"search_radius_voxels": 2, "strength": 0.7},
@@ -77,11 +81,12 @@ class NonlocalMeans(Measuring):
     measured_by: ClassVar[tuple[str, ...]] = ("noise",)
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
-        both = self.patch_radius_voxels + self.search_radius_voxels
+        search = self.search_radius_voxels
+        both = self.patch_radius_voxels + near([search])[0] + search
         return (both, both, 0 if self.in_plane else both)[: grid.dimension]
 
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
-        return noise_level(self.noise, floating(part, progress), progress)
+        return noise_level(self.noise, part, inside, progress)
 
     def effort(self) -> float:
         return ((2 * self.search_radius_voxels + 1) / 7) ** (2 if self.in_plane else 3)
@@ -95,9 +100,9 @@ class NonlocalMeans(Measuring):
         )
 
         def compute(part: sitk.Image, inside: np.ndarray | None, level: float, progress: Progress) -> np.ndarray:
-            array = floating(part, progress)
+            array = precise(part, progress)
             if level == 0:
-                return array
+                return floating(part, progress)
             solid = array[None] if array.ndim == 2 else array
             box = (slice(0, 1),) * (3 - array.ndim) + wanted(self, array.shape, inside)
             found = nonlocal_means(solid, patch, search, self.strength * level, level, progress, box)

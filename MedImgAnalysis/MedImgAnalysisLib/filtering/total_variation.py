@@ -50,8 +50,8 @@ class TotalVariation(Operation):
     strength
         Weight of the variation as a multiple of the noise; larger is flatter.
     noise
-        Standard deviation of the noise in the unit of the image. Not given: estimated from the finest wavelet details
-        of the image, or of the box of the mask.
+        Standard deviation of the noise in the unit of the image. Not given: the larger of that in the finest wavelet
+        details and in flat regions of the image, or of the mask.
     stop_change
         Stop when a step changes the energy by less than this part of its first value.
     iterations
@@ -63,6 +63,7 @@ class TotalVariation(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 6.0
+    revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the steps end when the whole image has settled"
     keeps: ClassVar = {"image": "image"}
@@ -82,7 +83,7 @@ class TotalVariation(Operation):
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
             array = precise(part, progress)
-            level = noise_level(self.noise, array, progress.part(0.0, 0.1))
+            level = noise_level(self.noise, part, inside, progress.part(0.0, 0.1))
             if level == 0:
                 return floating(part, progress)
             solid = array[None] if array.ndim == 2 else array

@@ -55,7 +55,8 @@ class Wavelet(Operation):
     levels
         Number of levels; each looks at structures twice as large.
     noise
-        Standard deviation of the noise in the unit of the image. Not given: estimated from the finest details.
+        Standard deviation of the noise in the unit of the image. Not given: the larger of that in the finest wavelet
+        details and in flat regions of the image, or of the mask.
     """
 
     name: ClassVar[str] = "wavelet"
@@ -63,6 +64,7 @@ class Wavelet(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 5.0
+    revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the thresholds come from all details of a band"
     keeps: ClassVar = {"image": "image"}
@@ -81,8 +83,8 @@ class Wavelet(Operation):
         margin = len(scaling_filter(self.family)) * 2**self.levels
 
         def compute(part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
+            level = noise_level(self.noise, part, inside, progress.part(0.0, 0.15))
             array = floating(part, progress)
-            level = noise_level(self.noise, array, progress.part(0.0, 0.15))
             if level == 0:
                 return array
             # Coefficients near zero keep their digits.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from math import prod, sqrt
+from math import prod
 from typing import Literal
 
 import numpy as np
 
 from ..blockwise import for_each
 from ..progress import SILENT, Progress
+from .separable import working_type
 
 BLOCK_VALUES = 1 << 16
 """Values of a block: its few arrays stay in the cache of a core."""
@@ -19,6 +20,8 @@ SHORT = 16
 """Voxels along i below which the arrays of a block lie the other way round in memory."""
 SHARED = 1.6
 """Times the voxels of a block up to which it is faster to compute the weights of an offset and its opposite at once."""
+FIRST = 1.4
+"""Strength of the first mean as a multiple of that of the second."""
 Wanted = tuple[slice, ...]
 """Ranges along (k, j, i) with both ends."""
 Block = tuple[int, int, int, int]
@@ -39,10 +42,15 @@ def bilateral(
     repeated. `range_sigma` is in the unit of the values and above 0. Outside of `wanted` the values stay as they are.
     """
 
-    def means(array: np.ndarray, padded: np.ndarray) -> np.ndarray:
-        return _bilateral(array, padded, sigmas, radii, range_sigma, progress)
-
-    return _where_wanted(array, wanted, radii, "edge", means)
+    box = wanted or tuple(slice(0, n) for n in array.shape)
+    order = _order(box)
+    padded = np.asarray(_padded(array, box, radii, "edge"), order=order)
+    found = _bilateral(np.asarray(array[box], order=order), padded, sigmas, radii, range_sigma, progress)
+    if found.shape == array.shape:
+        return found
+    out = array.copy()
+    out[box] = found
+    return out
 
 
 def _bilateral(
@@ -91,77 +99,102 @@ def nonlocal_means(
     progress: Progress = SILENT,
     wanted: Wanted | None = None,
 ) -> np.ndarray:
-    """Mean of the voxels in the search box, weighted by how alike the patches around them are.
+    """Mean of the voxels of the search box, weighted by how alike a first such mean is there.
 
-    Weight exp(-max(d - 2 sigma^2, 0) / strength^2) with d the mean squared difference of the patches (Buades, Coll
-    and Morel 2005; the voxel itself counts like a perfect match). `array` is float (k, j, i), radii in voxels by
-    numpy axis, the border is mirrored. Outside of `wanted` the values are left as they are.
+    The first mean m has weights exp(-max(d - 2 sigma^2, 0) / (1.4 strength)^2) in the box of `near(search)`, with d the
+    mean squared difference of the patches, weighted by tents (Buades, Coll and Morel 2005); the second has weights
+    exp(-(m - m')^2 / strength^2). The voxel itself counts like a perfect match. `array` is real (k, j, i), the
+    result of its `working_type`; radii in voxels by numpy axis, the border is mirrored. Outside of `wanted` the values
+    are left as they are.
     """
-    margin = [p + s for p, s in zip(patch, search, strict=True)]
-
-    def means(array: np.ndarray, padded: np.ndarray) -> np.ndarray:
-        return _nonlocal_means(array, padded, patch, search, strength, sigma, progress)
-
-    return _where_wanted(array, wanted, margin, "symmetric", means)
-
-
-def _where_wanted(
-    array: np.ndarray,
-    wanted: Wanted | None,
-    margin: Sequence[int],
-    border: Literal["edge", "symmetric"],
-    means: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """The array with the means where they are wanted; `means` gets that part and the same with a margin, a copy."""
+    dtype = working_type(array.dtype)
     box = wanted or tuple(slice(0, n) for n in array.shape)
-    reach = list(zip(box, margin, array.shape, strict=True))
-    near = array[tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in reach)]
-    padded = np.pad(near, [(max(0, m - s.start), max(0, s.stop + m - n)) for s, m, n in reach], mode=border)
-    # Inner loops run along the axis that is contiguous: not the last one where that is short.
-    order: Literal["C", "F"] = "F" if box[2].stop - box[2].start < SHORT else "C"
-    found = means(np.asarray(array[box], order=order), np.asarray(padded, order=order))
+    first = near(search)
+    reach = [max(p + f, s) for p, f, s in zip(patch, first, search, strict=True)]
+    around = tuple(
+        slice(max(0, b.start - s), min(n, b.stop + s)) for b, s, n in zip(box, search, array.shape, strict=True)
+    )
+    order = _order(box)
+    scale = 1 / (FIRST * strength * prod(p + 1 for p in patch))
+    values: np.ndarray = _padded(array, around, reach, "symmetric").astype(dtype, order=order, copy=False)
+    values *= dtype(scale)
+    places = _Places(patch, first, dtype(2 * (sigma / (FIRST * strength)) ** 2))
+    shares = places.work, _Places((0, 0, 0), search, dtype(0)).work
+    part = progress.part(0.0, shares[0] / sum(shares))
+    guide: np.ndarray = np.empty([b.stop - b.start for b in around], dtype, order=order)
+    _average(guide, values, reach, values, reach, places, part)
+    guide *= dtype(1 / (scale * strength))
+    short = [(s - (b.start - a.start), s - (a.stop - b.stop)) for s, b, a in zip(search, box, around, strict=True)]
+    guide = np.asarray(np.pad(guide, short, mode="symmetric"), order=order)
+    found: np.ndarray = np.empty([b.stop - b.start for b in box], dtype, order=order)
+    beyond = [r + b.start - a.start for r, b, a in zip(reach, box, around, strict=True)]
+    places = _Places((0, 0, 0), search, dtype(0))
+    _average(found, values, beyond, guide, search, places, progress.part(shares[0] / sum(shares), 1.0))
+    found *= dtype(1 / scale)
     if found.shape == array.shape:
         return found
-    out = array.copy()
+    out: np.ndarray = array.astype(dtype)
     out[box] = found
     return out
 
 
-def _nonlocal_means(
-    array: np.ndarray,
-    padded: np.ndarray,
-    patch: Sequence[int],
-    search: Sequence[int],
-    strength: float,
-    sigma: float,
-    progress: Progress,
-) -> np.ndarray:
-    """`padded` is used up.
+def near(search: Sequence[int]) -> list[int]:
+    """Radii of the box of the first mean: two thirds of those of the search."""
+    return [-(-2 * radius // 3) for radius in search]
 
-    Two voxels have the same weight for each other: it is computed once for an offset and its opposite. Values are
+
+def _order(box: Wanted) -> Literal["C", "F"]:
+    """Inner loops run along the axis that is contiguous: not the last one where that is short."""
+    return "F" if box[2].stop - box[2].start < SHORT else "C"
+
+
+def _padded(array: np.ndarray, box: Wanted, margin: Sequence[int], border: Literal["edge", "symmetric"]) -> np.ndarray:
+    """A copy of the box with a margin."""
+    reach = list(zip(box, margin, array.shape, strict=True))
+    inner = array[tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in reach)]
+    return np.pad(inner, [(max(0, m - s.start), max(0, s.stop + m - n)) for s, m, n in reach], mode=border)
+
+
+class _Places:
+    """Which neighbours are compared, and how: half of the offsets, patch radii, and what noise adds to a distance."""
+
+    def __init__(self, patch: Sequence[int], search: Sequence[int], noise: np.floating) -> None:
+        self.patch, self.noise = patch, noise
+        self.offsets = [offset for offset in _offsets(search) if offset > (0, 0, 0)]
+        self.work = max(1, len(self.offsets) * (10 + 2 * sum(patch)))
+
+
+def _average(
+    out: np.ndarray,
+    values: np.ndarray,
+    margin: Sequence[int],
+    compared: np.ndarray,
+    beyond: Sequence[int],
+    places: _Places,
+    progress: Progress,
+) -> None:
+    """Fill `out` with means of `values`, weighted by how alike `compared` is; both are wider by their margins.
+
+    Two voxels have the same weight for each other: it is computed once for an offset and its opposite. `compared` is
     scaled so that a sum of squared differences is the exponent.
     """
-    margin = [p + s for p, s in zip(patch, search, strict=True)]
-    out = np.empty_like(array)
-    dtype = array.dtype.type
-    scale = 1 / (strength * sqrt(prod(2 * p + 1 for p in patch)))
-    padded *= dtype(scale)
-    back, noise = dtype(1 / scale), dtype(2 * (sigma / strength) ** 2)
-    middle = (0, 0, 0)
-    offsets = [offset for offset in _offsets(search) if offset > middle]
+    patch, middle = places.patch, (0, 0, 0)
 
     def work(block: Block) -> None:
-        target = out[block[0] : block[1], block[2] : block[3]]
-        starts = [m + n for m, n in zip(margin, (block[0], block[2], 0), strict=True)]
+        target, corner = out[block[0] : block[1], block[2] : block[3]], (block[0], block[2], 0)
 
-        def part(before: Sequence[int], after: Sequence[int], by: Sequence[int] = middle) -> np.ndarray:
-            """The values of the block, so many more on both sides, or those at an offset from them."""
-            ends = zip(starts, target.shape, before, after, by, strict=True)
-            return padded[tuple(slice(s - b + o, s + n + a + o) for s, n, b, a, o in ends)]
+        def part(by: Sequence[int], before: Sequence[int], after: Sequence[int]) -> np.ndarray:
+            """What is compared at an offset from the block, and so many voxels more on both sides."""
+            ends = zip(beyond, corner, target.shape, before, after, by, strict=True)
+            return compared[tuple(slice(m + s - b + o, m + s + n + a + o) for m, s, n, b, a, o in ends)]
 
-        total = part(middle, middle) + dtype(0)
+        def at_offset(by: Sequence[int]) -> np.ndarray:
+            ends = zip(margin, corner, target.shape, by, strict=True)
+            return values[tuple(slice(m + s + o, m + s + n + o) for m, s, n, o in ends)]
+
+        total = at_offset(middle).copy(order="K")
         weights, weighted = np.ones_like(total), np.empty_like(total)
-        for offset in offsets:
+        for offset in places.offsets:
             opposite = (-offset[0], -offset[1], -offset[2])
             wider = prod((n + abs(o)) / n for n, o in zip(target.shape, offset, strict=True))
             for steps in [(offset, opposite)] if wider < SHARED else [(offset,), (opposite,)]:
@@ -171,22 +204,21 @@ def _nonlocal_means(
                 reach = steps[0] if len(steps) == 2 else middle
                 low, high = [max(o, 0) for o in reach], [max(-o, 0) for o in reach]
                 box = [p + n for p, n in zip(patch, low)], [p + n for p, n in zip(patch, high)]
-                w = part(*box, steps[0]) - part(*box)
+                w = part(steps[0], *box) - part(middle, *box)
                 w *= w
-                w = _box_sum(w, patch)
-                np.subtract(noise, w, out=w)
-                np.minimum(w, 0, out=w)
+                w = _tent_sum(w, patch)
+                np.subtract(places.noise, w, out=w)
+                if places.noise:
+                    np.minimum(w, 0, out=w)
                 np.exp(w, out=w)
                 for step, at in zip(steps, (low, high)):
                     own = w[tuple(slice(s, s + n) for s, n in zip(at, target.shape, strict=True))]
                     weights += own
-                    np.multiply(own, part(middle, middle, step), out=weighted)
+                    np.multiply(own, at_offset(step), out=weighted)
                     total += weighted
-        total *= back
         np.divide(total, weights, out=target)
 
-    for_each(work, _blocks(array.shape, 8 if patch[0] else 1), progress=progress, message="Non-local means")
-    return out
+    for_each(work, _blocks(out.shape, 8), progress=progress, message="Non-local means")
 
 
 def _offsets(radii: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -211,14 +243,17 @@ def _shifted(padded: np.ndarray, block: Block, margin: Sequence[int], offset: Se
     return padded[block[0] + k : block[1] + k, block[2] + j : block[3] + j, i : i + length]
 
 
-def _box_sum(values: np.ndarray, radii: Sequence[int]) -> np.ndarray:
-    """Sums over the boxes that lie inside `values`; the longest axis is summed last, when the others are shorter."""
+def _tent_sum(values: np.ndarray, radii: Sequence[int]) -> np.ndarray:
+    """Sums over the boxes that lie inside `values`, weighted 1, 2 ... radius + 1 ... 2, 1 along each axis.
+
+    The longest axis is summed last, when the others are shorter.
+    """
     for axis, radius in enumerate(radii):
-        if radius:
+        for _ in range(2 if radius else 0):
             moved = np.moveaxis(values, axis, 0)
-            n = len(moved) - 2 * radius
+            n = len(moved) - radius
             summed = moved[:n] + moved[1 : 1 + n]
-            for shift in range(2, 2 * radius + 1):
+            for shift in range(2, radius + 1):
                 summed += moved[shift : shift + n]
             values = np.moveaxis(summed, 0, axis)
     return values
