@@ -1,4 +1,4 @@
-"""What memory a case will need, planned from the headers of its inputs before a voxel is read."""
+"""What memory, time and disk a case will need, planned from the headers of its inputs before a voxel is read."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ class _Value:
 class CaseNeed:
     """Planned bytes of a case beyond those of its process, and the step that needs the most.
 
-    `bytes` is for everything at once. `refusal` is empty, or says with numbers why the case cannot run in the memory
-    that was free when it was planned, even alone and slab by slab.
+    `bytes` is for everything at once, `kept_bytes` for the images and segments it writes, without compression;
+    `seconds` is None when the time of a step is not known. `refusal` is empty, or says with numbers why the case cannot
+    run in the memory that was free when it was planned, even alone and slab by slab.
     """
 
     bytes: float
     step: str = ""
     refusal: str = ""
+    seconds: float | None = None
+    kept_bytes: float = 0.0
 
     @property
     def text(self) -> str:
@@ -63,7 +66,8 @@ def case_need(recipe: Recipe, paths: Mapping[str, str]) -> CaseNeed | None:
         return None
     steps = [step for step in recipe.steps if step.enabled]
     most = CaseNeed(sum(value.bytes for value in known.values()))
-    refusal = ""
+    refusal, written = "", 0.0
+    seconds: float | None = 0.0
     for number, step in enumerate(steps):
         operation = step.build()
         images, judged = _images(operation, step, known)
@@ -74,11 +78,14 @@ def case_need(recipe: Recipe, paths: Mapping[str, str]) -> CaseNeed | None:
             plan = plan_for(operation, extents, extra_bytes=held, frames=max(image.frames for image in images))
             if plan.whole_bytes > most.bytes:
                 most = CaseNeed(plan.whole_bytes, step.id)
+            seconds = None if seconds is None or plan.seconds is None else seconds + plan.seconds
             refusal = refusal or (f"Step {step.id!r}: {plan.problem}" if judged and plan.problem else "")
-            known |= _made(operation, step, images)
+            made = _made(operation, step, images)
+            written += sum(value.bytes for name, value in made.items() if name in recipe.outputs)
+            known |= made
         kept = {*recipe.inputs, *recipe.outputs, *(name for later in steps[number + 1 :] for name in later.sources)}
         known = {name: value for name, value in known.items() if name in kept}
-    return replace(most, refusal=refusal)
+    return replace(most, refusal=refusal, seconds=seconds, kept_bytes=written)
 
 
 def need_of(recipe: Recipe, paths: Mapping[str, str]) -> CaseNeed | None:

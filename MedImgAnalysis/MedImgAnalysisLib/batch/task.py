@@ -1,7 +1,8 @@
 """A task: one case of a batch as JSON values, and what runs it wherever it is run.
 
 A task holds `case`, `folder`, `inputs` (paths by name), `recipe`, `restart` and `extras`; of a batch also `lock` and
-`token` of its lock, and `refused`, a sentence, when its planned memory cannot be had. Voxels are never part of it.
+`token` of its lock, `problem`, a sentence, when the cohort knows why it cannot run, and `refused` when its planned
+memory cannot be had. Voxels are never part of it.
 
 What happens is told in answers of one key: `started` (process), `progress` ([fraction, message]), `warning`, `note`,
 and at the end `done` ({"seconds", "reason"}), `kept`, or `failed` (an error as JSON).
@@ -50,6 +51,8 @@ def _serve(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Pr
     folder, extras = Path(task["folder"]), Extras(**task["extras"])
     tell({"started": os.getpid()})
     try:
+        if task.get("problem"):
+            raise InputError(task["problem"])
         inputs = describe_inputs(recipe, task["inputs"], folder, progress.part(0.0, 0.05))
         record, reason = finished(folder, recipe_key(recipe), inputs, extras)
         if record is not None and token and record.get("batch") == token:
