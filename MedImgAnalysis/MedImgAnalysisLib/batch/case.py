@@ -12,14 +12,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, files, provenance
+from .. import __version__, dicom_out, files, provenance
 from ..blockwise import thread_count
 from ..errors import ParameterError, RecipeError
 from ..files.paths import ending, split_part, stem
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
 from ..values import Frames, Measurements
-from . import case_pages
+from . import case_pages, dicom_files
 from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
 from .sources import content, size_of
@@ -33,6 +33,7 @@ class Extras:
     scene: str | None = None
     snapshots: bool = False
     pages: bool = False
+    dicom: bool = False
 
     def __post_init__(self) -> None:
         if self.scene is not None and Path(self.scene).suffix.lower() != ".mrb":
@@ -140,6 +141,8 @@ def run_case(
     check_names(recipe)
     check_free(folder, [split_part(path)[0] for path in paths.values()])
     scene = _Scene(extras, whole) if extras.scene or extras.snapshots else None
+    if extras.dicom:
+        dicom_out.require()
     inputs = dict(described or describe_inputs(recipe, paths, folder, whole.part(0.0, 0.05)))
     values = {name: files.read(path, recipe.inputs[name], whole.part(0.05, 0.1)) for name, path in paths.items()}
     origins = {name: {"name": name, "path": inputs[name]["path"]} for name in values}
@@ -175,6 +178,10 @@ def run_case(
             }
             if isinstance(value, Measurements):
                 record["measurements"][name] = {"columns": columns_of(value), "rows": rows_of(value)}
+        objects: dict[str, Path] = {}
+        if extras.dicom:
+            targets = dicom_files.targets_in(place, recipe.outputs)
+            objects = dicom_files.write(recipe, paths, values, result.outputs, targets, progress=whole.part(0.89, 0.9))
         pictures: list[str] = []
         if scene is not None:
             whole.report(0.9, "Scene")
@@ -191,7 +198,8 @@ def run_case(
             "software": dict(provenance.software()),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
-            "options": {"scene": extras.scene, "snapshots": extras.snapshots, "pages": extras.pages},
+            "options": asdict(extras),
+            "dicom": {name: file.name for name, file in objects.items()},
             "snapshots": pictures,
             "pages": pages,
             "files": sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()),
@@ -226,6 +234,8 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
         return None, "a scene or pictures are asked for this time"
     if extras.pages and not options.get("pages"):
         return None, "pages are asked for this time"
+    if extras.dicom and not options.get("dicom"):
+        return None, "DICOM results are asked for this time"
     for entry in record.get("outputs", {}).values():
         if size_of(folder / entry["file"]) != entry["bytes"]:
             return None, f"{entry['file']} is missing or has another size"

@@ -55,6 +55,7 @@ def run_batch(
     scene: bool = False,
     snapshots: bool = False,
     pages: bool = False,
+    dicom: bool = False,
     on_event: Callable[[str, str, dict[str, Any]], None] | None = None,
     progress: Progress = SILENT,
 ) -> BatchResult:
@@ -79,8 +80,8 @@ def run_batch(
         Address or file of the scheduler of a Dask cluster, or `local` for one in this process.
     restart
         Run every case again.
-    scene, snapshots, pages
-        Add a scene file `<id>.mrb`, pictures of slices, and a page per step to
+    scene, snapshots, pages, dicom
+        Add a scene file `<id>.mrb`, pictures of slices, a page per step, and segments and tables as DICOM objects to
         each case.
     on_event
         Called with (event, case id, data) for started, done, kept and failed cases, and for warnings.
@@ -120,7 +121,7 @@ def run_batch(
         )
         common = {"recipe": recipe.as_data(), "restart": restart, "lock": str(lock.path), "token": lock.token}
         tasks = [
-            common | _task(case, out, Extras(f"{case.id}.mrb" if scene else None, snapshots, pages))
+            common | _task(case, out, Extras(f"{case.id}.mrb" if scene else None, snapshots, pages, dicom))
             for case in cohort.cases
         ]
         run = _Run(cohort.cases, journal, out, progress, on_event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from ..plan import plan
 from ..progress import Progress
 from ..values import Measurements
 from .arguments import UsageError, bound, common, count, settings, single
+from .dicom_outputs import DICOM_KINDS, dicom_roles, write_dicom
+from .dicom_outputs import ENDING as DICOM
 from .evidence_outputs import evidence_roles, with_evidence
 from .terminal import Terminal, table_text
 
@@ -81,7 +83,8 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         set_thread_count(options.threads)
     with terminal.working(operation.title) as progress:
         values = read(kind, inputs, progress.part(0.0, 0.1))
-        check_endings(operation, values, outputs)
+        objects = dicom_roles(made, outputs, inputs)
+        check_endings(operation, values, {role: path for role, path in outputs.items() if role not in objects})
         origins = {
             role: {"path": os.path.abspath(paths[0])}
             if len(paths) == 1
@@ -92,7 +95,11 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         result = execute(operation, values, origins=origins, progress=progress.part(0.1, share))
         if extra:
             result = with_evidence(kind, values, result, outputs, progress.part(share, 0.95))
-        write(kind, made, result.outputs, outputs, progress)
+
+        def as_dicom(targets: Mapping[str, Path]) -> None:
+            write_dicom(operation, inputs, values, result.outputs, targets, progress)
+
+        write(kind, made, result.outputs, outputs, progress, objects, as_dicom)
         if options.page:
             names = {role: ", ".join(os.path.basename(path) for path in paths) for role, paths in inputs.items()}
             progress.report(0.97, "Writing the page")
@@ -213,7 +220,8 @@ def check_page(path: Path, sources: Sequence[Path]) -> None:
 
 def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
     """Raise `FileError` when a value of this kind cannot be written there."""
-    files.check_ending(path, kind)
+    if not (ending(path) == DICOM and kind in DICOM_KINDS):
+        files.check_ending(path, kind)
     check_place(path, sources)
 
 
@@ -248,23 +256,33 @@ def write(
     values: Mapping[str, Any],
     outputs: Mapping[str, str],
     progress: Progress,
+    objects: Sequence[str] = (),
+    as_dicom: Callable[[Mapping[str, Path]], None] = lambda targets: None,
 ) -> None:
-    """Write all outputs beside their places and rename them together at the end."""
+    """Write all outputs beside their places and rename them together at the end; `as_dicom` writes the `objects`."""
     kinds = {role.name: role.kind for role in made}
     with ExitStack() as stack:
-        moves: list[tuple[Path, Path]] = []
+        beside: dict[str, Path] = {}
         for role, path in outputs.items():
             if values.get(role) is None:
                 raise FileError(f"{kind.name} gave no {role}; there is nothing to write to {path}.", path=path)
             place = Path(path).absolute()
-            beside = place.parent / staging_name()
-            stack.callback(remove, beside)
-            progress.report(0.95, f"Writing {place.name}")
-            with named_after(beside / place.name, Path(path)):
-                files.write(values[role], beside / place.name, kinds[role])
+            beside[role] = place.parent / staging_name() / place.name
+            stack.callback(remove, beside[role].parent)
+            if role not in objects:
+                progress.report(0.95, f"Writing {place.name}")
+                with named_after(beside[role], Path(path)):
+                    files.write(values[role], beside[role], kinds[role])
+        if objects:
+            with ExitStack() as names:
+                for role in objects:
+                    names.enter_context(named_after(beside[role], Path(outputs[role])))
+                as_dicom({role: beside[role] for role in objects})
+        moves: list[tuple[Path, Path]] = []
+        for file in beside.values():
             # The named file last: a header comes after the data file it names.
-            written = sorted(beside.iterdir(), key=lambda file: file.name == place.name)
-            moves += [(file, place.parent / file.name) for file in written]
+            written = sorted(file.parent.iterdir(), key=lambda entry, named=file: entry == named)  # type: ignore[misc]
+            moves += [(entry, file.parent.parent / entry.name) for entry in written]
         progress.check()
         for source, target in moves:
             try:

@@ -31,6 +31,7 @@ FLAGS = (
     "--restart",
     "--snapshots",
     "--pages",
+    "--dicom",
     "--plan",
     "--evidence",
     "--help",

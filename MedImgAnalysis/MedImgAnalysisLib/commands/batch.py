@@ -42,6 +42,7 @@ def add(parsers: Any) -> None:
     parser.add_argument("--scene", action="store_true", help="save each case as a Slicer scene, too")
     parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
     parser.add_argument("--pages", action="store_true", help="write a page of tables and pictures per step, too")
+    parser.add_argument("--dicom", action="store_true", help="write segments and tables as DICOM SEG and SR, too")
     parser.set_defaults(call=batch)
 
 
@@ -66,6 +67,7 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
                 scene=options.scene,
                 snapshots=options.snapshots,
                 pages=options.pages,
+                dicom=options.dicom,
                 on_event=events,
                 progress=progress,
             )

@@ -22,7 +22,7 @@ from .header import FrameAxis
 
 def read_image(place: Path, part: str | None = None, progress: Progress = SILENT) -> sitk.Image | Frames:
     """The volume of a DICOM series, the frames of one with several (time points, echoes), or the volume chosen."""
-    volumes, number = _volumes(place, part, progress)
+    volumes, number = volumes_in(place, part, progress)
     if number is None and len(volumes) > 1:
         step, pixels = 0.7 / len(volumes), Pixels()
         images = [
@@ -45,7 +45,8 @@ def _frame_axis(volumes: list[list[Slice]]) -> FrameAxis:
     return FrameAxis()
 
 
-def _volumes(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:
+def volumes_in(place: Path, part: str | None, progress: Progress) -> tuple[list[list[Slice]], int | None]:
+    """The slices of every volume of the series that `part` names, and the number of the volume that it names."""
     found = scan(place, progress.part(0.0, 0.3))
     if not found.series:
         raise FileError(_nothing(place, found), path=place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,17 @@ from ..errors import FileError
 from ..geometry import Grid, image_like
 from ..progress import SILENT, Progress
 from ..values import PALETTE, Color, Labels
+from .cielab import rgb_of
 from .dicom_headers import SEGMENTATION, read_dataset
 from .dicom_pixels import NATIVE
 from .header import lps_grid
 from .memory import check_memory
+
+TERMINOLOGY = "TerminologyEntry"
+"""The tag under which Slicer keeps what a segment is: context, category, type, modifier, and anatomic region."""
+CATEGORIES = "Segmentation category and type - DICOM master list"
+REGIONS = "Anatomic codes - DICOM master list"
+MODIFIER = "SegmentedPropertyTypeModifierCodeSequence"
 
 
 def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
@@ -41,21 +50,24 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
             _macro(dataset, n, "SegmentIdentificationSequence").ReferencedSegmentNumber for n in range(len(frames))
         ]
         described = [
-            (int(s.SegmentNumber), str(s.SegmentLabel), _colour(s, n)) for n, s in enumerate(dataset.SegmentSequence)
+            (int(s.SegmentNumber), str(s.SegmentLabel), _colour(s, n), _terminology(s))
+            for n, s in enumerate(dataset.SegmentSequence)
         ]
     except (AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
         raise FileError(f"{path}: the DICOM segmentation is incomplete: {error}.", path=path) from error
     check_memory(path, 2 * int(np.prod(grid.size, dtype=np.int64)))
 
     def masks() -> Iterator[tuple[str, sitk.Image]]:
-        for number, name, _ in described:
+        for number, name, *_ in described:
             array = np.zeros(grid.size[::-1], np.uint8)
             for n, of in enumerate(numbers):
                 if of == number:
                     array[places[n]] |= frames[n]
             yield name, image_like(array, grid)
 
-    return Labels.from_masks(masks(), [colour for _, _, colour in described])
+    labels = Labels.from_masks(masks(), [colour for _, _, colour, _ in described])
+    tagged = [replace(s, tags={TERMINOLOGY: d[3]} if d[3] else {}) for s, d in zip(labels.segments, described)]
+    return Labels(labels.layers, tuple(tagged))
 
 
 def _frames(path: Path, dataset: Any) -> np.ndarray:
@@ -105,16 +117,22 @@ def _grid(path: Path, dataset: Any, progress: Progress) -> tuple[Grid, list[int]
 def _colour(segment: Any, number: int) -> Color:
     """RGB 0 to 1 of the recommended CIELab colour, or one of the palette."""
     lab = segment.get("RecommendedDisplayCIELabValue")
-    if lab is None or len(lab) != 3:
-        return PALETTE[number % len(PALETTE)]
-    light, a, b = (float(v) / 65535 * span - low for v, span, low in zip(lab, (100, 255, 255), (0, 128, 128)))
-    fy = (light + 16) / 116
-    xyz = [
-        white * (t**3 if t > 6 / 29 else 3 * (6 / 29) ** 2 * (t - 4 / 29))
-        for t, white in ((fy + a / 500, 0.9505), (fy, 1.0), (fy - b / 200, 1.089))
-    ]
-    linear = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]) @ xyz
-    red, green, blue = (
-        float(min(max(12.92 * c if c <= 0.0031308 else 1.055 * max(c, 0) ** (1 / 2.4) - 0.055, 0), 1)) for c in linear
-    )
-    return red, green, blue
+    return PALETTE[number % len(PALETTE)] if lab is None or len(lab) != 3 else rgb_of(lab)
+
+
+def _terminology(segment: Any) -> str:
+    """Slicer's terminology entry of the codes of a segment, empty where there are none."""
+
+    def word(holder: Any, name: str) -> str:
+        items = holder.get(name) if holder is not None else None
+        item = items[0] if items else {}
+        parts = (item.get("CodingSchemeDesignator"), item.get("CodeValue"), item.get("CodeMeaning"))
+        return "^".join(re.sub(r"[~^|]", " ", str(part or "")) for part in parts)
+
+    kinds = segment.get("SegmentedPropertyTypeCodeSequence") or [None]
+    category = word(segment, "SegmentedPropertyCategoryCodeSequence")
+    kind, side = word(segment, "SegmentedPropertyTypeCodeSequence"), word(kinds[0], MODIFIER)
+    region = word(segment, "AnatomicRegionSequence")
+    if not (category.strip("^") and kind.strip("^")):
+        return ""
+    return f"{CATEGORIES}~{category}~{kind}~{side}~{REGIONS}~{region}~^^"
