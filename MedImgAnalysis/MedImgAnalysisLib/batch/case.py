@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from .sources import content, size_of
 
 @dataclass(frozen=True)
 class Extras:
-    """What a case gets beside its outputs: pictures, a page per step, and a scene file (`.mrb`, absolute or relative to
-    its folder)."""
+    """What a case gets beside its outputs: pictures, a page per step, segments and tables as DICOM objects, and a scene
+    file (`.mrb`, absolute or relative to its folder)."""
 
     scene: str | None = None
     snapshots: bool = False
