@@ -14,8 +14,11 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 48
 MOST_POINTS = 600
 
 
-def svg(curves: Curves, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """A plot of all series; text takes the colour of the page. Empty text when there is nothing finite to draw."""
+def svg(curves: Curves, width: int = WIDTH, height: int = HEIGHT, legend: bool = True) -> str:
+    """A plot of all series; text takes the colour of the page. Empty text when there is nothing finite to draw.
+
+    Series have the colours `color(0)`, `color(1)` and so on; without `legend` the page has to say so.
+    """
     series = [(curve, *_finite(curve)) for curve in curves.series]
     series = [(curve, x, y) for curve, x, y in series if x.size]
     if not series:
@@ -53,7 +56,8 @@ def svg(curves: Curves, width: int = WIDTH, height: int = HEIGHT) -> str:
         for stroke in _strokes(curve):
             points = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in stroke)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{color(n)}" stroke-width="1.8"{dashes}/>')
-    parts.append(_legend([curve for curve, _, _ in series], right))
+    if legend:
+        parts.append(_legend([curve for curve, _, _ in series], right))
     middle = (LEFT + right) / 2
     x_axis, y_axis = escape(_axis(curves.x_title, curves.x_unit)), escape(_axis(curves.y_title, curves.y_unit))
     turned = f'transform="translate(14 {(TOP + floor) / 2:.0f}) rotate(-90)"'
