@@ -153,7 +153,14 @@ def _number(text: str) -> bool:
 
 
 def as_data(recipe: Recipe, cases: Sequence[CaseResult]) -> dict[str, Any]:
-    """The same as JSON values, with what the columns mean and which files each case has."""
+    """The same as JSON values, with what the columns mean, which numbers stand apart and which files each case has.
+
+    `outliers` of a case has the robust z score by result, null where the rule for equal values has marked it.
+    """
+    from .outliers import rule
+    from .report_numbers import Numbers
+
+    numbers = Numbers.of(cases, columns_of(cases))
     return {
         "medimg_results": 1,
         "version": __version__,
@@ -162,6 +169,7 @@ def as_data(recipe: Recipe, cases: Sequence[CaseResult]) -> dict[str, Any]:
         "columns": [
             {"key": c.key, "title": c.title, "unit": c.unit, "description": c.description} for c in columns_of(cases)
         ],
+        "outlier_rule": rule(numbers.done),
         "cases": [
             {
                 "id": case.id,
@@ -171,6 +179,7 @@ def as_data(recipe: Recipe, cases: Sequence[CaseResult]) -> dict[str, Any]:
                 "warnings": case.warnings,
                 "seconds": (case.record or {}).get("seconds"),
                 "values": case.values(),
+                "outliers": {key: numbers.marks[key][case.id] for key in numbers.marked(case.id)},
                 "outputs": {
                     name: f"{case.id}/{entry['file']}" for name, entry in (case.record or {}).get("outputs", {}).items()
                 },

@@ -13,6 +13,7 @@ from ..files.paths import appearing
 from ..progress import Progress
 from ..recipe import Recipe, RecipeResult, Step
 from .plain import plain
+from .thumbnails import write_small
 
 PICTURES = "snapshots"
 
@@ -90,6 +91,8 @@ def _pictures(folder: Path, recipe: Recipe, nodes: Mapping[str, Any], progress: 
             )
     except (MedImgError, RuntimeError) as error:
         progress.warn(f"Pictures could not be taken: {error}")
+    for path in written:
+        write_small(path)
     if not written:
         place.rmdir()
     return [path.relative_to(folder).as_posix() for path in written]

@@ -1,4 +1,4 @@
-"""Style and script of the report. Both are named by their hash in the page, so nothing else can run in it."""
+"""The frame and the style of all pages. Style and script are named by their hash in a page: nothing else runs in it."""
 
 from __future__ import annotations
 
@@ -73,48 +73,22 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
 }
 """
 
-SCRIPT = """
-for (const table of document.querySelectorAll('table.sortable')) {
-  const body = table.tBodies[0], original = [...body.rows];
-  for (const head of table.querySelectorAll('th[data-column]')) head.firstElementChild.addEventListener('click', () => {
-    const column = Number(head.dataset.column), before = head.getAttribute('aria-sort');
-    const next = before === 'ascending' ? 'descending' : before === 'descending' ? null : 'ascending';
-    for (const other of table.querySelectorAll('th[aria-sort]')) other.removeAttribute('aria-sort');
-    if (next) head.setAttribute('aria-sort', next);
-    const sign = next === 'descending' ? -1 : 1;
-    const key = row => row.cells[column].dataset.v ?? row.cells[column].textContent.trim();
-    const rows = next ? [...original].sort((a, b) => {
-      const x = key(a), y = key(b);
-      if (x === '' || y === '') return (x === '') - (y === '');
-      const numbers = !isNaN(x) && !isNaN(y);
-      return sign * (numbers ? x - y : x.localeCompare(y, undefined, {numeric: true}));
-    }) : original;
-    body.append(...rows);
-  });
-}
-const search = document.querySelector('input[type=search]');
-if (search) search.addEventListener('input', () => {
-  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  for (const row of document.querySelectorAll('#cases tbody tr')) {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !words.every(word => text.includes(word));
-  }
-});
-"""
 
-
-def page(title: str, body: str) -> str:
-    """The whole page; `body` must be escaped already."""
+def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """The whole page; `body` must be escaped already. `style` follows that of all pages, `script` runs in the head."""
+    whole = STYLE + style
+    scripts = f"'{_hash(script)}'" if script else "'none'"
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_hash(whole)}'; script-src {scripts}; "
         "base-uri 'none'; form-action 'none'"
     )
+    element = f"<script>{script}</script>\n" if script else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{whole}</style>\n{element}</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
     )
 
 
