@@ -163,12 +163,12 @@ def order_steps(recipe: Recipe, ids: Sequence[str]) -> Recipe:
 def switch_step(recipe: Recipe, step: str, enabled: bool) -> Recipe:
     """The recipe with a step switched on or off.
 
-    What a step that is off would make is not kept; switched on again, what nobody takes is kept.
+    What a step that is off would make is not kept. Switched on again, all is kept but what a later step goes on from.
     """
     recipe = _changed(recipe, step, enabled=enabled)
     made = list(recipe.steps[position(recipe, step)].outputs.values())
     if enabled:
-        return with_kept(recipe, [*recipe.outputs, *(name for name in made if not used_by(recipe, name))])
+        return with_kept(recipe, [*recipe.outputs, *(name for name in made if not _goes_on(recipe, name))])
     return with_kept(recipe, [name for name in recipe.outputs if name not in made])
 
 
@@ -322,6 +322,12 @@ def _input_for(role: Role, inputs: dict[str, str], recipe: Recipe, bound: Mappin
     name = unique(role.name, {*inputs, *taken_names(recipe)})
     inputs[name] = role.kind
     return name
+
+
+def _goes_on(recipe: Recipe, name: str) -> bool:
+    """Whether some step makes a later state of a value."""
+    users = [operation_of(step) for step in recipe.steps if name in step.sources]
+    return any(_continues(recipe, name, user) for user in users if user is not None)
 
 
 def _continues(recipe: Recipe, name: str, cls: type[Operation]) -> bool:

@@ -1,4 +1,4 @@
-"""The self-tests of the measuring modules, which Slicer runs, pass on the stand-in as well."""
+"""The self-tests of the modules that measure and of the recipes, which Slicer runs, pass on the stand-in as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from panel_helpers import MODULES
 
 
-@pytest.mark.parametrize("name", ["MedImgAgreement", "MedImgQuality"])
+@pytest.mark.parametrize("name", ["MedImgAgreement", "MedImgQuality", "MedImgRecipes"])
 def test_the_self_test_of_a_module_passes(name, load_module):
     module = load_module(MODULES / name / f"{name}.py").python
     cases = unittest.defaultTestLoader.loadTestsFromTestCase(getattr(module, f"{name}Test"))

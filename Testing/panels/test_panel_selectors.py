@@ -64,7 +64,7 @@ def inputs(scene):
     from MedImgAnalysisLib.panel.selectors import InputSelectors
 
     changes = []
-    made = InputSelectors(EveryRole, lambda: changes.append(1))
+    made = InputSelectors(EveryRole.inputs(), lambda: changes.append(1))
     made.changes = changes
     return made
 
@@ -131,7 +131,7 @@ def test_a_mask_is_one_segment(standin):
     from MedImgAnalysisLib.panel.selectors import InputSelectors
 
     node, segment = add_segmentation(add_volume())
-    inputs = InputSelectors(EveryRole, lambda: None)
+    inputs = InputSelectors(EveryRole.inputs(), lambda: None)
     selector = inputs.selectors["mask"]
     assert (selector.nodes(), selector.segment()) == ((), "")
     selector.show((node,), segment)

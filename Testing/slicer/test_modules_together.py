@@ -3,7 +3,7 @@
 ctest runs it; by hand:
 
     Slicer --testing --no-main-window --additional-module-paths MedImgAnalysis MedImgAnalysis/MedImgFiltering \
-        --python-script Testing/slicer/test_modules_together.py
+        MedImgAnalysis/MedImgRecipes --python-script Testing/slicer/test_modules_together.py
 """
 
 import sys
@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-MODULES = ("MedImgAnalysis", "MedImgFiltering")
+MODULES = ("MedImgAnalysis", "MedImgFiltering", "MedImgRecipes")
 TIMEOUT_SECONDS = 120
 
 
@@ -52,6 +52,24 @@ class ModulesTogether(unittest.TestCase):
         result = request.recipe().run({"image": bridge.value_of(volume, "image")})
         (value,) = result.outputs.values()
         np.testing.assert_array_equal(by_panel, sitk.GetArrayFromImage(value))
+
+    def test_a_recipe_put_together_on_its_page_gives_the_voxels_of_the_logic(self):
+        volume = slicer.util.getModuleLogic("MedImgAnalysis").load_sample_data()[1]
+        widget = slicer.util.getModuleWidget("MedImgRecipes")
+        panel = widget.panel
+        panel.enter()
+        for operation in ("median", "gaussian"):
+            panel.add_step(operation)
+        panel.scene.inputs.selectors["image"].widget.setCurrentNode(volume)
+        before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")}
+        panel.run.apply_button.click()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while panel.run.runner.running and time.monotonic() < deadline:
+            slicer.app.processEvents()
+        made = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetID() not in before]
+        self.assertEqual(len(made), 1, panel.run.log.browser.plainText)
+        again = widget.logic.run(panel.node, {"image": volume})["gaussian_image"]
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(made[0]), slicer.util.arrayFromVolume(again))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import Any
 import slicer
 
 from ..scene import sequences
-from .request import Request
+from .request import Runnable
 
 
-def show_results(request: Request, nodes: Mapping[str, Any]) -> None:
+def show_results(request: Runnable, nodes: Mapping[str, Any]) -> None:
     """Show the new volume in the slice views; over the fixed image where there is one.
 
     Segmentations and transforms show themselves; tables and charts are left to the user, because
@@ -26,16 +26,15 @@ def show_results(request: Request, nodes: Mapping[str, Any]) -> None:
         slicer.util.setSliceViewerLayers(background=volume, fit=False)
 
 
-def aligned_pair(request: Request, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
+def aligned_pair(request: Runnable, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """The fixed volume and the one that was aligned to it, None when the run aligned nothing."""
-    return _over(request, nodes) if request.operation.keeps else None
+    return _over(request, nodes) if request.aligns else None
 
 
-def _over(request: Request, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
+def _over(request: Runnable, nodes: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """The volume whose grid the new one has, and the new one."""
     volume = _volume(nodes)
-    given = request.inputs.get("fixed") or request.inputs.get("reference") or ()
-    fixed = next((shown for node in given if (shown := _shown(node)).IsA("vtkMRMLVolumeNode")), None)
+    fixed = next((shown for node in request.ground() if (shown := _shown(node)).IsA("vtkMRMLVolumeNode")), None)
     return None if volume is None or fixed is None else (fixed, volume)
 
 

@@ -38,6 +38,15 @@ def narrow_combo() -> Any:
     return combo
 
 
+def push_button(name: str, text: str, slot: Callable[[], Any], tip: str) -> Any:
+    """A button with its object name, text, what it does when it is clicked, and its tool tip."""
+    button = qt.QPushButton(text)
+    button.objectName = name
+    button.toolTip = tip
+    button.connect("clicked()", slot)
+    return button
+
+
 def tool_tip(parameter: Parameter) -> str:
     """The sentence, the range with its unit and the default."""
     lines = [parameter.description] if parameter.description else []

@@ -193,9 +193,9 @@ class OperationPanel(VTKObservationMixin):
         operation = self.operations[name]
         self.preview.show_for(operation)
         self.run.evidence_box.setVisible(compared_roles(operation) is not None)
-        self.inputs = InputSelectors(operation, self._inputs_changed)
+        self.inputs = InputSelectors(operation.inputs(), self._inputs_changed)
         self.form = ParameterForm(operation, self._form_changed)
-        self.outputs = OutputSelectors(operation, self._outputs_changed)
+        self.outputs = OutputSelectors(operation.outputs(), self._outputs_changed)
         for section, part in (
             (self.ui.inputsSection, self.inputs),
             (self.ui.parametersSection, self.form),
@@ -242,7 +242,7 @@ class OperationPanel(VTKObservationMixin):
 
     def _suggest(self) -> None:
         """Choose inputs for required roles that have none, to save the user some clicks."""
-        if self.state is not None and suggest_inputs(self.operation, self.state):
+        if self.state is not None and suggest_inputs(self.operation.inputs(), self.state):
             self._show_state()
 
     def _check(self) -> None:

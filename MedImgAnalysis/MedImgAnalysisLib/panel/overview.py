@@ -21,8 +21,9 @@ MODULES = {
     "segmentation": "MedImgSegmentation",
     "agreement": "MedImgAgreement",
     "quality": "MedImgQuality",
+    "recipes": "MedImgRecipes",
 }
-"""Module that shows the operations of a package."""
+"""Module that shows the operations of a package, and the one that puts all of them in a row."""
 
 ICON_SIZE = 40
 TEXT_WIDTH = 230
@@ -37,20 +38,21 @@ def summaries() -> dict[str, str]:
         "segmentation": _("Separate structures from their surroundings."),
         "agreement": _("Compare segmentations of two readers or methods."),
         "quality": _("Measure how good an image is, and the features of segments."),
+        "recipes": _("Put operations of all modules in a row; run them on nodes, sequences and cohorts."),
     }
 
 
 def contents(package: str) -> list[str]:
     """What a card lists: the operations, or their groups where there are too many to read."""
-    operations = catalog.PACKAGES[package]
+    operations = catalog.PACKAGES.get(package, ())
     if len(operations) <= MOST_LISTED:
         return [operation.title for operation in operations]
     return list(dict.fromkeys(operation.group for operation in operations))
 
 
 def present_modules() -> list[tuple[str, Any]]:
-    """(package, module) of the modules that are loaded, in the order of the catalog."""
-    pairs = [(package, getattr(slicer.modules, MODULES[package].lower(), None)) for package in catalog.PACKAGES]
+    """(package, module) of the modules that are loaded."""
+    pairs = [(package, getattr(slicer.modules, name.lower(), None)) for package, name in MODULES.items()]
     return [(package, module) for package, module in pairs if module is not None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
@@ -19,6 +19,57 @@ from ..scene.extents import plan_of_nodes
 from ..scene.run import SceneRun
 
 WILDCARDS = frozenset("*?[]")
+
+
+class Runnable(Protocol):
+    """What a run section needs to know of a run."""
+
+    @property
+    def title(self) -> str:
+        """What is run, for messages."""
+        ...
+
+    @property
+    def file_name(self) -> str:
+        """The first part of the name of a file with its recipe."""
+        ...
+
+    @property
+    def aligns(self) -> bool:
+        """Whether a volume that comes out is to be compared with `ground`."""
+        ...
+
+    def ground(self) -> tuple[Any, ...]:
+        """The nodes over which a new volume is shown; none to show it alone."""
+        ...
+
+    def described_inputs(self) -> list[tuple[str, str]]:
+        """(title of the role, name of the node) for messages."""
+        ...
+
+    def scene_run(self) -> SceneRun:
+        """The run; raises `MedImgError` when it cannot be."""
+        ...
+
+    def watched(self) -> list[tuple[Any, str]]:
+        """(node, name) of every node whose removal ends the run."""
+        ...
+
+    def by_role(self, nodes: Mapping[str, Any]) -> dict[str, Any]:
+        """Results by what the user knows them by, instead of by name in the recipe."""
+        ...
+
+    def titles(self) -> dict[str, str]:
+        """What people read for each result."""
+        ...
+
+    def recipe(self) -> Recipe:
+        """The recipe that is run."""
+        ...
+
+    def python_call(self, module_name: str) -> str:
+        """A line for the Python console that does the same."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +95,25 @@ class Request:
     segments: Mapping[str, str]
     outputs: Mapping[str, Any]
     evidence: bool = False
+
+    @property
+    def title(self) -> str:
+        """What is run, for messages."""
+        return self.operation.title
+
+    @property
+    def file_name(self) -> str:
+        """The first part of the name of a file with its recipe."""
+        return self.operation.name
+
+    @property
+    def aligns(self) -> bool:
+        """Whether a volume that comes out shows what another one did, elsewhere."""
+        return bool(self.operation.keeps)
+
+    def ground(self) -> tuple[Any, ...]:
+        """The nodes over which a new volume is shown: the fixed ones, or the reference."""
+        return self.inputs.get("fixed") or self.inputs.get("reference") or ()
 
     def obstacle(self) -> str:
         """Why this cannot run, empty when it can."""

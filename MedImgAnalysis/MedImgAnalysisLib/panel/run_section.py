@@ -19,7 +19,8 @@ from ..scene.pages import write_page
 from ..scene.run import SceneRun
 from ..values import Curves, Measurements
 from .display import aligned_pair, show_blended, show_results
-from .request import Request, is_watched
+from .fields import push_button
+from .request import Runnable, is_watched
 from .result_log import ResultLog, inputs_text
 from .result_table import ResultTable
 from .runner import Runner
@@ -43,7 +44,7 @@ class RunSection:
         Called when a run has ended, so that the page can say again whether Apply can run.
     """
 
-    def __init__(self, ui: Any, module_name: str, request: Callable[[], Request], on_idle: Callable[[], None]) -> None:
+    def __init__(self, ui: Any, module_name: str, request: Callable[[], Runnable], on_idle: Callable[[], None]) -> None:
         self.ui = ui
         self.module_name = module_name
         self._request = request
@@ -51,7 +52,7 @@ class RunSection:
         self.runner = Runner(self._on_progress, self._on_warning, self._on_end)
         self.watched: list[tuple[Any, str]] = []
         self._scene_run: SceneRun | None = None
-        self._running: Request | None = None
+        self._running: Runnable | None = None
         self._dropped = ""
         self._written: list[Any] = []
         self._pair: tuple[Any, Any] | None = None
@@ -96,14 +97,14 @@ class RunSection:
         column.addWidget(self.results.widget)
         column.addWidget(self.surfaces.button)
         column.addWidget(browser)
-        self.page_button = _button(
+        self.page_button = push_button(
             "savePageButton",
             _("Save page..."),
             self.save_page,
             _("Write inputs, picture, plots and tables of the last run as one HTML file."),
         )
         self.page_button.setVisible(False)
-        self.blend_button = _button(
+        self.blend_button = push_button(
             "showBlendedButton",
             _("Show blended"),
             self.show_blended,
@@ -113,19 +114,19 @@ class RunSection:
         column.addWidget(self.blend_button)
         column.addWidget(self.page_button)
         row = qt.QHBoxLayout()
-        self.copy_button = _button(
+        self.copy_button = push_button(
             "copyCallButton",
             _("Copy Python call"),
             self.copy_call,
             _("Copy the line that does the same in the Python console."),
         )
-        self.export_button = _button(
+        self.export_button = push_button(
             "exportRecipeButton",
             _("Export recipe..."),
             self.export_recipe,
             _("Write a recipe file that does the same on many images."),
         )
-        self.clear_button = _button("clearLogButton", _("Clear"), self.log.clear, _("Empty the list of results."))
+        self.clear_button = push_button("clearLogButton", _("Clear"), self.log.clear, _("Empty the list of results."))
         for button, stretch in ((self.copy_button, 1), (self.export_button, 1), (self.clear_button, 0)):
             row.addWidget(button, stretch)
         column.addLayout(row)
@@ -188,7 +189,7 @@ class RunSection:
     def _start(self) -> None:
         try:
             request = self._request()
-            self.log.begin(request.operation.title, inputs_text(request.described_inputs()))
+            self.log.begin(request.title, inputs_text(request.described_inputs()))
             self._running, self._dropped = request, ""
             self._scene_run = request.scene_run()
             self._scene_run.collect(Progress(on_warning=self.log.warn))
@@ -314,7 +315,7 @@ class RunSection:
         """Ask for a file and write the recipe of this run."""
         request = self._request()
         path = qt.QFileDialog.getSaveFileName(
-            self.ui.runSection, _("Export recipe"), f"{request.operation.name}.recipe.json", _("Recipe (*.json)")
+            self.ui.runSection, _("Export recipe"), f"{request.file_name}.recipe.json", _("Recipe (*.json)")
         )
         if not path:
             return
@@ -324,11 +325,3 @@ class RunSection:
             self._say(_("The recipe could not be written: {error}").format(error=error))
             return
         self._say(_("The recipe was written to {path}.").format(path=path))
-
-
-def _button(name: str, text: str, slot: Callable[[], None], tool_tip: str) -> Any:
-    button = qt.QPushButton(text)
-    button.objectName = name
-    button.toolTip = tool_tip
-    button.connect("clicked()", slot)
-    return button

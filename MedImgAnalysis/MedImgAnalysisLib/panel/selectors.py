@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..operation import Operation, Role
+from ..operation import Role
 from ..scene import rois, sequences
 from .points import PointButton
 from .regions import RegionPicker
@@ -252,11 +252,11 @@ def input_selector(role: Role, on_change: Callable[[], None]) -> InputSelector:
 
 
 class InputSelectors:
-    """All input roles of an operation, as rows of a form."""
+    """All input roles of an operation or a recipe, as rows of a form."""
 
-    def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
+    def __init__(self, roles: Sequence[Role], on_change: Callable[[], None]) -> None:
         self.widget, rows = _form()
-        self.selectors = {role.name: input_selector(role, on_change) for role in operation.inputs()}
+        self.selectors = {role.name: input_selector(role, on_change) for role in roles}
         for selector in self.selectors.values():
             _add_row(rows, selector.role, selector.row, selector.widget.toolTip)
             if selector.regions is not None:
@@ -280,11 +280,11 @@ class InputSelectors:
 class OutputSelectors:
     """All output roles: a new node by default, or an existing one that is written over."""
 
-    def __init__(self, operation: type[Operation], on_change: Callable[[], None]) -> None:
+    def __init__(self, roles: Sequence[Role], on_change: Callable[[], None]) -> None:
         self.widget, rows = _form()
         self.combos: dict[str, Any] = {}
         self._tool_tips: dict[str, str] = {}
-        for role in operation.outputs():
+        for role in roles:
             combo = node_combo(output_classes(role), f"output_{role.name}")
             combo.noneEnabled = True
             combo.setMRMLScene(slicer.mrmlScene)

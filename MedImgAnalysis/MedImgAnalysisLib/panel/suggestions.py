@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import slicer
 
 from ..errors import InputError
-from ..operation import Operation
+from ..operation import Role
 from ..scene import bridge
 from .selectors import NODE_CLASSES, input_classes
 from .state import PanelState
 
 
-def suggest_inputs(operation: type[Operation], state: PanelState) -> bool:
+def suggest_inputs(roles: Sequence[Role], state: PanelState) -> bool:
     """Choose a node for each required role without one: those of fitting class that no role uses yet.
 
     The volume in the background of the slice views comes first. Returns whether anything was chosen.
     Masks and roles that take several nodes are left to the user.
     """
-    used = [node for role in operation.inputs() for node in state.inputs(role.name)]
+    used = [node for role in roles for node in state.inputs(role.name)]
     changed = False
-    for role in operation.inputs():
+    for role in roles:
         if (
             not role.required
             or role.many

@@ -104,7 +104,15 @@ class PathLineEdit:
         """Nothing is kept between runs."""
 
     def browse(self) -> None:
-        chosen = QtWidgets.QFileDialog.getOpenFileName(self, self.property("label") or "Select a file", "")
+        """Asks for a file, to read or to write, or for a folder, by `filters`; without filters for a file to read."""
+        filters, label = value(self, "filters"), self.property("label")
+        of = type(self)
+        if filters is not None and not int(filters) & int(of.Files):
+            chosen = QtWidgets.QFileDialog.getExistingDirectory(self, label or "Select a folder", "")
+        elif filters is not None and int(filters) & int(of.Writable):
+            chosen = QtWidgets.QFileDialog.getSaveFileName(self, label or "Select a file", "")
+        else:
+            chosen = QtWidgets.QFileDialog.getOpenFileName(self, label or "Select a file", "")
         if chosen:
             self.set_currentPath(chosen)
 

@@ -46,11 +46,8 @@ class NodeComboBox(SceneGiver):
         if name not in types and any(node.IsA(hidden) for hidden in value(self, "hideChildNodeTypes")):
             return False
         attribute, wanted = self._own.attributes.get(kind, (None, None))
-        return (
-            attribute is None
-            or node.GetAttribute(attribute) == wanted
-            or (wanted is None and node.GetAttribute(attribute) is not None)
-        )
+        found = None if attribute is None else node.GetAttribute(attribute)
+        return attribute is None or (found is not None and wanted in (None, found))
 
     def _scene_event(self) -> None:
         before = set(self._own.ids)

@@ -1,0 +1,361 @@
+"""The page of MedImg Recipes: steps are put together, and run on the scene or on a cohort.
+
+The text node that keeps the recipe is the truth: what the user does goes into it at once, and whatever changes it (a
+script, a loaded scene) is shown. The parameter node remembers which recipe it is, its nodes and the paths. So
+nothing has to be saved for it to be in the scene, and another recipe never takes the place of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from .. import recipe_edit
+from ..errors import InputError, MedImgError, RecipeError
+from ..recipe import Recipe
+from ..scene import history, recipes
+from .operation_panel import MODIFIED, SCENE
+from .recipe_bar import RecipeBar
+from .recipe_catalog import OperationList
+from .recipe_cohort import CohortSection
+from .recipe_inputs import RecipeInputs
+from .recipe_scene import SceneSection
+from .recipe_state import RecipeState
+from .recipe_step import StepEditor
+from .recipe_steps import StepList
+
+
+class RecipePanel(VTKObservationMixin):
+    """Fills the sections of the module's .ui file; `cleanup` has to be called at the end.
+
+    Parameters
+    ----------
+    module_widget
+        The module's `ScriptedLoadableModuleWidget` with `logic`; gets the attribute `ui`.
+    """
+
+    def __init__(self, module_widget: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self.module_widget = module_widget
+        self.state: RecipeState | None = None
+        self.node: Any = None
+        self.recipe: Recipe = recipe_edit.empty()
+        self._unreadable = ""
+        self._updating = False
+        self._selected = ""
+        root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
+        module_widget.layout.addWidget(root)
+        self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
+        root.setMRMLScene(slicer.mrmlScene)
+        self.bar = RecipeBar(self.choose, self._renamed, self.import_from, self.delete, self.say)
+        self.operations = OperationList(self.add_step)
+        self.steps = StepList(self.select, self._ordered, self._switched, self._acted)
+        self.editor = StepEditor(self.edit)
+        self.inputs = RecipeInputs(self.edit)
+        self.scene = SceneSection(self.ui, module_widget.moduleName, self._runnable)
+        self.cohort = CohortSection(self._runnable_recipe, self._paths_chosen)
+        for section, widget in (
+            (self.ui.recipeSection, self.bar.widget),
+            (self.ui.operationsSection, self.operations.widget),
+            (self.ui.stepsSection, self.steps.widget),
+            (self.ui.stepSection, self.editor.widget),
+            (self.ui.valuesSection, self.inputs.widget),
+            (self.ui.cohortSection, self.cohort.widget),
+        ):
+            section.layout().addWidget(widget)
+        for event, handler in (
+            (SCENE.StartCloseEvent, self._scene_closes),
+            (SCENE.EndCloseEvent, self._scene_replaced),
+            (SCENE.EndImportEvent, self._scene_replaced),
+            (SCENE.NodeRemovedEvent, self._node_removed),
+        ):
+            self.addObserver(slicer.mrmlScene, event, handler)
+        self.say("")
+        self.enter()
+
+    @property
+    def run(self) -> Any:
+        """The part with Apply and the results."""
+        return self.scene.run
+
+    def enter(self) -> None:
+        """The module is shown: follow its parameter node."""
+        self._follow(RecipeState(self.module_widget.logic.getParameterNode()))
+
+    def exit(self) -> None:
+        """The module is left: stop following; runs go on."""
+        self.scene.rest()
+        self._follow(None)
+
+    def cleanup(self) -> None:
+        """The module goes away: stop the runs and forget the scene."""
+        self.scene.cleanup()
+        self.cohort.cleanup()
+        self._follow(None)
+        self._watch(None)
+        self.removeObservers()
+
+    def say(self, sentence: str) -> None:
+        """A sentence below the steps."""
+        self.ui.messageLabel.text = sentence
+        self.ui.messageLabel.setVisible(bool(sentence))
+
+    # Changing the recipe
+
+    def edit(self, change: Callable[[Recipe], Recipe], selected: str | list[str] = "") -> bool:
+        """Change the recipe and show it with a step selected; what is refused is said, and everything stays.
+
+        `selected` may be a list to which `change` appends the id.
+        """
+        try:
+            if self._unreadable:
+                raise RecipeError(self._unreadable)
+            changed = change(self.recipe)
+        except MedImgError as error:
+            self.say(str(error))
+            self.show()
+            return False
+        self.say("")
+        chosen = selected if isinstance(selected, str) else selected[-1]
+        self._selected = chosen or self._selected
+        if changed != self.recipe:
+            self._write(changed)
+        self.show()
+        return True
+
+    def add_step(self, operation: str) -> None:
+        """Add an operation behind the selected step."""
+        made: list[str] = []
+
+        def add(recipe: Recipe) -> Recipe:
+            longer, identity = recipe_edit.add_step(recipe, operation, self._selected or None)
+            made.append(identity)
+            return longer
+
+        self.edit(add, made)
+
+    def select(self, step: str) -> None:
+        """Select a step."""
+        self._selected = step
+        self.show()
+
+    def _renamed(self, name: str) -> None:
+        if self.edit(lambda recipe: replace(recipe, name=name)) and self.node is not None and name:
+            self.node.SetName(name)
+
+    def _ordered(self, ids: list[str]) -> None:
+        if sorted(ids) == sorted(step.id for step in self.recipe.steps):
+            self.edit(lambda recipe: recipe_edit.order_steps(recipe, ids))
+
+    def _switched(self, step: str, enabled: bool) -> None:
+        self.edit(lambda recipe: recipe_edit.switch_step(recipe, step, enabled), step)
+
+    def _acted(self, action: str, step: str) -> None:
+        at = recipe_edit.position(self.recipe, step)
+        if action == "duplicate":
+            made: list[str] = []
+
+            def copy(recipe: Recipe) -> Recipe:
+                longer, identity = recipe_edit.duplicate_step(recipe, step)
+                made.append(identity)
+                return longer
+
+            self.edit(copy, made)
+        elif action == "remove":
+            self._remove(step, at)
+        else:
+            self.edit(lambda recipe: recipe_edit.move_step(recipe, step, at + (1 if action == "down" else -1)), step)
+
+    def _remove(self, step: str, at: int) -> None:
+        others = [one.id for one in self.recipe.steps if one.id != step]
+        following: list[str] = []
+
+        def remove(recipe: Recipe) -> Recipe:
+            shorter, changed = recipe_edit.remove_step(recipe, step)
+            following.extend(changed)
+            return shorter
+
+        if self.edit(remove, others[min(at, len(others) - 1)] if others else "") and following:
+            self.say(_("{steps} now takes what {step} took.").format(steps=", ".join(following), step=step))
+
+    def _write(self, recipe: Recipe) -> None:
+        """Put the recipe into its node, which is made where there is none."""
+        self._updating = True
+        try:
+            if self.node is None and not recipe.name:
+                recipe = replace(recipe, name=_("Recipe"))
+            self.recipe = recipe
+            if self.node is None:
+                self._watch(recipes.add_recipe(recipe))
+                if self.state is not None:
+                    self.state.recipe = self.node
+            else:
+                recipes.put_recipe(recipe, self.node)
+        finally:
+            self._updating = False
+
+    # Which recipe
+
+    def choose(self, node: Any) -> None:
+        """Show the recipe of a text node."""
+        if self.state is not None and not self._updating:
+            self.state.recipe = node
+            self._show_state()
+
+    def import_from(self, node: Any) -> None:
+        """Make a recipe from how a node came about, and choose its first inputs."""
+        try:
+            with slicer.util.WaitCursor():
+                found = history.history_of(node)
+        except MedImgError as error:
+            self.say(str(error))
+            return
+        self.choose(recipes.add_recipe(found.recipe))
+        if self.state is not None:
+            self.scene.choose(self.state, found.inputs)
+            self._show_state()
+        steps = len(found.recipe.steps)
+        self.say(" ".join([_("A recipe of {count} steps was made.").format(count=steps), *found.notes]))
+
+    def delete(self) -> None:
+        """Take the recipe out of the scene; asked before, when it is in no file as it is now."""
+        if self.node is None:
+            return
+        if not self.bar.saved() and not slicer.util.confirmOkCancelDisplay(
+            _("{name} is in no file as it is now. Delete it?").format(name=self.node.GetName())
+        ):
+            return
+        slicer.mrmlScene.RemoveNode(self.node)
+
+    # Nodes to page
+
+    def _follow(self, state: RecipeState | None) -> None:
+        if self.state is not None:
+            self.removeObserver(self.state.node, MODIFIED, self._node_modified)
+        self.state = state
+        if state is not None:
+            self.addObserver(state.node, MODIFIED, self._node_modified)
+            self._show_state()
+            if self.scene.suggest():
+                self._show_state()
+
+    def _watch(self, node: Any) -> None:
+        if self.node is node:
+            return
+        if self.node is not None:
+            self.removeObserver(self.node, MODIFIED, self._node_modified)
+        self.node = node
+        if node is not None:
+            self.addObserver(node, MODIFIED, self._node_modified)
+
+    def _node_modified(self, caller: Any = None, event: Any = None) -> None:
+        if not self._updating and not self.scene.updating:
+            self._show_state()
+
+    def _show_state(self) -> None:
+        """Read what the nodes hold, and show it."""
+        if self.state is None:
+            return
+        self._updating = True
+        try:
+            node = self.state.recipe
+            if node is not self.node:
+                self._selected = ""
+            self._watch(node)
+            self.recipe, self._unreadable = recipe_edit.empty(), ""
+            if node is not None:
+                try:
+                    self.recipe = recipes.recipe_of(node, check=False)
+                except MedImgError as error:
+                    self._unreadable = _("The text of {name} cannot be used: {error}").format(
+                        name=node.GetName(), error=error
+                    )
+                    self.say(self._unreadable)
+            self.cohort.show(self.state.cohort, self.state.folder)
+        finally:
+            self._updating = False
+        self.show()
+
+    def show(self) -> None:
+        """Show the recipe as it is, what is wrong with it, and whether it can run."""
+        recipe = self.recipe
+        self._updating = True
+        try:
+            ids = [step.id for step in recipe.steps]
+            if self._selected not in ids:
+                self._selected = ids[0] if ids else ""
+            complaints = recipe.complaints() if recipe.steps else []
+            problems = recipe.problems() if recipe.steps else {}
+            self.bar.show(self.node, recipe)
+            self.steps.show(recipe, problems, self._selected)
+            step = next((one for one in recipe.steps if one.id == self._selected), None)
+            self.editor.show(recipe, step, [text for one, text in complaints if one == self._selected and one])
+            self.inputs.show(recipe)
+            self.ui.problemsLabel.text = _summary(complaints, bool(recipe.steps))
+            self.ui.problemsLabel.setVisible(bool(self.ui.problemsLabel.text))
+            self.scene.show(recipe, self.state)
+        finally:
+            self._updating = False
+        self.scene.check(self._obstacle())
+        self.cohort.check()
+
+    def _obstacle(self) -> str:
+        """Why the recipe cannot run anywhere, empty when it can."""
+        if self._unreadable:
+            return self._unreadable
+        if not self.recipe.steps:
+            return _("Add a step: search an operation and press Add step.")
+        step, sentence = next(iter(self.recipe.problems().items()), ("", ""))
+        return _("Step {step}: {sentence}").format(step=step, sentence=sentence) if step else sentence
+
+    def _runnable_recipe(self) -> Recipe:
+        obstacle = self._obstacle()
+        if obstacle:
+            raise InputError(obstacle)
+        if not self.recipe.outputs:
+            raise InputError(_("Nothing would be kept: check Keep at a result of a step."))
+        return self.recipe
+
+    def _runnable(self) -> tuple[Recipe, Any]:
+        return self._runnable_recipe(), self.node
+
+    def _paths_chosen(self, cohort: str, folder: str) -> None:
+        if self.state is not None and not self._updating:
+            self._updating = True
+            self.state.cohort, self.state.folder = cohort, folder
+            self._updating = False
+            self.cohort.check()
+
+    # Scene
+
+    def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
+        self.run.drop(_("The scene was closed while the recipe was running."))
+        self.run.forget_results()
+        self._follow(None)
+        self._watch(None)
+        self.recipe = recipe_edit.empty()
+
+    def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
+        if self.module_widget.parent.isEntered:
+            self.enter()
+
+    def _node_removed(self, caller: Any = None, event: Any = None) -> None:
+        self.run.nodes_removed()
+        if self.node is not None and not slicer.mrmlScene.IsNodePresent(self.node):
+            self._show_state()
+
+
+def _summary(complaints: list[tuple[str, str]], steps: bool) -> str:
+    """What is wrong with the whole, and at how many steps something is."""
+    if not steps:
+        return ""
+    whole = [sentence for step, sentence in complaints if not step]
+    at = list(dict.fromkeys(step for step, _sentence in complaints if step))
+    if at:
+        whole.insert(0, _("Problems at {steps}.").format(steps=", ".join(at)))
+    return " ".join(whole)
