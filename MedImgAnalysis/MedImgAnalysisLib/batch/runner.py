@@ -145,6 +145,7 @@ def _task(case: Case, out: Path, extras: Extras) -> dict[str, Any]:
         "folder": str(out / case.id),
         "inputs": dict(case.inputs),
         "extras": asdict(extras),
+        **({"problem": case.problem} if case.problem else {}),
     }
 
 

@@ -20,9 +20,16 @@ VALUE_OPTIONS = (
     "--page",
     "--scene",
     "--case",
+    "--salt-file",
+    "--keep",
+    "--dates",
+    "--crosswalk",
     "--workers",
     "--threads",
     "--dask",
+    "--from-dicom",
+    "--case-by",
+    "--id",
 )
 FLAGS = (
     "--json",

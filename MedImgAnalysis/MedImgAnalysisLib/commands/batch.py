@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import Cancelled
 from ..recipe import Recipe
 from .arguments import common, count, whole
-from .terminal import Terminal
+from .cohorts import HELP, add_cohort, cohort_of
+from .terminal import Terminal, aligned
+
+if TYPE_CHECKING:
+    from ..batch.cohort import Cohort
 
 WARNINGS_SHOWN = 5
+CASES_SHOWN = 40
 
 
 def add(parsers: Any) -> None:
@@ -22,14 +27,12 @@ def add(parsers: Any) -> None:
         "batch",
         parents=[common()],
         help="run a recipe on many cases",
-        description="Run a recipe on every row of a cohort.\n\n"
-        "COHORT.csv has a column id (else the first column is it), a column per recipe input with files relative\n"
-        "to the folder of the cohort, and any other columns, which are carried into the results.\n"
+        description="Run a recipe on every case of a cohort.\n\n" + HELP + "\n"
         "A batch that was stopped goes on where it stopped; finished cases are kept while their recipe and\n"
         "files are the same. Exit status: 0 all cases done, 1 some failed, 2 wrong request, 130 cancelled.",
     )
     parser.add_argument("recipe", metavar="RECIPE.json")
-    parser.add_argument("cohort", metavar="COHORT.csv")
+    add_cohort(parser)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of the results")
     parser.add_argument(
         "--workers", type=whole, metavar="N", help="processes, 0 for none; default: half the cores, four at the most"
@@ -37,6 +40,9 @@ def add(parsers: Any) -> None:
     parser.add_argument("--threads", type=count, metavar="N", help="threads of each case; default: the cores shared")
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786, a scheduler file, or local"
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="only say what would run, what is missing and what it needs"
     )
     parser.add_argument("--restart", action="store_true", help="run finished cases again")
     parser.add_argument("--scene", action="store_true", help="save each case as a Slicer scene, too")
@@ -48,11 +54,13 @@ def add(parsers: Any) -> None:
 
 def batch(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the batch; 1 when some cases failed."""
-    from ..batch import cohort as cohorts
     from ..batch.runner import SummaryError, run_batch
 
     recipe = Recipe.load(options.recipe)
-    cohort = cohorts.load(options.cohort, recipe)
+    with terminal.working("Cohort") as progress:
+        cohort = cohort_of(options, recipe, progress)
+    if options.plan:
+        return _plan(options, recipe, cohort, terminal)
     events = _Events(terminal)
     try:
         with terminal.working(recipe.name or "Batch") as progress, _cancelled_says_how_to_go_on():
@@ -94,6 +102,23 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
     failed = f", {len(result.failed)} failed" if result.failed else ""
     terminal.note(f"{len(done)} of {len(result.cases)} cases done{kept}{failed}. {result.files['report']}")
     return 1 if result.failed else 0
+
+
+def _plan(options: argparse.Namespace, recipe: Recipe, cohort: Cohort, terminal: Terminal) -> int:
+    """Say what would happen; 1 when some cases cannot run."""
+    from ..batch.executors import default_workers
+    from ..batch.outlook import outlook, table_of
+
+    workers = default_workers() if options.workers is None else options.workers
+    with terminal.working("Plan") as progress:
+        found = outlook(recipe, cohort, options.out, workers, restart=options.restart, progress=progress)
+    terminal.give(found.as_data())
+    shown = [*found.problems, *(case for case in found.cases if case.state != "problem")][:CASES_SHOWN]
+    terminal.say(aligned([["case", "state", "time", "memory", ""], *table_of(shown)]) + "\n")
+    if len(found.cases) > len(shown):
+        terminal.say(f"... and {len(found.cases) - len(shown)} more (--json lists all).\n")
+    terminal.say(found.text() + "\n")
+    return 1 if found.problems else 0
 
 
 @contextmanager
