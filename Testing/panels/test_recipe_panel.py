@@ -48,8 +48,9 @@ def test_words_find_operations_of_every_module_and_enter_adds_the_first(panel):
     assert sorted(name for name in names if name) == sorted(catalog.OPERATIONS)
     operations.search.setText("rician")
     assert 0 < operations.list.count < 20 and operations.chosen()
-    operations.search.setText("median")
-    assert operations.chosen() == "median"
+    for words in ("threshold", "  Threshold ", "median"):
+        operations.search.setText(words)
+        assert operations.chosen() == words.strip().casefold()
     operations.search.returnPressed()
     assert steps_of(panel) == ["median"]
     operations.search.setText("no such words")
@@ -238,6 +239,27 @@ def test_the_parameters_are_in_the_form_of_their_own_module(chain):
     show_step(chain, "threshold")
     assert chain.editor.form.fields["segment"].widget.text == "Body"
     assert chain.editor.form is not form
+
+
+def test_what_the_form_cannot_mean_keeps_the_recipe_from_running(chain):
+    add_volume()
+    chain.enter()
+    assert chain.run.apply_button.enabled
+    show_step(chain, "measure_segments")
+    widget = chain.editor.form.fields["percentiles"].widget
+    for text in ("5, fifty", "5, 500"):
+        type_into(widget, text)
+        assert chain.editor.problem.isVisibleTo(chain.editor.widget) and chain.editor.problem.text
+        assert not chain.run.apply_button.enabled and chain.run.status.text.startswith("Step measure_segments: ")
+        assert widget.text == text, "what is being written stays"
+    type_into(widget, "10, 90")
+    assert chain.recipe.steps[2].parameters["percentiles"] == [10.0, 90.0]
+    assert chain.run.apply_button.enabled and chain.editor.problem.text == ""
+    type_into(widget, "10, x")
+    show_step(chain, "median")
+    assert chain.run.apply_button.enabled
+    show_step(chain, "measure_segments")
+    assert chain.editor.form.build().percentiles == (10.0, 90.0), "what was given up is the recipe's again"
 
 
 def test_inputs_of_the_recipe_are_added_renamed_and_removed(chain, press):

@@ -83,12 +83,10 @@ class OperationList:
                     self._entry(operation)
         if not found:
             self._heading(_("No operation has these words."))
-        words = text.casefold().split()
-        by_title = [one.name for one in found if words and all(word in one.title.casefold() for word in words)]
-        if chosen in [one.name for one in found] and not words:
+        if not text.strip():
             self.choose(chosen)
-        elif words and found:
-            self.choose((by_title or [one.name for one in found])[0])
+        elif found:
+            self.choose(min(found, key=lambda operation: _distance(operation, text)).name)
         self._chosen()
 
     def _heading(self, text: str) -> None:
@@ -104,6 +102,13 @@ class OperationList:
 
     def _chosen(self) -> None:
         self.button.enabled = bool(self.chosen())
+
+
+def _distance(operation: type[Operation], text: str) -> tuple[bool, bool, bool]:
+    """How far the words are from the title: the same, its beginning, in it, elsewhere."""
+    title, words = operation.title.casefold(), text.casefold().split()
+    whole = " ".join(words)
+    return title != whole, not title.startswith(whole), not all(word in title for word in words)
 
 
 def _by_package(operations: list[type[Operation]]) -> list[tuple[str, Any]]:

@@ -310,6 +310,8 @@ class RecipePanel(VTKObservationMixin):
             return self._unreadable
         if not self.recipe.steps:
             return _("Add a step: search an operation and press Add step.")
+        if self.editor.invalid:
+            return _("Step {step}: {sentence}").format(step=self._selected, sentence=self.editor.invalid)
         step, sentence = next(iter(self.recipe.problems().items()), ("", ""))
         return _("Step {step}: {sentence}").format(step=step, sentence=sentence) if step else sentence
 

@@ -28,6 +28,8 @@ class StepEditor:
     ----------
     edit
         Called with a function that makes the changed recipe, and the id of the step to select.
+
+    `invalid` says what is wrong in the form while it holds something that is no parameter and not in the recipe.
     """
 
     def __init__(self, edit: Callable[[Change, str], Any]) -> None:
@@ -37,6 +39,7 @@ class StepEditor:
         self._showing = False
         self._built = ("", "")
         self.form: ParameterForm | None = None
+        self.invalid = ""
         self.takes: dict[str, TakenRow | TakenListRow] = {}
         self.makes: dict[str, MadeRow] = {}
         self._rows: Any = None
@@ -65,11 +68,12 @@ class StepEditor:
         wanted = (step.id, step.operation) if step is not None else ("", "")
         if wanted != self._built:
             self._build(operation)
-            self._built = wanted
+            self._built, self.invalid = wanted, ""
         self.name.setVisible(step is not None)
         self._name_label.setVisible(step is not None)
-        self.problem.text = "\n".join(problems)
-        self.problem.setVisible(bool(problems))
+        said = [*problems, *([self.invalid] if self.invalid else [])]
+        self.problem.text = "\n".join(said)
+        self.problem.setVisible(bool(said))
         if step is None:
             self.title.text = _("Select a step to see what it takes, what it makes and how it works.")
             return
@@ -91,8 +95,8 @@ class StepEditor:
             self._showing = False
 
     def _show_parameters(self, step: Step) -> None:
-        """The parameters of the step; where they cannot be shown the form stays as it is, and the problem is said."""
-        if self.form is None:
+        """The parameters of the step; the form stays as it is where they cannot be shown, and while it is edited."""
+        if self.form is None or self.invalid:
             return
         try:
             wanted = step.build().values()
@@ -161,13 +165,14 @@ class StepEditor:
     def _form_changed(self) -> None:
         if self.form is None or self._step is None or self._showing:
             return
+        step = self._step.id
         try:
             values = self.form.build().values()
         except MedImgError as error:
-            self.problem.text = str(error)
-            self.problem.setVisible(True)
+            self.invalid = str(error)
+            self._change(lambda recipe: recipe)
             return
-        step = self._step.id
+        self.invalid = ""
         self._change(lambda recipe: recipe_edit.set_parameters(recipe, step, values))
 
 
