@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -148,6 +149,26 @@ def image_like(array: np.ndarray, reference: sitk.Image | Grid) -> sitk.Image:
     grid = reference if isinstance(reference, Grid) else Grid.of(reference)
     image = sitk.GetImageFromArray(array, isVector=array.ndim > grid.dimension)
     return grid.put_on(image)
+
+
+class _Buffer:
+    """The voxels of an image as something that numpy writes into; it keeps the image."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        view = sitk.GetArrayViewFromImage(image)
+        self.image = image
+        self.__array_interface__ = {**view.__array_interface__, "data": (view.ctypes.data, False)}
+
+
+def new_image(dtype: Any, reference: sitk.Image | Grid) -> tuple[sitk.Image, np.ndarray]:
+    """An image of zeros, float32 or float64, on the grid of `reference`, and its voxels (k, j, i) to write into.
+
+    For results that are as large as the image: `image_like` would copy them. The array is to be forgotten before
+    anybody else gets the image.
+    """
+    grid = reference if isinstance(reference, Grid) else Grid.of(reference)
+    image = grid.blank({np.float32: sitk.sitkFloat32, np.float64: sitk.sitkFloat64}[dtype])
+    return image, np.asarray(_Buffer(image))
 
 
 def union_grid(reference: Grid, other: Grid) -> Grid:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from MedImgAnalysisLib.errors import Cancelled
+from MedImgAnalysisLib.kernels import ranks as ranks_module
 from MedImgAnalysisLib.kernels.pointwise import mapped, piecewise_linear
 from MedImgAnalysisLib.kernels.ranks import counts_of, percentiles, ranked
 from MedImgAnalysisLib.progress import Progress
@@ -52,6 +53,50 @@ def test_extremes_of_the_type_and_repeated_values_keep_their_rank(dtype):
     limits = np.iinfo(dtype) if np.dtype(dtype).kind == "i" else np.finfo(dtype)
     array = np.array([[limits.max, 0, 0, limits.min, -1, 1, 0]], dtype)
     np.testing.assert_array_equal(ranked(array, range(7)), np.sort(array[0]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(TYPES),
+    st.integers(40, 3000),
+    st.sampled_from(["noise", "ground", "two values", "rising", "periodic"]),
+    st.lists(st.floats(0, 100), min_size=1, max_size=5),
+    st.floats(0.3, 1.0),
+    st.integers(0, 1000),
+)
+def test_percentiles_from_a_small_sample_are_exact_whatever_the_values(dtype, n, kind, percent, part, seed):
+    kept = {name: getattr(ranks_module, name) for name in ("SAMPLE", "SLACK", "PIECE")}
+    array = values(dtype, (4, n // 4), seed)
+    if kind == "ground":
+        array[:, : array.shape[1] // 2] = array[0, 0]
+    elif kind == "two values":
+        array[:] = np.where(array > np.median(array), array.max(), array.min())
+    elif kind == "rising":
+        array[:] = np.sort(array.ravel()).reshape(array.shape)
+    elif kind == "periodic":
+        array[:] = np.where(np.arange(array.shape[1]) % 7 == 0, array.max(), array)
+    inside = np.random.default_rng(seed + 1).random(array.shape) < part
+    inside.flat[0] = True
+    try:
+        # A narrow bracket that often misses, and one of the usual width.
+        for slack in (0.01, 5.0):
+            ranks_module.SAMPLE, ranks_module.SLACK, ranks_module.PIECE = 32, slack, 50
+            expected = np.percentile(array[inside].astype(float), percent)
+            np.testing.assert_allclose(percentiles(array, percent, inside), expected, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(
+                percentiles(array, percent), np.percentile(array.astype(float), percent), rtol=1e-12, atol=1e-12
+            )
+    finally:
+        for name, value in kept.items():
+            setattr(ranks_module, name, value)
+
+
+def test_the_ranks_of_a_large_image_are_those_of_numpy():
+    array = values(np.float32, (20, 200, 200))
+    array[:10, :60] = 0.0
+    for one in (array, array[::2, ::-1, 3:], np.asfortranarray(array)):
+        ranks = [0, 1, 77, one.size // 3, one.size // 2, one.size - 1]
+        np.testing.assert_array_equal(ranked(one, ranks), np.sort(one, axis=None)[ranks])
 
 
 def test_counts_are_those_of_the_distinct_values():

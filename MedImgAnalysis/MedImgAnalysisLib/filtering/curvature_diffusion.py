@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from ..geometry import Grid
 from ..kernels.diffusion import curvature_limit, diffuse_curvature
-from ..operation import Operation
 from ..parameters import Quantity
-from ..progress import SILENT, Progress
-from ..values import Image, Mask
-from .evolution import evolve_inside, moving_spacing, stable_step
+from .diffusion import Diffusion
 
 
 @dataclass(frozen=True)
-class CurvatureDiffusion(Operation):
+class CurvatureDiffusion(Diffusion):
     """Smooth along edges rather than across them, by curvature that depends on the gradient.
 
     Keeps fine structures of low contrast better than gradient diffusion and depends less on the conductance. The
@@ -25,22 +21,8 @@ class CurvatureDiffusion(Operation):
     anisotropic diffusion with the same numbers. With a mask the gradients are those of its box and as many voxels
     around it as there are iterations. The result is float32, float64 for input of more than 16 bits.
 
-    Inputs
-    ------
-    image
-        Image to smooth; vector images component by component.
-    mask
-        Where to smooth; elsewhere the image is unchanged.
-
-    Outputs
-    -------
-    image
-        Smoothed image on the same grid.
-
     Parameters
     ----------
-    iterations
-        Number of steps.
     conductance
         Gradients that stop the smoothing, as a multiple of the root mean square gradient; smaller keeps more edges.
     time_step_mm2
@@ -50,35 +32,13 @@ class CurvatureDiffusion(Operation):
 
     name: ClassVar[str] = "curvature_diffusion"
     title: ClassVar[str] = "Curvature diffusion"
-    group: ClassVar[str] = "Denoise"
-    vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 3.75
-    memory_bytes: ClassVar[float] = 3e7
-    works_in_mask: ClassVar[bool] = True
-    why_whole: ClassVar[str] = "each step is steered by the mean gradient of the whole image"
-    keeps: ClassVar = {"image": "image"}
+    kernel: ClassVar = staticmethod(diffuse_curvature)
+    limit: ClassVar = staticmethod(curvature_limit)
+    share: ClassVar[float] = 0.9
     presets: ClassVar = {
         "Light": {"iterations": 3, "conductance": 2.0},
         "Medium": {"iterations": 5, "conductance": 3.0},
         "Strong": {"iterations": 15, "conductance": 5.0},
     }
 
-    iterations: Annotated[int, Quantity("", low=1, high=200)] = 5
     conductance: Annotated[float, Quantity("", low=0.05, high=1000.0)] = 3.0
-    time_step_mm2: Annotated[float | None, Quantity("mm2", low=1e-9)] = None
-
-    def effort(self) -> float:
-        return self.iterations / 5
-
-    def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
-        limit = curvature_limit(moving_spacing(Grid.of(image)))
-        step = stable_step(self.name, self.time_step_mm2, 0.9, limit)
-        return evolve_inside(
-            image,
-            mask,
-            self.iterations,
-            lambda array, scale, progress: diffuse_curvature(
-                array, scale, self.iterations, step, self.conductance, progress
-            ),
-            progress,
-        )

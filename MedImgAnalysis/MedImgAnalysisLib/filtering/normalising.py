@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..blockwise import for_each
 from ..errors import InputError
-from ..geometry import image_like
+from ..geometry import new_image
 from ..kernels.pointwise import mapped
 from ..kernels.ranks import is_narrow, slabs_of
 from ..kernels.separable import working_type
@@ -38,7 +38,10 @@ def remapped(
 ) -> sitk.Image:
     """The image with `function` (float64 to float64) of each value: float32, float64 for wide types."""
     array = sitk.GetArrayViewFromImage(image)
-    return image_like(mapped(array, function, working_type(array.dtype), progress, message), image)
+    dtype = working_type(array.dtype)
+    made, voxels = new_image(dtype, image)
+    mapped(array, function, dtype, progress, message, voxels)
+    return made
 
 
 def require_spread(low: float, high: float, what: str, where: str, detail: str = "") -> None:

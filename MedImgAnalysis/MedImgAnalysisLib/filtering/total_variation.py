@@ -29,9 +29,9 @@ class TotalVariation(Operation):
     Strong against noise in images of few tissues; fine texture and slow shading turn to steps. The result u minimises
     sum (u - image)^2 / 2 + weight sum |grad u| (Rudin, Osher and Fatemi 1992, by Chambolle's projection 2004) where
     weight is `strength` times the noise and differences along axes of larger spacing count by the ratio of the
-    spacings. On isotropic grids equal to scikit-image's `denoise_tv_chambolle`. An edge of a large region loses
-    weight times surface over volume of its height. With a mask the work is on its box and 32 voxels around it. The
-    result is float32, float64 for input of more than 16 bits.
+    spacings. On isotropic grids that of scikit-image's `denoise_tv_chambolle`, one step on. An edge of a large region
+    loses weight times surface over volume of its height. With a mask the work is on its box and 32 voxels around it.
+    The result is float32, float64 for input of more than 16 bits.
 
     Inputs
     ------
@@ -62,7 +62,7 @@ class TotalVariation(Operation):
     title: ClassVar[str] = "Total variation"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 6.0
+    memory_factor: ClassVar[float] = 4.0
     revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the steps end when the whole image has settled"

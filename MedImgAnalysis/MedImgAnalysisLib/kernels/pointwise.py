@@ -17,12 +17,13 @@ def mapped(
     dtype: type,
     progress: Progress = SILENT,
     message: str = "",
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`function(array)` in `dtype`, computed in float64; a new array of the same shape.
+    """`function(array)` in `dtype`, computed in float64; an array of the same shape, `out` where given.
 
     `function` takes and gives float64 arrays of any shape and looks at each value on its own.
     """
-    out: np.ndarray = np.empty(array.shape, dtype)
+    out = np.empty(array.shape, dtype) if out is None else out
     if not is_narrow(array):
         return map_slabs(
             lambda slab: function(slab.astype(np.float64)), array, 0, out, progress=progress, message=message

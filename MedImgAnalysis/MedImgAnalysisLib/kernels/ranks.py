@@ -1,25 +1,31 @@
-"""Exact order statistics and percentiles of an image, by counting.
+"""Exact order statistics and percentiles of an image, by counting; histograms of 8- and 16-bit images.
 
-8- and 16-bit images are counted in one table. Wider types are counted by their highest 16 bits, then those that share
-these with a wanted value by the next 16: nothing is sorted or copied whole. The result equals `numpy.percentile`
-(linear), to the bit for ranks and to rounding between them.
+A sample says between which two values a wanted rank must be. One pass over the image counts what is below and keeps
+what is between, a few thousandths of all, which is sorted out; a bracket that missed is widened. The result equals
+`numpy.percentile` (linear), to the bit for ranks and to rounding between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from math import ceil, floor, gcd, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
 
-DIGIT = 16
-"""Bits that are counted at once."""
-FEW = 0.25
-"""Part of a slab that is kept for the next digit."""
+SAMPLE = 1 << 16
+"""Values of a sample; an image with no more is sorted."""
+SLACK = 5.0
+"""Standard deviations of the rank of a sample value by which a bracket is wider."""
+SPARSE = 0.5
+"""Part of the image up to which the voxels of a mask are copied."""
+MANY = 0.01
+"""Part of the sample that one value has to be to be counted apart."""
+PIECE = 1 << 17
+"""Values that are compared at once, so that they stay in the cache of a core."""
 
 
 class Counts(NamedTuple):
@@ -63,6 +69,27 @@ def _summed(tables: list[np.ndarray]) -> np.ndarray:
     return total
 
 
+class _Bracket(NamedTuple):
+    """Ranks that are near each other, and two values between which theirs are thought to be; None for no bound.
+
+    A value that is as frequent as that of a ground is no part of what is between, but counted apart.
+    """
+
+    ranks: np.ndarray
+    low: Any
+    high: Any
+    low_apart: bool
+    high_apart: bool
+
+
+class _Found(NamedTuple):
+    """How many values are below the bracket, below what is between, up to the end of that, up to that of the bracket;
+    and what is between."""
+
+    counts: np.ndarray
+    between: np.ndarray
+
+
 def ranked(
     array: np.ndarray, ranks: Sequence[int], inside: np.ndarray | None = None, progress: Progress = SILENT
 ) -> np.ndarray:
@@ -70,77 +97,101 @@ def ranked(
 
     `array` must be finite; ranks are below the number of voxels.
     """
+    progress.check()
     wanted = np.asarray(ranks, np.int64)
-    if is_narrow(array):
-        found = counts_of(array, inside, progress)
-        return found.values[np.searchsorted(np.cumsum(found.counts), wanted, "right")].astype(array.dtype)
-
-    return _from_keys(_by_digits(array, wanted, inside, progress), array.dtype)
-
-
-def _by_digits(array: np.ndarray, ranks: np.ndarray, inside: np.ndarray | None, progress: Progress) -> np.ndarray:
-    """Keys of the values at these ranks, 16 bits at a time: values that share the digits so far are counted by the
-    next one."""
-    unsigned = np.dtype(f"u{array.dtype.itemsize}")
-    bits = 8 * array.dtype.itemsize
-    found, left = np.zeros(len(ranks), unsigned), ranks.copy()
-    slabs = slabs_of(array)
-    few: dict[int, np.ndarray] = {}
-
-    def work(number: int, shift: int, known: np.ndarray) -> np.ndarray:
-        """How often each digit follows on each of the known ones in a slab."""
-        part = slabs[number]
-        keys = few.get(number)
-        if keys is None:
-            keys = _keys(array[part].reshape(-1) if inside is None else array[part][inside[part]])
-        chosen = [keys]
-        if shift < bits - DIGIT:
-            above = unsigned.type(shift + DIGIT)
-            shared = keys >> above
-            chosen = [keys[shared == prefix >> above] for prefix in known]
-            if sum(map(len, chosen)) < FEW * len(keys):
-                few[number] = np.concatenate(chosen)
-        low = unsigned.type((1 << DIGIT) - 1)
-        digits = [((some >> unsigned.type(shift)) & low).astype(np.intp) for some in chosen]
-        return np.stack([np.bincount(some, minlength=1 << DIGIT) for some in digits])
-
-    for shift in range(bits - DIGIT, -1, -DIGIT):
-        count = partial(work, shift=shift, known=np.unique(found))
-        share = progress.part(1 - (shift + DIGIT) / bits, 1 - shift / bits)
-        counts = _summed(for_each(count, range(len(slabs)), progress=share, message="Ranking"))
-        places = np.searchsorted(np.unique(found), found)
-        for n, place in enumerate(places.tolist()):
-            upto = np.cumsum(counts[place])
-            digit = int(np.searchsorted(upto, left[n], "right"))
-            left[n] -= upto[digit - 1] if digit else 0
-            found[n] += unsigned.type(digit << shift)
-    return found
+    n = array.size if inside is None else int(np.count_nonzero(inside))
+    if inside is not None and n <= SPARSE * array.size:
+        rows = for_each(lambda part: array[part][inside[part]], slabs_of(array), progress=progress.part(0.0, 0.5))
+        return ranked(np.concatenate(rows), ranks, None, progress.part(0.5, 1.0))
+    sample = np.sort(_sample(array, inside, n))
+    if len(sample) == n:
+        return np.asarray(sample[wanted])
+    groups = _near(np.unique(wanted), n)
+    found: dict[int, Any] = {}
+    slack = SLACK
+    while groups:
+        brackets = [_bracket(group, sample, n, slack) for group in groups]
+        groups, slack = [], slack * 8
+        for bracket, one in zip(brackets, _counted(array, brackets, inside, progress), strict=True):
+            below, low, before, high = one.counts.tolist()
+            if not below <= bracket.ranks[0] <= bracket.ranks[-1] < high:
+                groups.append(bracket.ranks)
+                continue
+            places = bracket.ranks - low
+            within = places[(places >= 0) & (bracket.ranks < before)]
+            middle = np.partition(one.between, np.unique(within)) if len(within) else one.between
+            for rank, place in zip(bracket.ranks.tolist(), places.tolist(), strict=True):
+                found[rank] = bracket.low if place < 0 else bracket.high if rank >= before else middle[place]
+    return np.array([found[rank] for rank in wanted.tolist()], array.dtype)
 
 
-def _keys(values: np.ndarray) -> np.ndarray:
-    """Unsigned numbers of the same order as the `values`."""
-    size = values.dtype.itemsize
-    keys = np.ascontiguousarray(values).view(f"u{size}")
-    sign = keys.dtype.type(1 << (8 * size - 1))
-    if values.dtype.kind == "u":
-        return keys
-    if values.dtype.kind == "i":
-        return keys ^ sign
-    # All bits of negative floats are turned, and the sign of the others.
-    turned = (keys.view(f"i{size}") >> np.dtype(f"i{size}").type(8 * size - 1)).view(keys.dtype)
-    turned |= sign
-    turned ^= keys
-    return turned
+def _sample(array: np.ndarray, inside: np.ndarray | None, n: int) -> np.ndarray:
+    """All values where they are few, else some thousand from everywhere."""
+    if n <= SAMPLE:
+        return array.reshape(-1) if inside is None else array[inside]
+    step = max(2, n // SAMPLE)
+    while gcd(step, array.shape[-1]) > 1:
+        step += 1
+    chosen = []
+    for part in slabs_of(array):
+        values = array[part].reshape(-1)[::step]
+        chosen.append(values if inside is None else values[inside[part].reshape(-1)[::step]])
+    found = np.concatenate(chosen)
+    return found if len(found) else array[inside]
 
 
-def _from_keys(keys: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Values of these places in the order of all values of a type."""
-    sign = keys.dtype.type(1 << (8 * dtype.itemsize - 1))
-    if dtype.kind == "i":
-        return (keys ^ sign).view(dtype)
-    if dtype.kind == "f":
-        return (keys ^ np.where(keys & sign, sign, ~keys.dtype.type(0))).view(dtype)
-    return keys.view(dtype)
+def _near(ranks: np.ndarray, n: int) -> list[np.ndarray]:
+    """The ranks, rising, in groups that a bracket can hold."""
+    return np.split(ranks, np.flatnonzero(np.diff(ranks) > max(1, n // SAMPLE)) + 1)
+
+
+def _bracket(ranks: np.ndarray, sample: np.ndarray, n: int, slack: float) -> _Bracket:
+    """Values that the ranks are between unless the sample is an unlikely one."""
+    m = len(sample)
+    first, last = float(ranks[0]) / n, float(ranks[-1] + 1) / n
+    at = floor(first * m - slack * (1 + sqrt(m * first * (1 - first))))
+    to = ceil(last * m + slack * (1 + sqrt(m * last * (1 - last))))
+    low, high = sample[at] if at >= 0 else None, sample[to] if to < m else None
+    many = int(MANY * m)
+    low_apart = low is not None and at + many < m and bool(sample[at + many] == low)
+    high_apart = high is not None and to >= many and bool(sample[to - many] == high)
+    return _Bracket(ranks, low, high, low_apart, high_apart)
+
+
+def _counted(
+    array: np.ndarray, brackets: list[_Bracket], inside: np.ndarray | None, progress: Progress
+) -> list[_Found]:
+    """What lies in each bracket, from one pass over the array."""
+
+    def count(values: np.ndarray, bracket: _Bracket) -> _Found:
+        below = low = 0
+        before = high = len(values)
+        kept: Any = slice(None)
+        if bracket.high is not None:
+            kept = values < bracket.high if bracket.high_apart else values <= bracket.high
+            before = int(np.count_nonzero(kept))
+            high = int(np.count_nonzero(values <= bracket.high)) if bracket.high_apart else before
+        if bracket.low is not None:
+            under = values <= bracket.low if bracket.low_apart else values < bracket.low
+            low = int(np.count_nonzero(under))
+            below = int(np.count_nonzero(values < bracket.low)) if bracket.low_apart else low
+            kept = ~under if bracket.high is None else kept > under
+        return _Found(np.array([below, low, before, high]), values[kept])
+
+    def work(part: slice) -> list[_Found]:
+        values = array[part].reshape(-1) if inside is None else array[part][inside[part]]
+        pieces = [values[start : start + PIECE] for start in range(0, len(values), PIECE)]
+        return [_joined([count(piece, bracket) for piece in pieces]) for bracket in brackets]
+
+    rows = for_each(work, slabs_of(array), progress=progress, message="Ranking")
+    return [_joined(list(column)) for column in zip(*rows, strict=True)]
+
+
+def _joined(parts: list[_Found]) -> _Found:
+    if not parts:
+        return _Found(np.zeros(4, np.int64), np.empty(0))
+    between = [part.between for part in parts if len(part.between)] or [parts[0].between]
+    return _Found(np.sum([part.counts for part in parts], axis=0), np.concatenate(between))
 
 
 def percentiles(

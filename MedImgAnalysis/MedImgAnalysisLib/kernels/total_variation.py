@@ -38,7 +38,8 @@ def denoise(
 ) -> np.ndarray:
     """Minimise |u - array|^2 / 2 + weight sum |grad u| (Chambolle 2004), forward differences.
 
-    With `scale` 1 the iteration and its stop rule are those of scikit-image's `denoise_tv_chambolle`.
+    With `scale` 1 the iteration is that of scikit-image's `denoise_tv_chambolle`; where that stops for the tolerance,
+    this goes one step further. Nothing but the dual variable is held, whose last part becomes the result.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def denoise(
     # Not by the number of threads: the energy must not depend on it.
     slabs = ranges(array.shape[0], 1, max(LAYERS, SLAB_VALUES // max(1, array[:1].size)))
     first = before = 0.0
-    for n in range(iterations):
+    for n in range(iterations - 1):
         here = progress.part(n / iterations, (n + 1) / iterations)
         ends = for_each(solver.ends, slabs, progress=here.part(0.0, 0.0), message=MESSAGE)
         jobs = list(zip(slabs, ends, strict=True))
@@ -67,53 +68,78 @@ def denoise(
         elif abs(before - energy) < tolerance * first:
             break
         before = energy
-    progress.report(1.0, MESSAGE)
-    return solver.out
+    befores = for_each(solver.before, slabs, progress=progress.part(1.0, 1.0), message=MESSAGE)
+    last = list(zip(slabs, befores, strict=True))
+    for_each(lambda job: solver.finish(*job), last, progress=progress.part(1.0, 1.0), message=MESSAGE)
+    return solver.result()
 
 
 class _Solver:
-    """The result and the dual variable, which is kept in units of the step."""
+    """The dual variable, an array for each axis, which is kept in units of the step."""
 
     def __init__(self, array: np.ndarray, weight: float, scale: Sequence[float]) -> None:
-        dtype = working_type(array.dtype)
+        self.dtype = working_type(array.dtype)
         step = 1 / (2 * sum(s**2 for s in scale) or 1.0)
         self.array = array
-        self.axes = [(axis, dtype(s)) for axis, s in enumerate(scale) if s]
-        self.out: np.ndarray = np.empty(array.shape, dtype)
-        self.dual = np.zeros((len(self.axes), *array.shape), dtype)
-        self.step, self.slowing = dtype(step), dtype(step / weight)
+        self.axes = [(axis, self.dtype(s)) for axis, s in enumerate(scale) if s]
+        self.dual: list[np.ndarray] = [np.zeros(array.shape, self.dtype) for _ in self.axes]
+        self.step, self.slowing = self.dtype(step), self.dtype(step / weight)
         layer = max(1, array[:1].size)
         self.depth = max(1, STRIP_VALUES // layer)
         self.rows = [slice(*part) for part in ranges(array.shape[1], array.shape[2], STRIP_VALUES)]
 
+    def before(self, slab: tuple[int, int]) -> np.ndarray | None:
+        """The dual variable of the layer before a slab, which the work on others changes."""
+        return self.dual[0][slab[0] - 1].copy() if slab[0] and self._along_first() else None
+
     def ends(self, slab: tuple[int, int]) -> Ends:
         """What the sweep of this slab needs that those of others change."""
-        start, stop = slab
-        before = self.dual[0, start - 1].copy() if start and self._along_first() else None
-        if stop == len(self.out):
-            return Ends(before, None)
-        after = np.empty((1, *self.out.shape[1:]), self.out.dtype)
+        stop = slab[1]
+        if stop == len(self.array) or not self._along_first():
+            return Ends(self.before(slab), None)
+        after = np.empty((1, *self.array.shape[1:]), self.dtype)
         for rows in self.rows:
             self._primal(stop, stop + 1, rows, None, after[:, rows])
-        return Ends(before, after[0])
+        return Ends(self.before(slab), after[0])
 
     def sweep(self, slab: tuple[int, int], ends: Ends) -> tuple[float, float]:
-        """out = array + div(dual), then one step of the dual variable; the sums of both halves of the energy."""
+        """The result array + div(dual), then one step of the dual variable; the sums of both halves of the energy.
+
+        The result is made a few layers at a time, one more than those whose dual variable is changed next.
+        """
         start, stop = slab
         moved = varied = 0.0
+        held = np.empty((min(self.depth, stop - start) + 1, *self.array.shape[1:]), self.dtype)
         done = start
         for low in range(start, stop, self.depth):
             high = min(low + self.depth, stop)
-            # One layer more, before the dual variable changes.
             upto = min(high + 1, stop)
             for rows in self.rows:
                 before = ends.before if done == start else None
-                moved += self._primal(done, upto, rows, before, self.out[done:upto, rows])
+                moved += self._primal(done, upto, rows, before, held[done - low : upto - low, rows])
             done = upto
-            after = self.out[high] if high < stop else ends.after
+            after = held[high - low] if high < stop else ends.after
             for rows in self.rows:
-                varied += self._project(low, high, rows, after)
+                varied += self._project(low, held[: high - low], rows, after)
+            if high < stop:
+                held[0] = held[high - low]
         return moved, varied
+
+    def finish(self, slab: tuple[int, int], before: np.ndarray | None) -> None:
+        """The result in the place of the dual variable of the last axis; what is still to be read stays."""
+        if not self.axes:
+            return
+        low, high = slab
+        alone = len(self.axes) == 1 and self._along_first()
+        for k in reversed(range(low, high)) if alone else range(low, high):
+            for rows in reversed(self.rows) if self.axes[-1][0] == 1 else self.rows:
+                out = np.empty((1, rows.stop - rows.start, self.array.shape[2]), self.dtype)
+                self._primal(k, k + 1, rows, before if k == low else None, out)
+                self.dual[-1][k, rows] = out[0]
+
+    def result(self) -> np.ndarray:
+        """What `finish` made."""
+        return self.dual.pop() if self.axes else self.array.astype(self.dtype)
 
     def _along_first(self) -> bool:
         return bool(self.axes) and self.axes[0][0] == 0
@@ -146,13 +172,12 @@ class _Solver:
         np.add(self.array[low:high, rows], moved, out=out, casting="unsafe")
         return float(np.square(moved, out=moved).sum())
 
-    def _project(self, low: int, high: int, rows: slice, after: np.ndarray | None) -> float:
-        """One step of the dual variable of some rows of some layers; the sum of the norms of the gradients.
+    def _project(self, low: int, out: np.ndarray, rows: slice, after: np.ndarray | None) -> float:
+        """One step of the dual variable of some rows of the layers from `low` on; the sum of the gradients.
 
-        `after` is the layer of the result after the last one, None at the border.
+        `out` are these layers of the result, `after` the layer after the last one, None at the border.
         """
-        out = self.out[low:high]
-        here = out[:, rows]
+        high, here = low + len(out), out[:, rows]
         slopes = np.zeros((len(self.axes), *here.shape), here.dtype)
         norm, square = np.zeros(here.shape, here.dtype), np.empty(here.shape, here.dtype)
         for (axis, factor), slope in zip(self.axes, slopes, strict=True):
