@@ -14,6 +14,7 @@ from MedImgAnalysisLib.errors import Cancelled, InputError
 from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.registration import deformable
+from MedImgAnalysisLib.registration.definition import displacement, undefined_points
 from MedImgAnalysisLib.registration.deformable import DeformableSettings, level_spacings, refine_deformable
 from MedImgAnalysisLib.registration.jacobian import jacobian_determinant
 from registration_testing import field
@@ -111,10 +112,15 @@ def test_a_known_field_ahead_of_a_linear_transform_is_found_on_an_oblique_anisot
     assert found.folded_percent == 0
 
 
-def test_the_result_is_one_field_on_the_fixed_grid(volume, found):
+def test_the_result_is_one_field_over_all_of_the_fixed_grid_with_a_vector_for_every_second_voxel(volume, found):
     grid = volume[0]
     assert isinstance(found.transform, sitk.DisplacementFieldTransform)
-    assert Grid.of(found.transform.GetDisplacementField()) == grid
+    lattice = Grid.of(found.transform.GetDisplacementField())
+    corners = lattice.to_index(grid.corners)
+    assert (corners >= -0.5).all() and (corners <= np.array(lattice.size) - 0.5).all()
+    assert np.allclose(lattice.direction, grid.direction)
+    assert np.allclose(np.array(lattice.spacing) / grid.spacing, (2, 1, 1))
+    assert not undefined_points(found.transform, grid.to_physical(np.argwhere(np.ones(grid.size))[::97])).any()
 
 
 @pytest.mark.parametrize("similarity", ["mean_squares", "mutual_information"])
@@ -224,7 +230,7 @@ def test_what_is_outside_the_fixed_mask_has_no_say(plane):
     points = grid.to_physical(axes.reshape(-1, 2)[::7]).tolist()
     apart = [np.subtract(masked.transform.TransformPoint(p), truth.TransformPoint(p)) for p in points]
     assert np.linalg.norm(apart, axis=1).mean() < 0.4
-    values = sitk.GetArrayFromImage(masked.transform.GetDisplacementField())
+    values = displacement(masked.transform, grid)
     assert np.isfinite(values).all()
     jumps = np.abs(np.diff(values, axis=1)).max()
     assert jumps < 2 * np.abs(np.diff(sitk.GetArrayFromImage(waves(grid).GetDisplacementField()), axis=1)).max()
@@ -279,7 +285,7 @@ def test_progress_tells_level_iteration_and_metric_and_the_trace_keeps_them(plan
     _, linear, fixed, moving, _ = plane
     told: list[tuple[float, str]] = []
     done = refine_deformable(fixed, moving, linear, QUICK, Progress(lambda *report: told.append(report)))
-    levels = level_spacings(fixed, QUICK)
+    levels = level_spacings(Grid.of(fixed), QUICK)
     assert {level for level, _, _ in done.trace} == set(range(len(levels)))
     assert done.trace[0][:2] == (0, 1)
     fractions = [fraction for fraction, _ in told]

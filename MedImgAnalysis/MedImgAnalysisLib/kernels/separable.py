@@ -9,7 +9,7 @@ own for them, which would wait for ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,6 +21,12 @@ SMALL_PRODUCT = 250_000
 """Multiplications that matrix libraries still do in the calling thread."""
 COLUMN_VALUES = 1 << 18
 """Values of a block of columns of the last step, so that it stays in the cache of a core."""
+
+
+class Planes(Protocol):
+    """An array that is made plane by plane."""
+
+    def __getitem__(self, k: int, /) -> np.ndarray: ...
 
 
 class Tile(NamedTuple):
@@ -55,7 +61,7 @@ def apply(
     progress: Progress = SILENT,
     message: str = "",
     dtype: type | None = None,
-    times: np.ndarray | None = None,
+    times: np.ndarray | Planes | None = None,
 ) -> np.ndarray:
     """The array with each axis multiplied by its matrix (new length, length); None leaves the axis.
 
@@ -68,10 +74,11 @@ def apply(
     dtype
         Type of result and computation; `working_type` of the array when None.
     times
-        Real factors of the shape of `array`: their product is taken instead, without being made whole.
+        Real factors of the shape of `array`: their product is taken instead, without being made whole. Anything that
+        gives the factors of layer k as `times[k]` will do for three axes.
     """
     if array.ndim == 2:
-        factors = None if times is None else times[None]
+        factors = None if times is None else np.asarray(times)[None]
         return apply(array[None], [None, *matrices], progress, message, dtype, factors)[0]
     dtype = dtype or working_type(array.dtype)
     along_k, along_j, along_i = (None if m is None else _tiles(m, dtype) for m in matrices)
@@ -110,10 +117,40 @@ def apply(
     return out.reshape(lengths)
 
 
-def _tiles(matrix: np.ndarray, dtype: type) -> list[Tile]:
+class Layers:
+    """What `apply` makes of an array, some layers at a time: for results too large to be held whole.
+
+    Parameters
+    ----------
+    matrices
+        One for each axis of the arrays, (k, j, i) or (j, i).
+    """
+
+    def __init__(self, matrices: Sequence[np.ndarray], dtype: type = np.float32) -> None:
+        self._first, self._dtype = matrices[0], dtype
+        self._along = [_tiles(matrix, dtype) for matrix in matrices[1:]]
+        self._lengths = [matrix.shape[0] for matrix in matrices[1:]]
+
+    def of(self, array: np.ndarray, rows: slice) -> np.ndarray:
+        """Layers `rows` of the result."""
+        tiles = _tiles(self._first[rows], self._dtype, len(self._first))
+        part = np.empty((tiles[0].stop, *array.shape[1:]), self._dtype)
+        _times(tiles, array.reshape(len(array), -1), part.reshape(len(part), -1))
+        made = np.empty((len(part), *self._lengths), self._dtype)
+        if array.ndim == 2:
+            _times(self._along[0], part.T, made.T)
+            return made
+        wide = np.empty((array.shape[1], self._lengths[1]), self._dtype)
+        for values, target in zip(part, made, strict=True):
+            _times(self._along[1], values.T, wide.T)
+            _times(self._along[0], wide, target)
+        return made
+
+
+def _tiles(matrix: np.ndarray, dtype: type, rows_of_tile: int = TILE_ROWS) -> list[Tile]:
     tiles = []
-    for start in range(0, matrix.shape[0], TILE_ROWS):
-        rows = matrix[start : start + TILE_ROWS]
+    for start in range(0, matrix.shape[0], rows_of_tile):
+        rows = matrix[start : start + rows_of_tile]
         used = np.flatnonzero(rows.any(axis=0))
         low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 1)
         tiles.append(Tile(start, start + len(rows), low, high, rows[:, low:high].astype(dtype)))

@@ -6,7 +6,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..geometry import Grid
 from ..progress import Progress
 from .pyramid import SMALLEST
 
@@ -16,9 +15,6 @@ LEAST_INSIDE = 50
 """Voxels of a mask."""
 UNIT_RATIO, SIZE_RATIO = 90.0, 8.0
 """Ratio of the diagonals from which the units must differ, and from which they may."""
-OUTLIERS_PERCENT = 0.1
-"""Part of the voxels at either end that is clipped, so that a few bright ones do not rule the metric."""
-ENOUGH = 1 << 20
 
 
 def check_pair(fixed: sitk.Image, moving: sitk.Image, progress: Progress) -> None:
@@ -70,33 +66,3 @@ def check_mask(mask: sitk.Image | None, what: str) -> None:
             f"The {what} mask lets {count} voxels through; registration needs at least {LEAST_INSIDE}. Widen it.",
             role=f"{what}_mask",
         )
-
-
-def prepared(image: sitk.Image, mask: sitk.Image | None, what: str, progress: Progress) -> sitk.Image:
-    """`image` as float32 without outliers, for the metric; refuses what is constant in the mask.
-
-    Values are clipped to their 0.1st and 99.9th percentile (inside the mask), unless fewer voxels than that differ.
-    """
-    array = sitk.GetArrayViewFromImage(image)
-    step = max(1, round((array.size / ENOUGH) ** (1 / array.ndim)))
-    few = array[(slice(None, None, step),) * array.ndim]
-    inside = None
-    if mask is not None and Grid.of(mask).same_as(Grid.of(image)):
-        inside = sitk.GetArrayViewFromImage(mask) != 0
-        few = few[inside[(slice(None, None, step),) * array.ndim]]
-    progress.check()
-    low, high = (
-        (float(v) for v in np.percentile(few, (OUTLIERS_PERCENT, 100 - OUTLIERS_PERCENT))) if few.size else (0, 0)
-    )
-    if low >= high:
-        values = array if inside is None else array[inside]
-        low, high = float(values.min()), float(values.max())
-    if low >= high:
-        where = "" if inside is None else " inside its mask"
-        raise InputError(f"The {what} image is constant{where}; there is nothing to align.", role=what)
-    progress.check()
-    made = np.empty(array.shape, np.float32)
-    for layer in range(len(array)):
-        np.clip(array[layer], low, high, out=made[layer], casting="unsafe")
-    progress.check()
-    return Grid.of(image).put_on(sitk.GetImageFromArray(made))

@@ -42,9 +42,9 @@ def lattice(transform: sitk.Transform) -> Grid | None:
     return None
 
 
-def slab_grids(grid: Grid, progress: Progress, message: str) -> Iterator[tuple[slice, Grid]]:
+def slab_grids(grid: Grid, progress: Progress, message: str, voxels: int = SLAB_VOXELS) -> Iterator[tuple[slice, Grid]]:
     """The grid in slabs along its last axis: the range of each and its grid. Reports, and stops when asked to."""
-    depth = max(1, SLAB_VOXELS // int(np.prod(grid.size[:-1])))
+    depth = max(1, voxels // int(np.prod(grid.size[:-1])))
     last = grid.size[-1]
     for start in range(0, last, depth):
         progress.report(start / last, message)

@@ -13,13 +13,14 @@ from ..geometry import Grid
 from ..progress import Progress
 from .field_result import Linear, field_transform, smooth_around, spline_transform
 from .flow_level import FlowLevel, Force
-from .jacobian import jacobian_determinant
-from .pyramid import SMALLEST, shrunk
+from .jacobian import folded
+from .pyramid import SMALLEST
 from .rigid import matrix_of
+from .source import Source
 from .stiffness import Stiffness
+from .units import Masks
 
 Trace = list[tuple[int, int, float]]
-Masks = tuple[sitk.Image | None, sitk.Image | None]
 
 BENDING, STRETCHING = 0.5, 0.05
 """Stiffness of the field between neighbouring nodes, relative to the mean certainty that the images give a node."""
@@ -41,7 +42,7 @@ class DeformableSettings:
     Attributes
     ----------
     model
-        `demons` gives a displacement on every fixed voxel, `bspline` a cubic B-spline.
+        `demons` gives a displacement on every second fixed voxel along each axis, `bspline` a cubic B-spline.
     similarity
         `local_correlation` where intensities are related within a few voxels, whatever the sign (CT and CT, MR of any
         contrast); `mean_squares` for equal intensities; `mutual_information` for any relation that holds throughout.
@@ -77,9 +78,9 @@ class DeformableSettings:
 class Deformed(NamedTuple):
     """`transform` maps points of the fixed to the moving image in LPS millimetres, the linear part included.
 
-    It is one displacement field or B-spline, defined on the fixed grid. `trace` has (level, iteration, similarity) with
-    level 0 the coarsest; `folded_percent` is the part of the fixed voxels where the determinant of the Jacobian is not
-    positive.
+    It is one displacement field or B-spline, defined all over the fixed grid. `trace` has (level, iteration,
+    similarity) with level 0 the coarsest; `folded_percent` is the part of the fixed voxels where the determinant of the
+    Jacobian is not positive.
     """
 
     transform: sitk.Transform
@@ -115,36 +116,42 @@ def refine_deformable(
     InputError
         Values that are not finite, a transform that is not linear, or masks that leave nothing.
     """
-    if not linear.IsLinear():
-        raise InputError("The deformable stage begins at a linear transform; this one is not.")
     for role, image in (("fixed", fixed), ("moving", moving)):
         if not np.isfinite(sitk.GetArrayViewFromImage(image).sum(dtype=np.float64)):
             raise InputError(f"The {role} image has values that are not finite.", role=role)
+    return refine(Source((fixed, moving)), linear, settings, progress, (fixed_mask, moving_mask))
+
+
+def refine(
+    source: Source, linear: sitk.Transform, settings: DeformableSettings, progress: Progress, masks: Masks
+) -> Deformed:
+    """`refine_deformable` of images that are made when they are needed, and not held when they are not."""
+    if not linear.IsLinear():
+        raise InputError("The deformable stage begins at a linear transform; this one is not.")
     way = matrix_of(linear)
-    level, trace = _levels(fixed, moving, way, settings, (fixed_mask, moving_mask), progress.part(0.0, 0.85))
-    return _finished(level, Grid.of(fixed), way, settings, trace, progress.part(0.85, 1.0))
+    level, trace = _levels(source, way, settings, masks, progress.part(0.0, 0.85))
+    return _finished(level, source.grid, way, settings, trace, progress.part(0.85, 1.0))
 
 
-def level_spacings(fixed: sitk.Image, settings: DeformableSettings) -> list[float]:
+def level_spacings(fixed: Grid, settings: DeformableSettings) -> list[float]:
     """Voxel sizes of the levels in mm, coarse to fine; small images have fewer levels."""
-    longest = max(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True))
-    spacings = [max(min(settings.finest_mm, longest / ACROSS), min(fixed.GetSpacing()))]
+    longest = max(n * s for n, s in zip(fixed.size, fixed.spacing, strict=True))
+    spacings = [max(min(settings.finest_mm, longest / ACROSS), min(fixed.spacing))]
     while len(spacings) < settings.levels and longest / (2 * spacings[0]) >= 2 * SMALLEST:
         spacings.insert(0, 2 * spacings[0])
     return spacings
 
 
 def _levels(
-    fixed: sitk.Image,
-    moving: sitk.Image,
+    source: Source,
     linear: Linear,
     settings: DeformableSettings,
     masks: Masks,
     progress: Progress,
 ) -> tuple[FlowLevel, Trace]:
     trace: Trace = []
-    spacings = level_spacings(fixed, settings)
-    force = _force(fixed, moving, settings, spacings[-1])
+    spacings = level_spacings(source.grid, settings)
+    force = _force(source, settings, spacings[-1])
     level: FlowLevel | None = None
     begin = 0.0
     for number, spacing in enumerate(spacings):
@@ -152,11 +159,12 @@ def _levels(
         end = 1.0 if number == len(spacings) - 1 else 0.5 * (begin + 0.5)
         share = progress.part(begin, end)
         begin = end
-        images = (shrunk(fixed, spacing), shrunk(moving, spacing))
+        images = source.at(spacing)
         small = tuple(
             _mask(mask, image, role) for mask, image, role in zip(masks, images, ("fixed", "moving"), strict=True)
         )
         before, level = level, FlowLevel(images, linear, spacing, force, (small[0], small[1]), share)
+        del images
         if before is not None:
             level.start_from(before)
             del before
@@ -173,8 +181,8 @@ def _levels(
     return level, trace
 
 
-def _force(fixed: sitk.Image, moving: sitk.Image, settings: DeformableSettings, finest: float) -> Force:
-    ranges = (_range(fixed), _range(moving))
+def _force(source: Source, settings: DeformableSettings, finest: float) -> Force:
+    ranges = source.ranges()
     floors = tuple(FLOOR * (high - low) for low, high in ranges)
     window = settings.smoothing_mm / finest if settings.smoothing_mm > 0 else 4.0
     stiffness = Stiffness(BENDING * settings.stiffness, STRETCHING * settings.stiffness)
@@ -188,17 +196,6 @@ def _force(fixed: sitk.Image, moving: sitk.Image, settings: DeformableSettings, 
         ranges,
         composed=not settings.folding,
     )
-
-
-def _range(image: sitk.Image) -> tuple[float, float]:
-    """The 1st and the 99th percentile of some hundred thousand regular voxels; all values where these are equal."""
-    array = sitk.GetArrayViewFromImage(image).reshape(-1)
-    low, high = np.percentile(array[:: max(1, array.size // 300_000)], [1, 99])
-    if low == high:
-        low, high = array.min(), array.max()
-    # A range of nothing would make bins of rounding errors.
-    least = max(1e-2 * abs(float(low)), 1e-6)
-    return float(low), max(float(high), float(low) + least)
 
 
 def _mask(mask: sitk.Image | None, image: sitk.Image, role: str) -> np.ndarray | None:
@@ -226,16 +223,16 @@ def _finished(
         else:
             transform = field_transform(level, grid, linear, share)
         # The outermost voxels, of which only one-sided differences are known, count too.
-        bad = jacobian_determinant(transform, grid, share).values <= 0
+        bad = folded(transform, grid, share)
         count = int(np.count_nonzero(bad))
         if count == 0 or settings.folding or attempt == MENDS:
             break
         mended = max(mended, count)
         smooth_around(level, bad, grid, 0.8 * 1.3**attempt)
     progress.report(1.0, "Jacobian")
-    folded = 100 * count / bad.size
-    if folded:
-        progress.warn(f"The deformation folds at {folded:.2g} % of the voxels; look at its Jacobian before using it.")
+    percent = 100 * count / bad.size
+    if percent:
+        progress.warn(f"The deformation folds at {percent:.2g} % of the voxels; look at its Jacobian before using it.")
     elif mended:
         progress.warn(f"The deformation was smoothed around {mended} voxels at which it would have folded.")
-    return Deformed(transform, trace, folded)
+    return Deformed(transform, trace, percent)

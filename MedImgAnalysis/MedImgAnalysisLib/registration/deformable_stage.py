@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from ..progress import Progress
 from ..values import Curve
-from .deformable import DeformableSettings, level_spacings, refine_deformable
+from .deformable import DeformableSettings, level_spacings, refine
+from .source import Source
 from .units import Masks
 
 Similarity = Literal["local_correlation", "mean_squares", "mutual_information"]
@@ -35,17 +36,17 @@ class Deformation(NamedTuple):
 
 
 def deform(
-    images: tuple[sitk.Image, sitk.Image],
+    source: Source,
     masks: Masks,
     linear: sitk.Transform,
     settings: DeformableSettings,
     progress: Progress,
 ) -> Deformation:
-    """Refine a linear transform; `images` are float32 without outliers."""
-    found = refine_deformable(*images, linear, settings, progress, *masks)
+    """Refine a linear transform."""
+    found = refine(source, linear, settings, progress, masks)
     what = settings.similarity.replace("_", " ")
     curves = []
-    for number, spacing in enumerate(level_spacings(images[0], settings)):
+    for number, spacing in enumerate(level_spacings(source.grid, settings)):
         points = [(iteration, value) for level, iteration, value in found.trace if level == number]
         x, y = np.array(points, float).reshape(-1, 2).T
         curves.append(Curve(f"{settings.model} {spacing:.3g} mm ({what})", x, y))

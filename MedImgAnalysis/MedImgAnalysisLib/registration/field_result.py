@@ -1,7 +1,8 @@
 """The displacements of a lattice as one transform of its own, the linear part included.
 
 One node in the scene and one file hold the whole result then, and a volume under the node is seen where the resampled
-one is. A displacement field has a vector for every fixed voxel; a cubic B-spline contains linear maps exactly.
+one is. A displacement field has a vector for every second fixed voxel along each axis, as it is smooth over several of
+them; a cubic B-spline contains linear maps exactly.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import SimpleITK as sitk
 
 from ..geometry import Grid, image_like
 from ..kernels import gaussian, separable
+from ..kernels.lattice import covering
 from ..kernels.spline_field import basis
 from ..progress import SILENT, Progress
 from .flow_level import FlowLevel
@@ -19,6 +21,8 @@ Linear = tuple[np.ndarray, np.ndarray]
 FAINT = 1e-3
 """Weight of the bending of a B-spline in its fit: fixes control points that no node of the field lies near."""
 
+EVERY = 2.0
+"""Fixed voxels between two vectors of a displacement field."""
 SLAB = 1 << 18
 """Voxels of a field that are made at a time."""
 MARGIN = 2
@@ -26,8 +30,21 @@ MARGIN = 2
 in place, and the differences at the last voxels ask for the next ones."""
 
 
-def field_transform(level: FlowLevel, grid: Grid, linear: Linear, progress: Progress = SILENT) -> sitk.Transform:
-    """T(x) - x at every voxel centre of the fixed grid."""
+def field_grid(level: FlowLevel, grid: Grid) -> Grid:
+    """The lattice of the displacement field for a fixed grid: over all of it, every second voxel along each axis.
+
+    Along axes on which the nodes of the level are nearer to each other, as between thick slices, as near as these.
+    """
+    node = np.array(level.lattice_grid.spacing) / grid.spacing
+    axes = [covering(n, float(step)) for n, step in zip(grid.size, np.clip(node, 1.0, EVERY), strict=True)]
+    origin = grid.to_physical(np.array([[axis.start for axis in axes]]))[0]
+    spacing = tuple(s * axis.step for s, axis in zip(grid.spacing, axes, strict=True))
+    return Grid(tuple(axis.nodes for axis in axes), spacing, tuple(origin.tolist()), grid.direction)
+
+
+def field_transform(level: FlowLevel, fixed: Grid, linear: Linear, progress: Progress = SILENT) -> sitk.Transform:
+    """T(x) - x on the lattice of `field_grid`, to be interpolated linearly."""
+    grid = field_grid(level, fixed)
     d = grid.dimension
     image = grid.put_on(sitk.Image(list(grid.size), sitk.sitkVectorFloat64, d))
     layers = max(1, SLAB // int(np.prod(grid.size[:-1])))

@@ -22,6 +22,7 @@ from ..geometry import Grid
 from ..kernels import separable
 from ..kernels.lattice import Lattice, covering, gaussian_sums, spline
 from ..kernels.sampling import sample
+from ..kernels.slopes import Slopes
 from ..progress import SILENT, Progress
 from .relation import RELATIONS, binned, normalised, pieces
 from .stiffness import Stiffness, solved
@@ -85,7 +86,7 @@ class FlowLevel:
         self.node_mm = steps * self._spacing
         windows = np.maximum(force.window * voxels, 0.5)
         self._sums = [gaussian_sums(*each) for each in zip(self.axes, shape, windows.tolist(), strict=True)]
-        self._splines = [spline(a, np.arange(n)) for a, n in zip(self.axes, shape, strict=True)]
+        self._dense = separable.Layers([spline(a, np.arange(n)) for a, n in zip(self.axes, shape, strict=True)])
         self._local = (force.local * voxels).tolist()
         other = (force.local * spacing_mm / np.array(images[1].GetSpacing()[::-1])).tolist()
         self._fixed = self._prepared(images[0], 0, self._local)
@@ -166,7 +167,7 @@ class FlowLevel:
     def _usual_certainty(self) -> float:
         """Mean squared derivative of the fixed image along an axis: what A has on its diagonal where images agree."""
         inside = True if self._masks[0] is None else self._masks[0]
-        slopes = (self._slope(self._fixed, axis) for axis in range(self._fixed.ndim))
+        slopes = (Slopes(self._fixed, self._spacing, (axis,)).whole for axis in range(self._fixed.ndim))
         return float(np.mean([np.square(slope, out=slope).mean(dtype=np.float64, where=inside) for slope in slopes]))
 
     def _equations(self) -> tuple[dict[tuple[int, int], np.ndarray], np.ndarray, float]:
@@ -174,32 +175,35 @@ class FlowLevel:
         warped, inside = self._warped()
         relate = RELATIONS[self._force.similarity]
         pull, certainty, measure = relate(self._fixed, warped, inside, self._local, self._quiet)
+        del inside
         axes = range(warped.ndim)
-        # Slopes are made again where they are needed: quicker than memory is cheap.
-        right = np.stack([separable.apply(pull, self._sums, self._quiet, times=self._slope(warped, a)) for a in axes])
-        entries = {}
-        for a in axes:
-            certain = np.multiply(certainty, self._slope(warped, a), out=pull)
-            for b in axes[a:]:
-                entries[a, b] = separable.apply(certain, self._sums, self._quiet, times=self._slope(warped, b))
+
+        def summed(values: np.ndarray, *along: int) -> np.ndarray:
+            # Slopes are made again where they are needed, plane by plane: quicker than memory is cheap.
+            slopes = Slopes(warped, self._spacing, along)
+            return separable.apply(values, self._sums, self._quiet, times=slopes if warped.ndim == 3 else slopes.whole)
+
+        right = np.stack([summed(pull, a) for a in axes])
+        del pull
+        entries = {(a, b): summed(certainty, a, b) for a in axes for b in axes[a:]}
         return entries, right, measure
 
     def _warped(self) -> tuple[np.ndarray, np.ndarray]:
         """The moving image at phi(x), and where it counts."""
         shape, lengths = self._fixed.shape, self._moving.shape
-        dense = [separable.apply(part, self._splines, self._quiet) for part in self.field]
         warped, inside = np.empty(shape, np.float32), np.ones(shape, bool)
         rims = [min(RIM_VOXELS - 0.5, (n - 1) / 4) for n in lengths]
 
         def work(piece: tuple[int, int]) -> None:
             rows = slice(*piece)
             index = _open_index(shape, rows)
+            dense = [self._dense.of(part, rows) for part in self.field]
             places = []
             for axis, length in enumerate(lengths):
                 place = self._begin[axis] + sum(w * i for w, i in zip(self._from_index[axis], index, strict=True))
                 place = place.astype(np.float32)
                 for w, part in zip(self._from_mm[axis], dense, strict=True):
-                    place += w * part[rows]
+                    place += w * part
                 inside[rows] &= (place >= rims[axis]) & (place <= length - 1 - rims[axis])
                 places.append(place)
             sample([self._moving], places, [warped[rows]])
@@ -211,15 +215,6 @@ class FlowLevel:
         if self._masks[0] is not None:
             inside &= self._masks[0]
         return warped, inside
-
-    def _slope(self, array: np.ndarray, axis: int) -> np.ndarray:
-        """Derivative along a numpy axis, per millimetre; 0 at the border."""
-        slope = np.zeros_like(array)
-        if array.shape[axis] > 2:
-            middle, ahead, behind = (_cut(array.ndim, axis, *ends) for ends in ((1, -1), (2, None), (0, -2)))
-            np.subtract(array[ahead], array[behind], out=slope[middle])
-            slope *= np.float32(0.5 / self._spacing[axis])
-        return slope
 
     def _composed(self, v: np.ndarray) -> np.ndarray:
         """Displacements of x -> phi(x + v(x))."""
@@ -253,7 +248,3 @@ def _open_index(shape: Sequence[int], rows: slice) -> list[np.ndarray]:
     """Index along each axis for some rows, in shapes that broadcast."""
     lengths = [np.arange(rows.start, rows.stop), *(np.arange(n) for n in shape[1:])]
     return [n.reshape([-1 if a == axis else 1 for a in range(len(shape))]) for axis, n in enumerate(lengths)]
-
-
-def _cut(dimension: int, axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
-    return tuple(slice(start, stop) if a == axis else slice(None) for a in range(dimension))

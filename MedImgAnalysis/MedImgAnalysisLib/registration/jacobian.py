@@ -8,6 +8,7 @@ it exchanges expansion and contraction, and on oblique ones it misses folding. I
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from .definition import defined, displacement, slab_grids, wider
 from .spread import moments, percentiles, pieces, select
 
 CLIP = 1e-9
+SLAB = 1 << 15
+"""Voxels at a time; a displacement and its derivatives are twenty numbers for each."""
 
 
 class Jacobian(NamedTuple):
@@ -49,25 +52,40 @@ def jacobian_determinant(transform: sitk.Transform, grid: Grid, progress: Progre
     if transform.IsLinear():
         return Jacobian(np.full(shape, linear_determinant(transform)), None)
     values, valid = np.empty(shape), np.ones(shape, bool)
-    whole = True
+    for rows, found, good in _slabs(transform, grid, progress):
+        values[rows] = found
+        if good is not None:
+            valid[rows] = good
+    return Jacobian(values, None if valid.all() else valid)
+
+
+def folded(transform: sitk.Transform, grid: Grid, progress: Progress) -> np.ndarray:
+    """Where `jacobian_determinant` is not positive, boolean (k, j, i); the outermost known voxels count too."""
+    shape = grid.size[::-1]
+    if transform.IsLinear():
+        return np.full(shape, linear_determinant(transform) <= 0)
+    bad = np.empty(shape, bool)
+    for rows, found, _ in _slabs(transform, grid, progress):
+        bad[rows] = found <= 0
+    return bad
+
+
+def _slabs(
+    transform: sitk.Transform, grid: Grid, progress: Progress
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+    """Determinants of some layers at a time, and which of them are valid; None for all."""
     to_index = np.linalg.inv(grid.axes)
     fields: list[np.ndarray] = []
     knowns: list[np.ndarray] = []
-    for where, part in slab_grids(wider(grid), progress, "Jacobian"):
+    for where, part in slab_grids(wider(grid), progress, "Jacobian", SLAB):
         # Of the layers before, the last two are still needed.
         fields = [*(field[-2:] for field in fields), displacement(transform, part)]
         known = defined(transform, part)
         knowns = [*(k[-2:] for k in knowns), np.ones(part.size[::-1], bool) if known is None else known]
         field, there = np.concatenate(fields), np.concatenate(knowns)
         fields, knowns = [field], [there]
-        if len(field) < 3:
-            continue
-        rows = slice(where.stop - len(field), where.stop - 2)
-        values[rows], good = _determinants(field, there, to_index)
-        if good is not None:
-            valid[rows] = good
-            whole = whole and bool(good.all())
-    return Jacobian(values, None if whole else valid)
+        if len(field) >= 3:
+            yield slice(where.stop - len(field), where.stop - 2), *_determinants(field, there, to_index)
 
 
 def linear_determinant(transform: sitk.Transform) -> float:

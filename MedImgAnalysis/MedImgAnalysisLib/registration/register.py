@@ -14,7 +14,7 @@ from ..progress import SILENT, Progress
 from ..resampling import on_grid, resample
 from ..values import Curves, Image, Landmarks, Mask, Measurements, Transform
 from . import metrics, outcome
-from .checks import check_mask, check_pair, prepared
+from .checks import check_mask, check_pair
 from .deformable import DeformableSettings
 from .deformable_stage import LINEAR_FINEST_MM, SIMILARITY, deform
 from .gain import gain
@@ -24,6 +24,7 @@ from .multistart import Found, best_start
 from .optimise import Settings
 from .presets import PRESETS
 from .pyramid import MIDDLE, plan, scale_of, shrunk, small_mask
+from .source import without_outliers
 from .starts import SIMPLE, Hints, by_transform, centre, pose, told_simplified, told_unused
 from .units import Masks
 
@@ -111,8 +112,8 @@ class Register(Operation):
     name: ClassVar[str] = "register"
     title: ClassVar[str] = "Register images"
     group: ClassVar[str] = "Align"
-    revision: ClassVar[int] = 2
-    memory_factor: ClassVar[float] = 3.0
+    revision: ClassVar[int] = 3
+    memory_factor: ClassVar[float] = 5.5
     tolerance: ClassVar[float] = 1e-3
     keeps: ClassVar = {"image": "moving"}
     presets: ClassVar = PRESETS
@@ -152,7 +153,8 @@ class Register(Operation):
         metric = metrics.find(self.metric)
         settings = Settings(metric, self.bins, self.samples, self.seed, self.reproducible)
         progress.report(0.0, "Preparing")
-        images = prepared(fixed, masks[0], "fixed", progress), prepared(moving, masks[1], "moving", progress)
+        source = without_outliers((fixed, moving), masks, progress)
+        images = source.whole(progress)
         scale = scale_of(fixed, moving)
         begin = self._start(images, masks, hints, scale, settings, progress.part(0.0, 0.2))
         told_simplified(STAGES[self.model][-1], begin.best, progress)
@@ -161,19 +163,21 @@ class Register(Operation):
         steps = plan(self.model, self.start == "multi_start", finest, scale)
         share = 0.4 if deforms else 0.85
         aligned = align(images, masks, begin.best, steps, settings, progress.part(0.2, share))
+        before = self._before(hints, fixed.GetDimension())
+        ways = before, aligned.transform
+        gained = gain(images, masks, ways, MIDDLE[0].spacing_mm * scale, progress.part(share, share))
         transform, folded, iterations = aligned.transform, 0.0, len(settings.trace)
         series = outcome.series(aligned.names, settings.trace)
         if deforms:
-            deformed = deform(images, masks, transform, self._deformable(), progress.part(share, 0.85))
+            del images
+            deformed = deform(source, masks, transform, self._deformable(), progress.part(share, 0.85))
+            images = source.at(steps[-1].level.spacing_mm, progress.part(0.85, 0.85))
             transform, folded = deformed.transform, deformed.folded_percent
             iterations, series = iterations + deformed.iterations, series + deformed.curves
-        before = self._before(hints, fixed.GetDimension())
         values = tuple(
             metric_of(way, images, masks, steps[-1].level, settings, progress.part(0.85, 0.85))
             for way in (before, transform)
         )
-        ways = before, aligned.transform
-        gained = gain(images, masks, ways, MIDDLE[0].spacing_mm * scale, progress.part(0.85, 0.85))
         del images
         image = resample(moving, Grid.of(fixed), transform, self.interpolation, progress=progress.part(0.85, 1.0))
         table = outcome.table(

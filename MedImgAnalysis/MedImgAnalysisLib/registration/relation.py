@@ -22,7 +22,7 @@ from ..blockwise import for_each, ranges
 from ..kernels import gaussian
 from ..progress import SILENT, Progress
 
-PIECE = 1 << 16
+PIECE = 1 << 14
 """Voxels of a slab of point-wise work: its arrays stay in the cache of a core."""
 BINS = 48
 PARZEN = 1.5

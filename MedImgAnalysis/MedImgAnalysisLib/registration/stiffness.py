@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..blockwise import for_each
+from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
 
 Entries = Mapping[tuple[int, int], np.ndarray]
@@ -24,6 +24,8 @@ Entries = Mapping[tuple[int, int], np.ndarray]
 ENOUGH = 1e-6
 """Part of the squared residual at which the solution is good enough for single precision."""
 
+PIECE = 1 << 14
+"""Nodes whose matrices are inverted at a time, so that they stay in the cache of a core."""
 WORTH_THREADS = 1 << 19
 """Numbers of a field from which its components are worked on in threads."""
 
@@ -86,12 +88,11 @@ def solved(
     """
     number = field.dtype.type
     own = number(stiffness.diagonal * len(right))
-    inverse = inverted({(a, b): values + own if a == b else values for (a, b), values in entries.items()})
     rest = right
     rest -= stiffness.times(field, progress=progress)
     step = np.zeros_like(field)
     # Holds what the matrix makes of the way, and then what the preconditioner makes of the rest.
-    image = times(inverse, rest)
+    image = _inverse_times(entries, own, rest, np.empty_like(rest), progress)
     way = image.copy()
     size = first = _dot(rest, image)
     for _ in range(rounds):
@@ -108,7 +109,7 @@ def solved(
             for part, other in zip(into, along, strict=True):
                 part += sign * other
         progress.check()
-        times(inverse, rest, image)
+        _inverse_times(entries, own, rest, image, progress)
         progress.check()
         before, size = size, _dot(rest, image)
         way *= number(size / before)
@@ -127,6 +128,25 @@ def times(entries: Entries, field: np.ndarray, out: np.ndarray | None = None) ->
 
     _rows(work, field, SILENT)
     return into
+
+
+def _inverse_times(
+    entries: Entries, more: np.number, field: np.ndarray, out: np.ndarray, progress: Progress
+) -> np.ndarray:
+    """The inverse of the matrix with `more` on its diagonal times a vector, into `out`.
+
+    Inverses are made where they are needed, some layers at a time: held, they would be twice the memory of the step.
+    """
+
+    def work(piece: tuple[int, int]) -> None:
+        layers = slice(*piece)
+        part = {(a, b): values[layers] + more if a == b else values[layers] for (a, b), values in entries.items()}
+        inverse = inverted(part)
+        for row, into in enumerate(out):
+            into[layers] = sum(inverse[min(row, c), max(row, c)] * field[c][layers] for c in range(len(field)))
+
+    for_each(work, ranges(field.shape[1], int(np.prod(field.shape[2:])), PIECE), progress=progress)
+    return out
 
 
 def _rows(work: Callable[[int], None], field: np.ndarray, progress: Progress) -> None:
