@@ -19,7 +19,7 @@ from ..files.paths import ending, split_part, stem
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
 from ..values import Frames, Measurements
-from . import case_pages, dicom_files
+from . import case_pages, dicom_files, private
 from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
 from .sources import content, size_of
@@ -34,12 +34,15 @@ class Extras:
     snapshots: bool = False
     pages: bool = False
     dicom: bool = False
+    private: bool = False
+    """Keep paths and names of files out of the record, the warnings and the pages."""
 
     def __post_init__(self) -> None:
         if self.scene is not None and Path(self.scene).suffix.lower() != ".mrb":
             raise ParameterError(
                 f"The scene file is {self.scene}; it must end in .mrb.", field="scene", value=self.scene
             )
+        private.check(self.private, self.dicom)
 
 
 def recipe_key(recipe: Recipe) -> str:
@@ -136,7 +139,7 @@ def run_case(
         For unusable inputs, outputs or parameters; `Cancelled` when stopped. Nothing is left behind.
     """
     folder = Path(folder).absolute()
-    whole = Recorder(progress)
+    whole = private.VeiledRecorder(progress, private.Veil(paths)) if extras.private else Recorder(progress)
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     check_names(recipe)
     check_free(folder, [split_part(path)[0] for path in paths.values()])
@@ -145,7 +148,9 @@ def run_case(
         dicom_out.require()
     inputs = dict(described or describe_inputs(recipe, paths, folder, whole.part(0.0, 0.05)))
     values = {name: files.read(path, recipe.inputs[name], whole.part(0.05, 0.1)) for name, path in paths.items()}
-    origins = {name: {"name": name, "path": inputs[name]["path"]} for name in values}
+    if extras.private:
+        inputs = private.inputs(inputs)
+    origins = {name: {"name": name, **_place(inputs[name])} for name in values}
     result = recipe.run(values, origins=origins, progress=whole.part(0.1, 0.85))
     hashes = _hashes(result.records)
     for name, value in values.items():
@@ -189,7 +194,7 @@ def run_case(
         pages: list[str] = []
         if extras.pages:
             whole.report(0.94, "Pages")
-            names = {name: split_part(path)[0].name for name, path in paths.items()}
+            names = {name: name if extras.private else split_part(path)[0].name for name, path in paths.items()}
             pages = case_pages.write(place, recipe, values, result, names, whole)
         record |= {
             "steps": list(result.records),
@@ -223,7 +228,7 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
     if record.get("recipe_sha256") != key:
         return None, "the recipe has changed"
     before, now = (
-        {name: (entry.get("sha256"), entry.get("part")) for name, entry in entries.items()}
+        {name: (entry.get("sha256"), private.hashed(entry.get("part"))) for name, entry in entries.items()}
         for entries in (record.get("inputs", {}), inputs)
     )
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
@@ -234,6 +239,8 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
         return None, "a scene or pictures are asked for this time"
     if extras.pages and not options.get("pages"):
         return None, "pages are asked for this time"
+    if extras.private and not options.get("private"):
+        return None, "a record without paths is asked for this time"
     if extras.dicom and not options.get("dicom"):
         return None, "DICOM results are asked for this time"
     for entry in record.get("outputs", {}).values():
@@ -241,6 +248,10 @@ def finished(folder: Path, key: str, inputs: Mapping[str, Any], extras: Extras) 
             return None, f"{entry['file']} is missing or has another size"
     missing = [name for name in record.get("files", []) if not (folder / name).is_file()]
     return (None, f"{missing[0]} is missing") if missing else (record, "")
+
+
+def _place(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"path": entry["path"]} if "path" in entry else {}
 
 
 def _hashes(records: tuple[dict[str, Any], ...]) -> dict[str, str]:

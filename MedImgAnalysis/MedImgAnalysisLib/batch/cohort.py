@@ -36,6 +36,13 @@ class Cohort:
     carried: tuple[str, ...] = ()
 
 
+def without_names(cohort: Cohort) -> Cohort:
+    """The same cases without carried columns and sentences about their files, either of which may name somebody."""
+    said = "The files of this case do not fit; medimg batch --plan says why."
+    cases = tuple(replace(case, carried={}, problem=said if case.problem else "") for case in cohort.cases)
+    return Cohort(cases)
+
+
 def load(path: str | Path, recipe: Recipe) -> Cohort:
     """Read a cohort for `recipe`.
 

@@ -14,7 +14,7 @@ from ..errors import FileError
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
 from .case import Extras, check_names, recipe_key
-from .cohort import Case, Cohort
+from .cohort import Case, Cohort, without_names
 from .executors import choose
 from .folder import clean, record_of
 from .journal import Journal
@@ -56,6 +56,7 @@ def run_batch(
     snapshots: bool = False,
     pages: bool = False,
     dicom: bool = False,
+    private: bool = False,
     on_event: Callable[[str, str, dict[str, Any]], None] | None = None,
     progress: Progress = SILENT,
 ) -> BatchResult:
@@ -83,6 +84,8 @@ def run_batch(
     scene, snapshots, pages, dicom
         Add a scene file `<id>.mrb`, pictures of slices, a page per step, and segments and tables as DICOM objects to
         each case.
+    private
+        Keep paths, names of files and the carried columns out of the results; only the id tells cases apart.
     on_event
         Called with (event, case id, data) for started, done, kept and failed cases, and for warnings.
     progress
@@ -97,6 +100,8 @@ def run_batch(
     """
     out = Path(out).absolute()
     check_names(recipe)
+    if private:
+        cohort = without_names(cohort)
     executor = choose(len(cohort.cases), workers, threads, dask)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +126,7 @@ def run_batch(
         )
         common = {"recipe": recipe.as_data(), "restart": restart, "lock": str(lock.path), "token": lock.token}
         tasks = [
-            common | _task(case, out, Extras(f"{case.id}.mrb" if scene else None, snapshots, pages, dicom))
+            common | _task(case, out, Extras(f"{case.id}.mrb" if scene else None, snapshots, pages, dicom, private))
             for case in cohort.cases
         ]
         run = _Run(cohort.cases, journal, out, progress, on_event)

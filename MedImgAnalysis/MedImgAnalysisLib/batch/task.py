@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import Cancelled, FileError, InputError, MedImgError
 from ..progress import Progress
 from ..recipe import Recipe
+from . import private
 from .case import Extras, describe_inputs, finished, recipe_key, run_case
 from .folder import check_free, record_of, retire
 from .lock import check_shared, still_wanted
@@ -29,6 +30,7 @@ LAST = {"done", "kept", "failed"}
 
 def run_task(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Progress) -> None:
     """Run a task and tell what happens; raises `Cancelled` alone, every other error is a `failed` answer."""
+    tell = private.telling(task, tell)
     try:
         _serve(task, tell, progress)
     except Cancelled:

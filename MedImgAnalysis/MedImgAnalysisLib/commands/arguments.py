@@ -39,6 +39,7 @@ FLAGS = (
     "--snapshots",
     "--pages",
     "--dicom",
+    "--private",
     "--plan",
     "--evidence",
     "--help",

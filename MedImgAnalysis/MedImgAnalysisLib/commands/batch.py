@@ -49,6 +49,9 @@ def add(parsers: Any) -> None:
     parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
     parser.add_argument("--pages", action="store_true", help="write a page of tables and pictures per step, too")
     parser.add_argument("--dicom", action="store_true", help="write segments and tables as DICOM SEG and SR, too")
+    parser.add_argument(
+        "--private", action="store_true", help="keep paths, names of files and carried columns out of the results"
+    )
     parser.set_defaults(call=batch)
 
 
@@ -76,6 +79,7 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
                 snapshots=options.snapshots,
                 pages=options.pages,
                 dicom=options.dicom,
+            private=options.private,
                 on_event=events,
                 progress=progress,
             )

@@ -41,6 +41,7 @@ def add(parsers: Any) -> None:
     parser.add_argument("--snapshots", action="store_true", help="take pictures of the slice views, too")
     parser.add_argument("--pages", action="store_true", help="write a page of tables and pictures per step, too")
     parser.add_argument("--dicom", action="store_true", help="write segments and tables as DICOM SEG and SR, too")
+    parser.add_argument("--private", action="store_true", help="keep paths and names of files out of the results")
     parser.add_argument("--threads", type=count, metavar="N", help="threads to use")
     parser.set_defaults(call=run)
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.threads:
         set_thread_count(options.threads)
     scene = None if options.scene is None else scene_place(options.scene, folder, inputs)
-    extras = Extras(scene, options.snapshots, options.pages, options.dicom)
+    extras = Extras(scene, options.snapshots, options.pages, options.dicom, options.private)
     with terminal.working(recipe.name or "Recipe") as progress:
         record = run_case(recipe, inputs, folder, case=options.case or "", extras=extras, progress=progress)
     terminal.give(
