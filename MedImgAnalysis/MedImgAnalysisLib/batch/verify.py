@@ -139,8 +139,8 @@ def _inputs(folder: Path, record: Mapping[str, Any], progress: Progress) -> tupl
     paths: dict[str, Path] = {}
     changed: list[Difference] = []
     for name, entry in record["inputs"].items():
-        if "path" not in entry and name not in given:
-            raise FileError(f"The record of {folder.name} holds no paths (--private): give its files with --in.")
+        if "path" not in entry:
+            raise FileError(f"The record of {folder.name} holds no paths (--private): run the recipe on its files again.")
         hashes: dict[Path, str] = {}
         missing: FileError | None = None
         for place in dict.fromkeys([Path(entry["path"]), folder / entry.get("relative", entry["path"])]):
