@@ -60,6 +60,9 @@ def title_of(name: str) -> str:
     return " ".join(words).replace("Bland altman", "Bland-Altman")
 
 
+SHOWN = 120
+"""Characters of a wrong value that a message shows."""
+
 KINDS = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
@@ -116,10 +119,10 @@ class Parameter:
                 "floats": "numbers, separated by commas",
             }.get(self.kind, "a text")
             raise ParameterError(
-                f"{operation}: {self.name} is {value!r}; it must be {allowed}.",
+                f"{operation}: {self.name} is {_shown(value)}; it must be {allowed}.",
                 operation=operation,
                 field=self.name,
-                value=repr(value),
+                value=_shown(value),
             )
         return converted
 
@@ -193,12 +196,21 @@ def _number(value: Any, kind: type) -> Any:
     """`value` as a finite float or an exact int, None when it is not one."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
     if not math.isfinite(number):
         return None
     if kind is float:
         return number
     return int(number) if number == int(number) else None
+
+
+def _shown(value: Any) -> str:
+    """The value for a message, which a page of text would not make clearer."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def parameters_of(cls: type) -> tuple[Parameter, ...]:

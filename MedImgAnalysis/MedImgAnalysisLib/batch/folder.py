@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,43 @@ from .plain import STAGING, read_json, staging_name
 RECORD = "provenance.json"
 CASE_FORMAT = 1
 ATTEMPTS = 5
+PARTS: dict[str, type | tuple[type, ...]] = {
+    "inputs": dict,
+    "outputs": dict,
+    "measurements": dict,
+    "files": list,
+    "warnings": list,
+    "options": dict,
+    "snapshots": list,
+    "pages": list,
+    "software": dict,
+    "seconds": (int, float),
+}
+"""Parts of a record and their types."""
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def record_of(folder: Path) -> dict[str, Any] | None:
-    """The record of a finished case, None when the folder holds none."""
+    """The record of a finished case, None when the folder holds none that could have been written by us."""
     data = read_json(folder / RECORD)
-    return data if data is not None and data.get("medimg_case") == CASE_FORMAT else None
+    return data if data is not None and data.get("medimg_case") == CASE_FORMAT and _shaped(data) else None
+
+
+def _shaped(record: Mapping[str, Any]) -> bool:
+    """Whether the parts that are relied on have the types that we write."""
+    for name, kind in PARTS.items():
+        if name in record and not isinstance(record[name], kind):
+            return False
+    entries = [*record.get("inputs", {}).values(), *record.get("outputs", {}).values()]
+    tables = record.get("measurements", {}).values()
+    return (
+        all(isinstance(entry, dict) for entry in [*entries, *tables])
+        and all(isinstance(entry.get("file"), str) for entry in record.get("outputs", {}).values())
+        and all(isinstance(t.get("columns"), dict) and isinstance(t.get("rows"), list) for t in tables)
+        and all(isinstance(row, dict) for t in tables for row in t["rows"])
+        and all(isinstance(column, dict) for t in tables for column in t["columns"].values())
+        and all(isinstance(word, str) for name in ("files", "warnings") for word in record.get(name, []))
+    )
 
 
 def check_free(folder: Path, sources: Iterable[Path] = ()) -> None:

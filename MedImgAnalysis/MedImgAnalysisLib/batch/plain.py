@@ -61,10 +61,13 @@ def staging_name() -> str:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write UTF-8 text so that `path` is either the old or the new file, never half of one."""
+    """Write UTF-8 text so that `path` is either the old or the new file, never half of one.
+
+    Halves of surrogate pairs, which are no text, become the escapes that JSON has for them.
+    """
     beside = path.with_name(staging_name())
     try:
-        with open(beside, "x", encoding="utf-8", newline="") as stream:
+        with open(beside, "x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

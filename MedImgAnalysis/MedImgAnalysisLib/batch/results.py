@@ -105,14 +105,18 @@ def as_csv(cases: Sequence[CaseResult], carried: Sequence[str]) -> str:
         f"cohort.{name}" if name.casefold() in OWN or name in {c.header for c in columns} else name for name in carried
     ]
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [cell(text) for text in ("id", "status", *titles, *(c.header for c in columns), "warnings", "error")]
-    )
+    plain = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def add(row: list[str]) -> None:
+        # A lone carriage return, which ends a line for spreadsheets, is not quoted by itself.
+        (quoted if any("\r" in text for text in row) else plain).writerow(row)
+
+    add([cell(text) for text in ("id", "status", *titles, *(c.header for c in columns), "warnings", "error")])
     for case in cases:
         values = case.values()
         error = (case.error or {}).get("message", "")
-        writer.writerow(
+        add(
             [
                 cell(value)
                 for value in (

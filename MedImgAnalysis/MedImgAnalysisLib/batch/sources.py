@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from ..files.detached import data_files
 from ..files.paths import split_part
 from ..progress import SILENT, Progress
-
-HEADER_BYTES = 1 << 20
-DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 def content(path: str | Path, progress: Progress = SILENT) -> dict[str, Any]:
@@ -61,31 +58,9 @@ def _files(main: Path) -> Iterator[Path]:
     yield main
     suffix = main.suffix.lower()
     if suffix in (".mhd", ".nhdr"):
-        yield from _data_files(main)
+        # A data file that is missing is the reader's to report: it knows the format.
+        yield from (file for file in data_files(main) if file.is_file())
     elif suffix in (".hdr", ".img"):
         other = main.with_suffix(".img" if suffix == ".hdr" else ".hdr")
         if other.is_file():
             yield other
-
-
-def _data_files(header: Path) -> Iterator[Path]:
-    with open(header, "rb") as stream:
-        text = stream.read(HEADER_BYTES).decode("latin-1")
-    found = DATA_FILE.search(text)
-    if found is None or found.group(1).lower() in ("local", ""):
-        return
-    word = found.group(1)
-    if word.upper().startswith("LIST"):
-        names = [line.strip() for line in text[found.end() :].splitlines() if line.strip()]
-    elif "%" in word:
-        pattern = re.sub(r"%0?\d*[du]", "*", word.split()[0])
-        names = sorted(file.name for file in header.parent.glob(pattern))
-    else:
-        names = [word]
-    # A data file that is missing is the reader's to report: it knows the format.
-    yield from (file for file in (_beside(header, name) for name in names) if file.is_file())
-
-
-def _beside(header: Path, name: str) -> Path:
-    """Headers are read as latin-1 so that any bytes pass; names in them are bytes of the file system."""
-    return header.parent / os.fsdecode(name.encode("latin-1"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError
+from .detached import check_inside, data_files
 from .header import FrameAxis, ImageHeader, lps_grid
 
 TYPES = {
@@ -138,6 +139,8 @@ def _data(path: Path, fields: dict[str, str], length: int) -> tuple[Path, int | 
     skip = int(_numbers(path, fields, "HeaderSize", 1, [0])[0])
     if name.upper() == "LOCAL":
         return path, length, encoding
+    check_inside(path, name)
+    data_files(path)  # refuses what a list names elsewhere
     if name.split()[0].upper() == "LIST" or "%" in name:
         return path, 0, "other"
     data = path.parent / name

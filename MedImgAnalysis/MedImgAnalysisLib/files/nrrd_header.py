@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import FileError
 from ..geometry import Grid
+from .detached import check_inside, data_files
 from .header import FrameAxis, ImageHeader, lps_grid
 from .nrrd_frames import read_frame_axis
 
@@ -94,9 +95,11 @@ def read_nrrd_header(path: Path) -> ImageHeader:
         raise FileError(f"{path}: the NRRD encoding {fields['encoding']!r} is not known.", path=path)
     data, file_offset, stream_offset = path, length, 0
     if "data file" in fields:
+        check_inside(path, fields["data file"])
         words = fields["data file"].split()
         if words[:1] == ["LIST"] or "%" in fields["data file"]:
             encoding = "other"
+            data_files(path)  # refuses what a list names elsewhere
         else:
             data, file_offset = path.parent / fields["data file"], 0
             if not data.is_file():

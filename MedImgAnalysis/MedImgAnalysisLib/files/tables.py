@@ -139,7 +139,12 @@ def _value(cell: str, kind: type) -> Any:
 
 def _write_rows(rows: list[list[str]], path: Path) -> Path:
     with appearing(path) as place, open(place, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        plain = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
+            # A lone carriage return, which ends a line for spreadsheets, is not quoted by itself.
+            lone = any("\r" in cell for cell in row)
+            (quoted if lone else plain).writerow(row)
     return path
 
 
