@@ -6,7 +6,7 @@ Every function yields differences; none means equal. `tolerance` is relative, 0 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,39 @@ from .values import Curves, Labels, Landmarks, Measurements, Surface
 
 @dataclass(frozen=True)
 class Difference:
-    """One finding: where, what was recorded, what came out now, and the difference that is allowed."""
+    """One finding: what differs, what was recorded, what came out now, and the difference that is allowed.
+
+    `largest` is the largest difference as a number where there is one, and `place` where it is: the voxel with its
+    position in LPS millimetres, or the row and column of a table.
+    """
 
     where: str
     recorded: str
     recomputed: str
     allowed: str = "equal"
+    largest: float | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An output that was compared: whether it came out again, and the largest difference, also one that is allowed."""
+
+    output: str
+    kind: str
+    equal: bool
+    largest: float | None
+    allowed: str
+    place: str
+
+    @classmethod
+    def of(cls, output: str, kind: str, found: Sequence[Difference], within: Sequence[Difference] = ()) -> Compared:
+        """Sum up what was found; `within` are differences that are allowed."""
+        shown = max([*found] or [*within], key=lambda d: -1.0 if d.largest is None else d.largest, default=None)
+        if shown is None:
+            return cls(output, kind, True, 0.0, "equal", "")
+        allowed = shown.allowed if found else "within the tolerance"
+        return cls(output, kind, not found, shown.largest, allowed, shown.place)
 
 
 def differences(
@@ -82,7 +109,12 @@ def rows(
         for key in {**old, **new}:
             if not _same_cell(old.get(key), new.get(key), tolerance):
                 yield Difference(
-                    f"{where} row {number} {key}", _cell(old.get(key)), _cell(new.get(key)), _allowed(tolerance)
+                    f"{where} row {number} {key}",
+                    _cell(old.get(key)),
+                    _cell(new.get(key)),
+                    _allowed(tolerance),
+                    _gap(old.get(key), new.get(key)),
+                    f"row {number}, {key}",
                 )
 
 
@@ -94,6 +126,12 @@ def _same_cell(old: Any, new: Any, tolerance: float) -> bool:
     if old == new:
         return True
     return abs(float(old) - float(new)) <= tolerance * max(abs(float(old)), abs(float(new)))
+
+
+def _gap(old: Any, new: Any) -> float | None:
+    if any(_undefined(value) or isinstance(value, str) for value in (old, new)):
+        return None
+    return abs(float(old) - float(new))
 
 
 def _undefined(value: Any) -> bool:
@@ -124,10 +162,13 @@ def _images(where: str, old: sitk.Image, new: sitk.Image, tolerance: float) -> I
     ):
         yield Difference(f"{where} pixel type", old.GetPixelIDTypeAsString(), new.GetPixelIDTypeAsString())
         return
-    yield from _arrays(f"{where} voxels", sitk.GetArrayViewFromImage(old), sitk.GetArrayViewFromImage(new), tolerance)
+    arrays = sitk.GetArrayViewFromImage(old), sitk.GetArrayViewFromImage(new)
+    yield from _arrays(f"{where} voxels", *arrays, tolerance, Grid.of(old))
 
 
-def _arrays(where: str, old: np.ndarray, new: np.ndarray, tolerance: float) -> Iterator[Difference]:
+def _arrays(
+    where: str, old: np.ndarray, new: np.ndarray, tolerance: float, grid: Grid | None = None
+) -> Iterator[Difference]:
     if old.shape != new.shape:
         yield Difference(where, f"shape {old.shape}", f"shape {new.shape}")
         return
@@ -143,7 +184,22 @@ def _arrays(where: str, old: np.ndarray, new: np.ndarray, tolerance: float) -> I
     scale = float(np.abs(old[np.isfinite(old)]).max(initial=0)) if old.size else 0.0
     if not gaps[worst] <= tolerance * scale:
         allowed = f"within {tolerance * scale:.4g}" if tolerance else "equal"
-        yield Difference(where, repr(float(a[worst])), f"{float(b[worst])!r} ({count} of {old.size} differ)", allowed)
+        index = [int(n) for n in np.unravel_index(np.flatnonzero(unequal)[worst], unequal.shape)]
+        yield Difference(
+            where,
+            repr(float(a[worst])),
+            f"{float(b[worst])!r} ({count} of {old.size} differ)",
+            allowed,
+            float(gaps[worst]) if np.isfinite(gaps[worst]) else None,
+            _voxel(grid, index) if grid is not None else f"number {', '.join(map(str, index))}",
+        )
+
+
+def _voxel(grid: Grid, index: Sequence[int]) -> str:
+    """A voxel by its (k, j, i) index, with its position."""
+    ijk = list(reversed(index[: len(grid.size)]))
+    at = ", ".join(f"{x:.1f}" for x in grid.to_physical(np.array([ijk], float))[0])
+    return f"voxel ({', '.join(map(str, ijk))}) at LPS ({at}) mm"
 
 
 def _labels(where: str, old: Labels, new: Labels, tolerance: float) -> Iterator[Difference]:
@@ -159,7 +215,17 @@ def _labels(where: str, old: Labels, new: Labels, tolerance: float) -> Iterator[
         size, count = int(np.count_nonzero(left_array)), int(np.count_nonzero(left_array != right_array))
         if count > tolerance * size:
             allowed = f"at most {int(tolerance * size)} other voxels" if tolerance else "equal"
-            yield Difference(f"{where} segment {a.name}", f"{size} voxels", f"{count} voxels are different", allowed)
+            flat = np.flatnonzero(left_array != right_array)[:: max(1, count // 100_000)]
+            index = np.stack(np.unravel_index(flat, left_array.shape), axis=1)
+            middle = index[np.argmin(np.abs(index - np.median(index, axis=0)).sum(axis=1))]
+            yield Difference(
+                f"{where} segment {a.name}",
+                f"{size} voxels",
+                f"{count} voxels are different",
+                allowed,
+                float(count),
+                _voxel(Grid.of(left), middle.tolist()),
+            )
 
 
 def _transforms(
@@ -167,13 +233,19 @@ def _transforms(
 ) -> Iterator[Difference]:
     if fingerprint(old) == fingerprint(new):
         return
-    if not tolerance or points is None or old.GetDimension() != new.GetDimension():
+    if points is None or old.GetDimension() != new.GetDimension() or points.shape[1] != old.GetDimension():
         yield Difference(f"{where} parameters", _numbers(old), _numbers(new))
         return
-    gap = max(math.dist(old.TransformPoint(p), new.TransformPoint(p)) for p in points.tolist())
+    gaps = [math.dist(old.TransformPoint(p), new.TransformPoint(p)) for p in points.tolist()]
+    worst = int(np.argmax(gaps))
+    at = f"LPS ({', '.join(f'{x:.1f}' for x in points[worst])}) mm"
+    if not tolerance:
+        yield Difference(f"{where} parameters", _numbers(old), _numbers(new), "equal", gaps[worst], at)
+        return
     allowed = tolerance * float(np.linalg.norm(np.ptp(points, axis=0)))
-    if not gap <= allowed:
-        yield Difference(where, "the recorded positions", f"up to {gap:.4g} mm away", f"within {allowed:.4g} mm")
+    if not gaps[worst] <= allowed:
+        words = f"up to {gaps[worst]:.4g} mm away"
+        yield Difference(where, "the recorded positions", words, f"within {allowed:.4g} mm", gaps[worst], at)
 
 
 def _numbers(transform: sitk.Transform) -> str:

@@ -19,7 +19,7 @@ from MedImgAnalysisLib.batch.scene_files import scenes_to_show
 from MedImgAnalysisLib.provenance import ATTRIBUTE, fingerprint
 from MedImgAnalysisLib.recipe import Recipe
 from MedImgAnalysisLib.scene import bridge, standalone
-from MedImgAnalysisLib.scene.opengl import probe
+from MedImgAnalysisLib.scene.views import probe
 from MedImgAnalysisLib.values import Frames
 
 READ_SCENE = """

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from cases_testing import write_recipe
 from MedImgAnalysisLib import catalog
+from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.filtering.gaussian import Gaussian
 from MedImgAnalysisLib.provenance import ATTRIBUTE
@@ -131,3 +133,48 @@ def test_other_software_is_noted(volume):
     record["software"]["SimpleITK"] = "1.0"
     made.SetAttribute(ATTRIBUTE, json.dumps(record))
     assert verify_node(made).notes[0].startswith("SimpleITK was 1.0, now it is 2")
+
+
+def test_an_operation_of_another_revision_is_noted(volume):
+    made = run_in_scene(Gaussian(), {"image": volume})["image"]
+    record = json.loads(made.GetAttribute(ATTRIBUTE))
+    made.SetAttribute(ATTRIBUTE, json.dumps({**record, "revision": 0}))
+    assert "gaussian had revision 0 then" in verify_node(made).notes[-1]
+
+
+def test_the_largest_difference_is_told_with_its_place(volume):
+    made = run_in_scene(Gaussian(sigma_mm=2.0), {"image": volume})["image"]
+    volumes.array_of(made)[3, 2, 1] += 0.25
+    (line,) = verify_node(made).outputs
+    assert not line.equal and line.largest == pytest.approx(0.25, rel=1e-5) and line.kind == "image"
+    assert line.place.startswith("voxel (1, 2, 3) at LPS (")
+
+
+def test_a_saved_scene_is_verified_as_a_file_node_by_node(volume, tmp_path, capsys):
+    run_in_scene(Gaussian(), {"image": volume}, {"image": "Smooth"})
+    other = bridge.add_node(picture(3), "T2", kind="image")
+    lost = run_in_scene(Gaussian(), {"image": other}, {"image": "Lost"})["image"]
+    path = standalone.save_mrb(tmp_path / "scene.mrb")
+    assert main(["verify", str(path)]) == 0
+    assert "2 nodes: 2 equal" in capsys.readouterr().out
+    standalone.load(path)
+    volumes.array_of(slicer.util.getNode("Smooth"))[3, 2, 1] += 1.0
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("T2"))
+    path = standalone.save_mrb(tmp_path / "changed.mrb")
+    assert main(["verify", str(path), "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["summary"] == {"equal": 0, "different": 1, "unknown": 1} and not data["equal"]
+    states = {entry["node"]: entry for entry in data["nodes"]}
+    assert "'T2' of 'Lost' is not in the scene" in states["Lost"]["error"]["message"]
+    assert states["Smooth"]["differences"][0]["largest"] == pytest.approx(1.0)
+    assert main(["verify", f"{path}#Lost"]) == 2 and main(["verify", f"{path}#Nothing"]) == 2
+    assert lost is not None
+
+
+def test_the_scene_of_a_case_of_a_batch_is_verified_too(tmp_path, capsys):
+    sitk.WriteImage(picture(), str(tmp_path / "t1.nrrd"))
+    recipe = write_recipe(tmp_path / "recipe.json")
+    line = ["run", str(recipe), "--in", str(tmp_path / "t1.nrrd"), "--out", str(tmp_path / "case"), "--quiet"]
+    assert main([*line, "--scene", str(tmp_path / "case.mrb")]) == 0
+    assert main(["verify", str(tmp_path / "case.mrb")]) == 0
+    assert "3 nodes: 3 equal" in capsys.readouterr().out

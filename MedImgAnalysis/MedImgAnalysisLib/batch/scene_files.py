@@ -39,16 +39,22 @@ def write(
 
     Returns the pictures relative to `folder`. Where there is no OpenGL, a warning says so and there are none.
     """
-    from ..scene import bridge, standalone
+    from ..scene import bridge, outputs, standalone
 
     standalone.clear()
     try:
         kinds = recipe.kinds()
         nodes = {name: bridge.add_node(value, name, kind=kinds[name]) for name, value in values.items()}
+        given = {name: _origin(name, node, kinds[name]) for name, node in nodes.items()} if mrb is not None else {}
         for name, value in result.outputs.items():
             if value is not None:
                 nodes[name] = bridge.add_node(value, name, kind=kinds[name], like=_like(recipe, name, nodes))
-                nodes[name].SetAttribute(provenance.ATTRIBUTE, json.dumps(plain(_record_of(name, result))))
+                record = dict(_record_of(name, result))
+                if mrb is not None:
+                    record["scene"] = _scene_entry(recipe, name, given)
+                    for key in given:
+                        nodes[name].AddNodeReferenceID(outputs.INPUT + key, nodes[key].GetID())
+                nodes[name].SetAttribute(provenance.ATTRIBUTE, json.dumps(plain(record)))
         if mrb is not None:
             with appearing(mrb) as place:
                 standalone.save_mrb(place)
@@ -59,6 +65,20 @@ def write(
 
 def _record_of(name: str, result: RecipeResult) -> Mapping[str, Any]:
     return next(record for record in result.records if name in record["results"].values())
+
+
+def _origin(name: str, node: Any, kind: str) -> dict[str, Any]:
+    """What the scene knows of an input: the hash is that of what the node gives back."""
+    from ..scene import bridge
+
+    return {"name": name, "id": node.GetID(), "sha256": provenance.fingerprint(bridge.value_of(node, kind))}
+
+
+def _scene_entry(recipe: Recipe, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What repeats the run in the scene, as for a run that was started there, see `scene.verify`."""
+    step = next(step for step in recipe.steps if step.enabled and name in step.outputs.values())
+    role = next(role for role, made in step.outputs.items() if made == name)
+    return {"output": name, "role": role, "world": True, "recipe": recipe.as_data(), "inputs": dict(given)}
 
 
 def _like(recipe: Recipe, name: str, nodes: Mapping[str, Any]) -> Any:

@@ -32,7 +32,7 @@ def run_task(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: 
     """Run a task and tell what happens; raises `Cancelled` alone, every other error is a `failed` answer."""
     tell = private.telling(task, tell)
     try:
-        _serve(task, tell, progress)
+        (verifying if "verify" in task else _serve)(task, tell, progress)
     except Cancelled:
         raise
     except MedImgError as error:
@@ -42,6 +42,13 @@ def run_task(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: 
     except Exception as error:  # noqa: BLE001 - one failed case must not stop the others, whatever it is
         text = " ".join(str(error).split())
         tell({"failed": {"kind": type(error).__name__, "message": text or type(error).__name__}})
+
+
+def verifying(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Progress) -> None:
+    """Compute a finished case again, see `verify_many`."""
+    from .verify_many import serve
+
+    serve(task, tell, progress)
 
 
 def _serve(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Progress) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from ..compare import Difference, differences
-from ..errors import InputError
+from .. import catalog
+from ..compare import Compared, Difference, differences
+from ..errors import Cancelled, InputError, MedImgError
 from ..geometry import Grid
 from ..progress import SILENT, Progress
 from ..provenance import fingerprint, software
@@ -29,16 +30,50 @@ LAST_DIGITS = {"image": 1e-6, "table": 1e-9, "curves": 1e-9, "landmarks": 1e-9, 
 
 @dataclass(frozen=True)
 class Verified:
-    """What came of verifying a node: `differences` is empty when the recomputed result is the same."""
+    """What came of verifying a node: `differences` is empty when the recomputed result is the same.
+
+    `outputs` has the node with its largest difference, none when an input has changed and nothing was computed.
+    """
 
     name: str
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
+    outputs: tuple[Compared, ...] = ()
 
     @property
     def equal(self) -> bool:
         """Whether the node holds what the recorded run gives."""
         return not self.differences
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "node": self.name,
+            "state": "equal" if self.equal else "different",
+            "outputs": [asdict(line) for line in self.outputs],
+            "differences": [asdict(found) for found in self.differences],
+            "notes": list(self.notes),
+        }
+
+
+def verify_scene(name: str | None = None, progress: Progress = SILENT) -> list[dict[str, Any]]:
+    """Verify every node that has a record of a run, or those called `name`; one that cannot be does not stop the rest.
+
+    Gives what `Verified.as_data` gives, with the state `unknown` and an `error` where the node cannot be computed
+    again, as when an input is gone from the scene.
+    """
+    nodes = [node for node in slicer.util.getNodes("*", useLists=True).values() for node in node]
+    nodes = [node for node in nodes if outputs.record_of(node) is not None and name in (None, node.GetName())]
+    found = []
+    for number, node in enumerate(nodes):
+        try:
+            part = progress.part(number / len(nodes), (number + 1) / len(nodes))
+            found.append(verify_node(node, part).as_data())
+        except Cancelled:
+            raise
+        except MedImgError as error:
+            found.append({"node": str(node.GetName()), "state": "unknown", "error": error.as_json()})
+    return found
 
 
 def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
@@ -57,6 +92,7 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
     sources = sources_of(node, recipe, entry)
     world = bool(entry["world"])
     found: list[Difference] = []
+    lines: list[Compared] = []
     notes = _notes(record)
     values: dict[str, Any] = {}
     values.update(values_of(recipe, sources, world, progress))
@@ -77,11 +113,14 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
         parent = None if world else parents[0]
         tolerance = _tolerance(recipe)
         found += _compare(node, kind, result, entry, parent, tolerance, values)
+        within = _compare(node, kind, result, entry, parent, 0.0, values) if tolerance and not found else []
         loose = LAST_DIGITS.get(kind, 0.0)
         if found and loose > tolerance and not _compare(node, kind, result, entry, parent, loose, values):
+            within = list(found)
             found.clear()
             notes.append(f"The last digits differ, by less than {loose:g} of the value.")
-    return Verified(str(node.GetName()), tuple(found), tuple(notes))
+        lines.append(Compared.of(str(node.GetName()), kind, found, within))
+    return Verified(str(node.GetName()), tuple(found), tuple(notes), tuple(lines))
 
 
 def sources_of(node: Any, recipe: Recipe, entry: Mapping[str, Any]) -> dict[str, Source]:
@@ -163,8 +202,15 @@ def _tolerance(recipe: Recipe) -> float:
 
 def _notes(record: Mapping[str, Any]) -> list[str]:
     now = software()
-    return [
+    notes = [
         f"{name} was {version}, now it is {now[name]}."
         for name, version in record.get("software", {}).items()
         if name in now and now[name] != version
     ]
+    current, then = catalog.find(record["operation"]).revision, record.get("revision", 1)
+    if current != then:
+        notes.append(
+            f"The operation {record['operation']} had revision {then} then and has {current} now: its results differ "
+            "by intention."
+        )
+    return notes
