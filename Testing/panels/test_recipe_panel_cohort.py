@@ -82,6 +82,7 @@ def test_cases_run_while_the_page_stays_usable_and_the_report_opens(
     press(section.report_button)
     assert RECORD.urls == [(tmp_path / "out" / "report.html").as_uri()]
     picture(grab, panel, "MedImgRecipes-cohort", tmp_path)
+    assert panel.module_widget.parent.width <= 480, "long paths do not make the page wide"
     files.write(noisy_image(seed=2), tmp_path / "in 2.nrrd")
     assert run() == "3 of 3 cases done. 2 of them were kept from before."
     assert [section.cases.texts(f"case {number}")[0] for number in range(3)] == ["kept", "kept", "done"]
@@ -118,14 +119,14 @@ def test_an_error_of_the_batch_is_told(panel, cohort, run, tmp_path):
 
 def test_an_unexpected_error_is_told_with_its_details(panel, cohort, run, tmp_path, monkeypatch):
     import slicer
-    from MedImgAnalysisLib.panel import recipe_cohort
+    from MedImgAnalysisLib.batch import runner
 
     def fail(*arguments, **more):
         raise ZeroDivisionError("kaput")
 
     shown = []
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **more: shown.append(more["detailedText"]))
-    monkeypatch.setattr(recipe_cohort, "run_batch", fail)
+    monkeypatch.setattr(runner, "run_batch", fail)
     section = panel.cohort
     section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
     assert "kaput" in run() and "ZeroDivisionError" in shown[0]

@@ -52,6 +52,8 @@ def test_the_page_gives_the_hashes_of_recipe_run(panel, apply, grab, tmp_path):
     assert "auto_threshold_labels: " in log_text(panel) and "measure_segments_table" in log_text(panel)
     assert panel.run.results.widget.isVisibleTo(panel.run.results.widget.parent())
     assert slicer.mrmlScene.GetNodesByName("MR head T1").GetNumberOfItems() == 1
+    panel.steps.list.setCurrentRow(0)
+    assert panel.editor.name.text == "median" and "Done in" in panel.run.status.text
     picture(grab, panel, "MedImgRecipes-run", tmp_path)
 
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 HEIGHT = 180
 LINE = 24
+WIDEST = 120
 
 
 class CaseTable:
@@ -22,6 +23,9 @@ class CaseTable:
         self.widget.setMinimumHeight(HEIGHT)
         self.widget.verticalHeader().setDefaultSectionSize(LINE)
         self.widget.verticalHeader().hide()
+        self.widget.wordWrap = False
+        # Sentences begin with the path of a file and end with what is wrong with it.
+        self.widget.textElideMode = qt.Qt.ElideMiddle
         self.widget.setVisible(False)
         self._rows: dict[str, int] = {}
         self._warnings: dict[str, list[str]] = {}
@@ -44,6 +48,9 @@ class CaseTable:
             self._put(row, 0, case)
             self._put(row, 1, _("waiting"))
             self._put(row, 2, "")
+        for column in (0, 1):
+            self.widget.resizeColumnToContents(column)
+            self.widget.setColumnWidth(column, min(self.widget.columnWidth(column), WIDEST))
         self.widget.setVisible(True)
 
     def note(self, event: str, case: str, data: Mapping[str, Any]) -> None:

@@ -14,8 +14,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..batch import cohort as cohorts
-from ..batch.runner import BatchResult, run_batch
 from ..errors import Cancelled, MedImgError
 from ..progress import Progress
 from ..recipe import Recipe
@@ -121,6 +119,8 @@ class CohortSection:
             self.button.enabled = False
             self.status.text = _("Stopping...")
             return
+        from ..batch import cohort as cohorts  # other pages need none of it
+
         try:
             recipe = self._recipe()
             cohort = cohorts.load(self.cohort.currentPath, recipe)
@@ -166,9 +166,11 @@ class CohortSection:
         self.report_button.setVisible(False)
         self.cases.begin([case.id for case in cohort.cases])
 
-        def work(progress: Progress) -> BatchResult:
+        def work(progress: Progress) -> Any:
+            from ..batch import runner
+
             # Called back in the thread of the run: only the queue is touched there.
-            return run_batch(
+            return runner.run_batch(
                 recipe,
                 cohort,
                 folder,
@@ -219,7 +221,7 @@ class CohortSection:
         self.button.enabled = True
         self.button.toolTip = _("Run the recipe on every case; Slicer can be used meanwhile.")
 
-    def _done(self, result: BatchResult) -> None:
+    def _done(self, result: Any) -> None:
         done = sum(case.state == "done" for case in result.cases)
         text = _("{done} of {all} cases done.").format(done=done, all=len(result.cases))
         if result.kept:
@@ -236,6 +238,9 @@ def _path(name: str, tip: str) -> Any:
     edit.objectName = name
     edit.toolTip = tip
     edit.settingKey = f"MedImgRecipes/{name}"
+    # Long paths must not make the page wide.
+    edit.sizeAdjustPolicy = ctk.ctkPathLineEdit.AdjustToMinimumContentsLength
+    edit.minimumContentsLength = 8
     return edit
 
 

@@ -140,9 +140,9 @@ class RecipePanel(VTKObservationMixin):
         self.edit(add, made)
 
     def select(self, step: str) -> None:
-        """Select a step."""
+        """Select a step; what was said of the last run stays."""
         self._selected = step
-        self.show()
+        self.show(check=bool(self.editor.invalid))
 
     def _renamed(self, name: str) -> None:
         if self.edit(lambda recipe: replace(recipe, name=name)) and self.node is not None and name:
@@ -281,8 +281,8 @@ class RecipePanel(VTKObservationMixin):
             self._updating = False
         self.show()
 
-    def show(self) -> None:
-        """Show the recipe as it is, what is wrong with it, and whether it can run."""
+    def show(self, check: bool = True) -> None:
+        """Show the recipe as it is, what is wrong with it, and (`check`) whether it can run."""
         recipe = self.recipe
         self._updating = True
         try:
@@ -301,8 +301,9 @@ class RecipePanel(VTKObservationMixin):
             self.scene.show(recipe, self.state)
         finally:
             self._updating = False
-        self.scene.check(self._obstacle())
-        self.cohort.check()
+        if check:
+            self.scene.check(self._obstacle())
+            self.cohort.check()
 
     def _obstacle(self) -> str:
         """Why the recipe cannot run anywhere, empty when it can."""

@@ -92,6 +92,14 @@ class PathLineEdit:
     def set_currentPath(self, path: str) -> None:
         self._own.combo.setEditText(path)
 
+    def set_sizeAdjustPolicy(self, policy: int) -> None:
+        store(self, "sizeAdjustPolicy", policy)
+        self._own.combo.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy(int(policy)))
+
+    def set_minimumContentsLength(self, length: int) -> None:
+        store(self, "minimumContentsLength", length)
+        self._own.combo.setMinimumContentsLength(length)
+
     def comboBox(self) -> QtWidgets.QComboBox:
         return self._own.combo
 

@@ -7,10 +7,16 @@ from ..signals import emit
 from ..toolkit import QObject, QtCore, QtWidgets
 
 
+TO_PARENT = "visibilityToParent"
+
+
 def show_children(widget: QtWidgets.QWidget, shown: bool) -> None:
+    """Hide the contents, or show those that were not hidden before."""
     for child in QObject.children(widget):
         if isinstance(child, QtWidgets.QWidget) and not child.isWindow():
-            child.setVisible(shown)
+            if not shown:
+                child.setProperty(TO_PARENT, not child.isHidden())
+            child.setVisible(shown and child.property(TO_PARENT) is not False)
     widget.updateGeometry()
 
 
