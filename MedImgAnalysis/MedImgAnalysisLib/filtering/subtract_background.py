@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -9,15 +10,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid, image_like
-from ..kernels.gaussian import smooth
-from ..kernels.morphology import close_grey, open_grey
-from ..kernels.separable import working_type
+from ..kernels.gaussian import radius, taps
+from ..kernels.morphology import dilate, erode
+from ..kernels.separable import apply, reflected, working_type
 from ..parameters import Choice, Quantity
 from ..progress import SILENT, Progress
 from ..values import Image, Mask
 from .lengths import ball_radii, gaussian_halo, radii_kji, sigmas_kji
-from .region import Measuring, filter_measured
-from .voxels import floating, halfway
+from .region import Measuring, filter_measured, wanted
+from .voxels import halfway, precise
 
 
 class Subtracted(NamedTuple):
@@ -86,21 +87,27 @@ class SubtractBackground(Measuring):
         sigmas = sigmas_kji((sigma,) * grid.dimension, grid)
 
         def compute(part: sitk.Image, inside: np.ndarray | None, middle: float, progress: Progress) -> np.ndarray:
-            array = floating(part, progress)
-            # Smoothed near zero, so that rounding is that of the contrast.
-            level = array.dtype.type(middle)
-            array -= level
-            if self.method == "smoothing":
-                flat = smooth(array, sigmas, progress)
-                flat += level
-                return flat
+            values = precise(part, progress)
+            box = wanted(self, values.shape, inside)
+            dtype = working_type(values.dtype)
+            level = dtype(middle)
+            ground, corner = values, (0,) * values.ndim
             bright = self.structures == "bright"
-            ground = (open_grey if bright else close_grey)(array, radii, "box", progress.part(0.0, 0.6))
-            flat = smooth(ground, sigmas, progress.part(0.6, 1.0))
+            if self.method == "opening":
+                ground, corner = _opened(values, radii, bright, box, sigmas, progress.part(0.0, 0.6))
+            # Smoothed near zero, so that rounding is that of the contrast.
+            ground = ground.astype(dtype)
+            ground -= level
+            flat = _smoothed(ground, corner, values.shape, sigmas, box, progress.part(0.6, 1.0))
             del ground
-            (np.minimum if bright else np.maximum)(flat, array, out=flat)
             flat += level
-            return flat
+            if self.method == "opening":
+                (np.minimum if bright else np.maximum)(flat, values[box].astype(dtype), out=flat)
+            if flat.shape == values.shape:
+                return flat
+            out: np.ndarray = np.zeros(values.shape, dtype)
+            out[box] = flat
+            return out
 
         background = filter_measured(self, image, mask, self.halo(grid), compute, progress, outside=0.0)
         original = sitk.GetArrayViewFromImage(image)
@@ -109,3 +116,57 @@ class SubtractBackground(Measuring):
         if mask is not None:
             rest[sitk.GetArrayViewFromImage(mask) == 0] = 0
         return Subtracted(image_like(rest, image), background)
+
+
+def _wider(box: Sequence[slice], reach: Sequence[int], shape: Sequence[int]) -> list[slice]:
+    return [slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(box, reach, shape, strict=True)]
+
+
+def _opened(
+    values: np.ndarray, radii: list[float], bright: bool, box: Sequence[slice], sigmas: list[float], progress: Progress
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The opening (closing for dark structures) by a box as far as the Gaussian reads it, and where that begins."""
+    blurred = _wider(box, [radius(s) for s in sigmas], values.shape)
+    between = _wider(blurred, [int(r + 1e-6) for r in radii], values.shape)
+    corner = (0,) * values.ndim
+    steps = ((erode, between), (dilate, blurred)) if bright else ((dilate, between), (erode, blurred))
+    for number, (extreme, needed) in enumerate(steps):
+        share = progress.part(number / 2, (number + 1) / 2)
+        if all(s.stop - s.start == n for s, n in zip(needed, values.shape, strict=True)):
+            values = extreme(values, radii, "box", share)
+            continue
+        # Axis by axis, first those along which most is left out.
+        order = sorted(
+            range(values.ndim), key=lambda axis: (needed[axis].stop - needed[axis].start) / values.shape[axis]
+        )
+        for at, axis in enumerate(order):
+            line = [r if a == axis else 0.0 for a, r in enumerate(radii)]
+            values = extreme(values, line, "box", share.part(at / len(order), (at + 1) / len(order)))
+            kept = [slice(None)] * values.ndim
+            kept[axis] = slice(needed[axis].start - corner[axis], needed[axis].stop - corner[axis])
+            values = values[tuple(kept)]
+        corner = tuple(s.start for s in needed)
+    return values, corner
+
+
+def _smoothed(
+    values: np.ndarray,
+    corner: Sequence[int],
+    shape: Sequence[int],
+    sigmas: list[float],
+    box: Sequence[slice],
+    progress: Progress,
+) -> np.ndarray:
+    """The Gaussian in the box, of values that begin at a corner of an image of this shape."""
+    matrices = [
+        reflected(n, taps(s))[part, low : low + have] if radius(s) or have > part.stop - part.start else None
+        for n, s, part, low, have in zip(shape, sigmas, box, corner, values.shape, strict=True)
+    ]
+    shares = [1.0 if m is None else m.shape[0] / m.shape[1] for m in matrices]
+    first = int(np.argmin(shares))
+    if shares[first] < 1:
+        # What is left out of most is left out first.
+        alone = [m if axis == first else None for axis, m in enumerate(matrices)]
+        values = apply(values, alone, progress.part(0.0, 0.5), "Smoothing")
+        matrices[first] = None
+    return apply(values, matrices, progress.part(0.5, 1.0), "Smoothing")

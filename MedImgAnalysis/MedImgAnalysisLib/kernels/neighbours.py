@@ -16,6 +16,8 @@ from .separable import working_type
 BLOCK_VALUES = 1 << 16
 """Values of a block: its few arrays stay in the cache of a core."""
 
+FEWEST_BLOCKS = 4
+"""So that each thread has some."""
 SHORT = 16
 """Voxels along i below which the arrays of a block lie the other way round in memory."""
 SHARED = 1.6
@@ -107,35 +109,43 @@ def nonlocal_means(
     result of its `working_type`; radii in voxels by numpy axis, the border is mirrored. Outside of `wanted` the values
     are left as they are.
     """
-    dtype = working_type(array.dtype)
     box = wanted or tuple(slice(0, n) for n in array.shape)
-    first = near(search)
+    # Blocks are cut along the first axes: a thin one comes first.
+    sizes = [b.stop - b.start for b in box]
+    thin = int(np.argmin(sizes))
+    turn = [0, 1, 2]
+    if sizes[thin] < SHORT:
+        turn[0], turn[thin] = thin, 0
+    array = array.transpose(turn)
+    patch, search, box = ([one[axis] for axis in turn] for one in (patch, search, box))
+    dtype = working_type(array.dtype)
+    first, still = near(search), (0, 0, 0)
     reach = [max(p + f, s) for p, f, s in zip(patch, first, search, strict=True)]
     around = tuple(
         slice(max(0, b.start - s), min(n, b.stop + s)) for b, s, n in zip(box, search, array.shape, strict=True)
     )
-    order = _order(box)
     scale = 1 / (FIRST * strength * prod(p + 1 for p in patch))
-    values: np.ndarray = _padded(array, around, reach, "symmetric").astype(dtype, order=order, copy=False)
+    values: np.ndarray = np.ascontiguousarray(_padded(array, around, reach, "symmetric"), dtype)
     values *= dtype(scale)
-    places = _Places(patch, first, dtype(2 * (sigma / (FIRST * strength)) ** 2))
-    shares = places.work, _Places((0, 0, 0), search, dtype(0)).work
-    part = progress.part(0.0, shares[0] / sum(shares))
-    guide: np.ndarray = np.empty([b.stop - b.start for b in around], dtype, order=order)
-    _average(guide, values, reach, values, reach, places, part)
+    near_places = _Places(patch, first, dtype(2 * (sigma / (FIRST * strength)) ** 2), turn)
+    places = _Places(still, search, dtype(0), turn)
+    share = near_places.work / (near_places.work + places.work)
+    guide: np.ndarray = np.empty([b.stop - b.start for b in around], dtype)
+    _average(guide, values, reach, values, reach, near_places, progress.part(0.0, share))
     guide *= dtype(1 / (scale * strength))
     short = [(s - (b.start - a.start), s - (a.stop - b.stop)) for s, b, a in zip(search, box, around, strict=True)]
-    guide = np.asarray(np.pad(guide, short, mode="symmetric"), order=order)
-    found: np.ndarray = np.empty([b.stop - b.start for b in box], dtype, order=order)
+    if any(short):
+        guide = np.pad(guide, short, mode="symmetric")
+    found: np.ndarray = np.empty([b.stop - b.start for b in box], dtype)
     beyond = [r + b.start - a.start for r, b, a in zip(reach, box, around, strict=True)]
-    places = _Places((0, 0, 0), search, dtype(0))
-    _average(found, values, beyond, guide, search, places, progress.part(shares[0] / sum(shares), 1.0))
+    _average(found, values, beyond, guide, search, places, progress.part(share, 1.0))
     found *= dtype(1 / scale)
-    if found.shape == array.shape:
-        return found
-    out: np.ndarray = array.astype(dtype)
-    out[box] = found
-    return out
+    out = found
+    if found.shape != array.shape:
+        out = array.astype(dtype)
+        out[tuple(box)] = found
+    # Two axes changed places, so this is undone by doing it again.
+    return out.transpose(turn)
 
 
 def near(search: Sequence[int]) -> list[int]:
@@ -148,7 +158,9 @@ def _order(box: Wanted) -> Literal["C", "F"]:
     return "F" if box[2].stop - box[2].start < SHORT else "C"
 
 
-def _padded(array: np.ndarray, box: Wanted, margin: Sequence[int], border: Literal["edge", "symmetric"]) -> np.ndarray:
+def _padded(
+    array: np.ndarray, box: Sequence[slice], margin: Sequence[int], border: Literal["edge", "symmetric"]
+) -> np.ndarray:
     """A copy of the box with a margin."""
     reach = list(zip(box, margin, array.shape, strict=True))
     inner = array[tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in reach)]
@@ -156,11 +168,16 @@ def _padded(array: np.ndarray, box: Wanted, margin: Sequence[int], border: Liter
 
 
 class _Places:
-    """Which neighbours are compared, and how: half of the offsets, patch radii, and what noise adds to a distance."""
+    """Which neighbours are compared, and how: half of the offsets, patch radii, and what noise adds to a distance.
 
-    def __init__(self, patch: Sequence[int], search: Sequence[int], noise: np.floating) -> None:
+    Axis n is axis turn[n] of the image. Sums are taken in the order of the axes of the image, to the same bit.
+    """
+
+    def __init__(self, patch: Sequence[int], search: Sequence[int], noise: np.floating, turn: Sequence[int]) -> None:
         self.patch, self.noise = patch, noise
-        self.offsets = [offset for offset in _offsets(search) if offset > (0, 0, 0)]
+        self.axes = [turn.index(axis) for axis in range(3)]
+        offsets = [offset for offset in _offsets([search[n] for n in self.axes]) if offset > (0, 0, 0)]
+        self.offsets = [tuple(offset[axis] for axis in turn) for offset in offsets]
         self.work = max(1, len(self.offsets) * (10 + 2 * sum(patch)))
 
 
@@ -206,7 +223,7 @@ def _average(
                 box = [p + n for p, n in zip(patch, low)], [p + n for p, n in zip(patch, high)]
                 w = part(steps[0], *box) - part(middle, *box)
                 w *= w
-                w = _tent_sum(w, patch)
+                w = _tent_sum(w, patch, places.axes)
                 np.subtract(places.noise, w, out=w)
                 if places.noise:
                     np.minimum(w, 0, out=w)
@@ -230,6 +247,8 @@ def _blocks(shape: Sequence[int], depth: int) -> list[Block]:
     # Thin parts of an image are cut along k, so that a block has something to do and each thread a few of them.
     depth = min(max(depth, BLOCK_VALUES // (4 * layer)), shape[0])
     rows = max(4, BLOCK_VALUES // (depth * shape[2]))
+    if depth == shape[0]:
+        rows = min(rows, max(4, -(-shape[1] // FEWEST_BLOCKS)))
     return [
         (k, min(k + depth, shape[0]), j, min(j + rows, shape[1]))
         for k in range(0, shape[0], depth)
@@ -243,12 +262,10 @@ def _shifted(padded: np.ndarray, block: Block, margin: Sequence[int], offset: Se
     return padded[block[0] + k : block[1] + k, block[2] + j : block[3] + j, i : i + length]
 
 
-def _tent_sum(values: np.ndarray, radii: Sequence[int]) -> np.ndarray:
-    """Sums over the boxes that lie inside `values`, weighted 1, 2 ... radius + 1 ... 2, 1 along each axis.
-
-    The longest axis is summed last, when the others are shorter.
-    """
-    for axis, radius in enumerate(radii):
+def _tent_sum(values: np.ndarray, radii: Sequence[int], axes: Sequence[int]) -> np.ndarray:
+    """Sums over the boxes that lie inside `values`, weighted 1, 2 ... radius + 1 ... 2, 1, axis after axis."""
+    for axis in axes:
+        radius = radii[axis]
         for _ in range(2 if radius else 0):
             moved = np.moveaxis(values, axis, 0)
             n = len(moved) - radius
