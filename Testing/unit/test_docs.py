@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -34,6 +35,7 @@ import slicer
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.scene import bridge
 from MedImgAnalysisLib.scene.logic import OperationLogic
+from MedImgAnalysisLib.scene.recipes import RecipeLogic
 bridge.add_node(files.read("t1.nrrd", "image"), "Phantom T1", kind="image")
 bridge.add_node(files.read("flair.nrrd", "image"), "Phantom FLAIR", kind="image")
 for name in ("reader1", "reader2", "regions"):
@@ -43,7 +45,8 @@ for name in ("liver", "spleen", "kidneys"):
 for name in ("january", "june", "baseline", "followup", "abdomen"):
     bridge.add_node(files.read(f"{name}.nrrd", "image"), name, kind="image")
 modules = ("MedImgFiltering", "MedImgRegistration", "MedImgSegmentation", "MedImgAgreement", "MedImgQuality")
-slicer.util.getModuleLogic = lambda name: dict.fromkeys(modules, OperationLogic())[name]
+logics = {**dict.fromkeys(modules, OperationLogic()), "MedImgRecipes": RecipeLogic()}
+slicer.util.getModuleLogic = logics.__getitem__
 """
 """What Slicer has and plain Python has not, for code that is meant for the console."""
 
@@ -76,6 +79,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cohort.csv").write_text(
         "id,t1,flair,age\ncase01,t1.nrrd,flair.nrrd,52\ncase02,t1.nrrd,flair.nrrd,47\n", encoding="utf-8"
     )
+    visit = folder / "study" / "case01" / "before"
+    visit.mkdir(parents=True)
+    for name in ("t1", "flair"):
+        (visit / f"{name}.nrrd").write_bytes((folder / f"{name}.nrrd").read_bytes())
     for name in ("tutorial_data", "registration_data", "organ_data"):
         script(name).write(folder)
     return folder
@@ -94,8 +101,7 @@ def script(name: str) -> ModuleType:
 @pytest.fixture
 def folder(images: Path, tmp_path: Path) -> Path:
     """A fresh folder with these files."""
-    for file in images.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(images, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -108,7 +114,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def commands(path: Path) -> list[str]:
     """The `medimg` lines of a document, without the demo, which has its own test."""
-    lines = [line for block in blocks(path, "sh") for line in block.splitlines()]
+    lines = [line for block in blocks(path, "sh") for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line.startswith("medimg ") and not line.startswith("medimg demo")]
 
 
