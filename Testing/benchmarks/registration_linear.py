@@ -58,7 +58,11 @@ def ours(**settings: Any) -> Aligner:
 
 
 def tools() -> dict[str, Aligner]:
-    own = {OWN: ours(), "ours, fast (2 mm)": ours(finest_mm=2.0, samples=40_000, reproducible=False)}
+    own = {
+        OWN: ours(),
+        "ours, local correlation": ours(metric="neighbourhood_correlation"),
+        "ours, fast (2 mm)": ours(finest_mm=2.0, samples=40_000, reproducible=False),
+    }
     return {**own, **peers(THREADS)}
 
 

@@ -15,6 +15,7 @@ from .field_result import Linear, field_transform, smooth_around, spline_transfo
 from .flow_level import FlowLevel, Force
 from .jacobian import folded
 from .pyramid import SMALLEST
+from .relation import FLOOR
 from .rigid import matrix_of
 from .source import Source
 from .stiffness import Stiffness
@@ -25,8 +26,6 @@ Trace = list[tuple[int, int, float]]
 BENDING, STRETCHING = 0.5, 0.05
 """Stiffness of the field between neighbouring nodes, relative to the mean certainty that the images give a node."""
 LOCAL_VOXELS = 2.0
-FLOOR = 0.05
-"""Texture with an SD below this part of the range of intensities counts as noise."""
 STILL = 0.005
 """A level ends when a step moves nodes by less than this part of its voxel size (RMS)."""
 ACROSS = 64

@@ -24,7 +24,7 @@ from ..kernels.lattice import Lattice, covering, gaussian_sums, spline
 from ..kernels.sampling import sample
 from ..kernels.slopes import Slopes
 from ..progress import SILENT, Progress
-from .relation import RELATIONS, binned, normalised, pieces
+from .relation import RELATIONS, Relation, binned, normalised, pieces
 from .stiffness import Stiffness, solved
 
 LARGEST_STEP = 0.4
@@ -91,7 +91,8 @@ class FlowLevel:
         other = (force.local * spacing_mm / np.array(images[1].GetSpacing()[::-1])).tolist()
         self._fixed = self._prepared(images[0], 0, self._local)
         self._moving = self._prepared(images[1], 1, other)
-        self._map(Grid.of(images[1]), *linear)
+        self._moving_grid = Grid.of(images[1])
+        self.follow(linear)
         self._usual = self._usual_certainty()
         self._gain, self._last = 1.0, -np.inf
         self.field = np.zeros((len(shape), *(a.nodes for a in self.axes)), np.float32)
@@ -125,6 +126,11 @@ class FlowLevel:
         """Take over the field of a coarser level."""
         self.field = np.stack([other.at(self.lattice_grid, c) for c in range(len(self.field))])
 
+    def compared(self) -> tuple[np.ndarray, Relation]:
+        """The moving image at phi(x), and what both images say of each other there."""
+        warped, inside = self._warped()
+        return warped, RELATIONS[self._force.similarity](self._fixed, warped, inside, self._local, self._quiet)
+
     def step(self) -> tuple[float, float]:
         """Improve the field once: (similarity before, RMS of the step in millimetres)."""
         entries, right, measure = self._equations()
@@ -157,8 +163,10 @@ class FlowLevel:
             return array
         return normalised(array, sigmas, self._force.floors[side], self._quiet)
 
-    def _map(self, moving: Grid, matrix: np.ndarray, offset: np.ndarray) -> None:
-        """The way from index and displacement (mm along the axes) in the fixed grid to index in the moving one."""
+    def follow(self, linear: tuple[np.ndarray, np.ndarray]) -> None:
+        """Take another linear transform after the field."""
+        # The way from index and displacement (mm along the axes) in the fixed grid to index in the moving one.
+        (matrix, offset), moving = linear, self._moving_grid
         inverse = np.linalg.inv(moving.axes)
         self._from_index = (inverse @ matrix @ self.grid.axes)[::-1, ::-1]
         self._from_mm = (self._from_index / self._spacing).astype(np.float32)
@@ -172,10 +180,7 @@ class FlowLevel:
 
     def _equations(self) -> tuple[dict[tuple[int, int], np.ndarray], np.ndarray, float]:
         """A and b at every node, and the similarity."""
-        warped, inside = self._warped()
-        relate = RELATIONS[self._force.similarity]
-        pull, certainty, measure = relate(self._fixed, warped, inside, self._local, self._quiet)
-        del inside
+        warped, (pull, certainty, measure) = self.compared()
         axes = range(warped.ndim)
 
         def summed(values: np.ndarray, *along: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ..blockwise import ONE_THREAD
 from ..progress import Progress
+from .local_stage import refine_locally
 from .models import linear
 from .optimise import Settings, method_for, optimise_level
 from .pyramid import Level, Step, factors, shrunk
@@ -58,7 +59,16 @@ def align(
                 start, metric = optimise_level(
                     scaled, start, step.model, step.level, settings, share, f"Aligning, {step.model}"
                 )
-    return Aligned(linear(steps[-1].model, start.matrix, start.offset, centre(fixed)), metric, tuple(names))
+    model, matrix, offset = steps[-1].model, start.matrix, start.offset
+    if settings.local:
+        found = refine_locally(
+            images, masks, (matrix, offset), model, steps[-1].level.spacing_mm, progress.part(1.0, 1.0)
+        )
+        (matrix, offset), number = found.linear, len(names)
+        names.append(f"{model} {found.spacing_mm:.3g} mm, local correlation")
+        settings.trace += [(number, iteration, value) for iteration, value in enumerate(found.measures, 1)]
+        settings.level = number
+    return Aligned(linear(model, matrix, offset, centre(fixed)), metric, tuple(names))
 
 
 def _different(steps: list[Step], fixed: sitk.Image, moving: sitk.Image) -> list[Step]:

@@ -58,8 +58,8 @@ _QUASI_NEWTON = threading.Lock()
 class Settings:
     """What stays the same over the levels. `trace` collects (level, iteration, metric as it is told).
 
-    `reproducible` sums the metric in one thread: ITK adds up in the order in which threads finish, so
-    that two runs with several threads differ in the last digits.
+    `local` goes on with local correlation after the last level. `reproducible` sums the metric in one thread: ITK adds
+    up in the order in which threads finish, so that two runs with several threads differ in the last digits.
     """
 
     metric: Metric = field(default_factory=lambda: metrics.find("automatic"))
@@ -67,6 +67,7 @@ class Settings:
     samples: int = 100_000
     seed: int = 1
     reproducible: bool = True
+    local: bool = False
     trace: list[tuple[int, int, float]] = field(default_factory=list)
     level: int = 0
 
@@ -120,9 +121,6 @@ def optimise_level(
     A leap of L-BFGS-B to where less than half of the samples meet the moving image is taken back, and regular steps
     are taken instead.
     """
-    # The gradient of the neighbourhood correlation is an approximation that line searches fail on.
-    if settings.metric.name == "neighbourhood_correlation":
-        level = level._replace(quasi_newton=False)
     transform = in_scaled(model, pose, images)
     start = transform.GetParameters()
     try:

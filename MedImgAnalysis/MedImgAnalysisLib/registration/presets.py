@@ -7,8 +7,8 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     "CT to CT": {"model": "demons", "metric": "correlation"},
     "CT to MR": {"model": "rigid", "metric": "mutual_information"},
-    "MR to MR, same contrast": {"model": "rigid", "metric": "correlation"},
-    "MR to MR, other contrast": {"model": "rigid", "metric": "mutual_information"},
+    "MR to MR, same contrast": {"model": "rigid", "metric": "neighbourhood_correlation"},
+    "MR to MR, other contrast": {"model": "rigid", "metric": "neighbourhood_correlation"},
     "PET to CT": {"model": "rigid", "metric": "mutual_information", "finest_mm": 2.0},
     "Lung CT": {"model": "demons", "metric": "correlation"},
     "Brain to atlas": {"model": "demons", "metric": "automatic"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, NamedTuple
 
 import SimpleITK as sitk
@@ -84,7 +84,8 @@ class Register(Operation):
         Kind of transform.
     metric
         What tells how alike the images are: automatic is mutual information, and local correlation where a deformable
-        model goes on; correlation for images of one kind, mean_squares for equal values.
+        model goes on; neighbourhood_correlation ends linear models with local correlation too, for images with the
+        same edges (MR and MR); correlation for images of one kind, mean_squares for equal values.
     start
         Where to begin: multi_start tries rotations, moments aligns centres of mass, geometry the middles of the
         images, landmarks takes the rigid fit of points, given the initial transform, none the positions as they are.
@@ -151,14 +152,16 @@ class Register(Operation):
         masks = _on_their_image(fixed_mask, fixed, "fixed"), _on_their_image(moving_mask, moving, "moving")
         hints = Hints(initial, fixed_landmarks, moving_landmarks)
         metric = metrics.find(self.metric)
-        settings = Settings(metric, self.bins, self.samples, self.seed, self.reproducible)
+        told = Settings(metric, self.bins, self.samples, self.seed, self.reproducible)
+        deforms = self.model in DEFORMABLE
+        stages = metrics.of_stages(metric)
+        settings = replace(told, metric=stages, local=stages != metric and not deforms, trace=[])
         progress.report(0.0, "Preparing")
         source = without_outliers((fixed, moving), masks, progress)
         images = source.whole(progress)
         scale = scale_of(fixed, moving)
         begin = self._start(images, masks, hints, scale, settings, progress.part(0.0, 0.2))
         told_simplified(STAGES[self.model][-1], begin.best, progress)
-        deforms = self.model in DEFORMABLE
         finest = max(self.finest_mm, LINEAR_FINEST_MM) if deforms else self.finest_mm
         steps = plan(self.model, self.start == "multi_start", finest, scale)
         share = 0.4 if deforms else 0.85
@@ -175,7 +178,7 @@ class Register(Operation):
             transform, folded = deformed.transform, deformed.folded_percent
             iterations, series = iterations + deformed.iterations, series + deformed.curves
         values = tuple(
-            metric_of(way, images, masks, steps[-1].level, settings, progress.part(0.85, 0.85))
+            metric_of(way, images, masks, steps[-1].level, told, progress.part(0.85, 0.85))
             for way in (before, transform)
         )
         del images

@@ -24,6 +24,8 @@ from ..progress import SILENT, Progress
 
 PIECE = 1 << 14
 """Voxels of a slab of point-wise work: its arrays stay in the cache of a core."""
+FLOOR = 0.05
+"""Texture with an SD below this part of the range of intensities counts as noise."""
 BINS = 48
 PARZEN = 1.5
 """SD of the smoothing of the joint histogram, in bins."""
