@@ -68,7 +68,7 @@ def _joined(words: list[str]) -> list[str]:
 
 def parser() -> Any:
     """The parser with all commands."""
-    from .commands import apply, batch, deidentify, demo, listing, run, stress, verify
+    from .commands import apply, batch, deidentify, demo, listing, recipe_from, run, stress, verify
     from .commands.arguments import Parser
 
     top = Parser(
@@ -78,7 +78,7 @@ def parser() -> Any:
     )
     top.add_argument("--version", action="version", version=f"MedImgAnalysis {__version__}")
     parsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (listing, apply, run, batch, verify, stress, deidentify, demo):
+    for group in (listing, apply, run, batch, verify, recipe_from, stress, deidentify, demo):
         group.add(parsers)
     return top
 

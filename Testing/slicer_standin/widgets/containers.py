@@ -6,7 +6,6 @@ from ..classes import behaviour
 from ..signals import emit
 from ..toolkit import QObject, QtCore, QtWidgets
 
-
 TO_PARENT = "visibilityToParent"
 
 
