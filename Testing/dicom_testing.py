@@ -83,7 +83,7 @@ def write_series(
         dataset.PixelSpacing, dataset.SliceThickness = [spacing[1], spacing[0]], 1.25
         dataset.ImagePositionPatient = numbers(np.array(origin) + k * spacing[2] * step)
         dataset.ImageOrientationPatient = numbers(direction.T[:2])
-        dataset.save_as(folder / f"{(7 * k) % 97:03d}.dcm", enforce_file_format=True)
+        dataset.save_as(folder / f"{(7 * k) % 997:03d}.dcm", enforce_file_format=True)
         made.append(dataset)
     return made
 
