@@ -185,12 +185,15 @@ def test_a_whole_cohort_is_summed_up_and_one_broken_case_does_not_stop_it(
     assert data["cases"][1]["error"]["kind"] == "FileError"
 
 
-def test_worker_processes_come_to_the_same_verdicts(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_worker_processes_come_to_the_same_verdicts(
+    cohort: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cohort.parent)
     spoil(cohort / "d" / "smoothed.nrrd")
     edit(cohort / "b", lambda record: record["recipe"]["steps"][0].update(operation="gone"))
     told = []
     for workers in ("0", "2"):
-        assert main(["verify", str(cohort), "--workers", workers, "--json"]) == 1
+        assert main(["verify", cohort.name, "--workers", workers, "--json"]) == 1
         told.append(json.loads(capsys.readouterr().out))
     assert told[0] == told[1] and told[0]["summary"] == {"equal": 2, "different": 1, "unknown": 1}
 

@@ -62,6 +62,7 @@ def verify_many(
     `workers` are processes, 0 for this one; `threads` as in `verify`. The verdicts come in the order of `folders`,
     `on_verdict` gets each when it is there.
     """
+    folders = [folder.absolute() for folder in folders]  # workers have a working folder of their own
     verdicts: dict[str, CaseVerdict] = {}
     fractions = dict.fromkeys(map(str, folders), 0.0)
 
