@@ -1,8 +1,7 @@
 """The page of MedImg Recipes: steps are put together, and run on the scene or on a cohort.
 
-The text node that keeps the recipe is the truth: what the user does goes into it at once, and whatever changes it (a
-script, a loaded scene) is shown. The parameter node remembers which recipe it is, its nodes and the paths. So
-nothing has to be saved for it to be in the scene, and another recipe never takes the place of one.
+What the user does goes at once into the text node that keeps the recipe, see `recipe_document`. So nothing has to be
+saved for it to be in the scene, and another recipe never takes the place of one.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from .. import recipe_edit
-from ..errors import InputError, MedImgError, RecipeError
+from ..errors import InputError, MedImgError
 from ..recipe import Recipe
 from ..scene import history, recipes
-from .operation_panel import MODIFIED, SCENE
+from .operation_panel import SCENE
 from .recipe_bar import RecipeBar
 from .recipe_catalog import OperationList
 from .recipe_cohort import CohortSection
+from .recipe_document import RecipeDocument
 from .recipe_inputs import RecipeInputs
 from .recipe_scene import SceneSection
 from .recipe_state import RecipeState
@@ -42,22 +42,18 @@ class RecipePanel(VTKObservationMixin):
     def __init__(self, module_widget: Any) -> None:
         VTKObservationMixin.__init__(self)
         self.module_widget = module_widget
-        self.state: RecipeState | None = None
-        self.node: Any = None
-        self.recipe: Recipe = recipe_edit.empty()
-        self._unreadable = ""
-        self._updating = False
+        self.document = RecipeDocument(self._document_changed)
         self._selected = ""
         root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
         module_widget.layout.addWidget(root)
         self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
         root.setMRMLScene(slicer.mrmlScene)
-        self.bar = RecipeBar(self.choose, self._renamed, self.import_from, self.delete, self.say)
+        self.bar = RecipeBar(self.document.choose, self._renamed, self.import_from, self.delete, self.say)
         self.operations = OperationList(self.add_step)
         self.steps = StepList(self.select, self._ordered, self._switched, self._acted)
         self.editor = StepEditor(self.edit)
         self.inputs = RecipeInputs(self.edit)
-        self.scene = SceneSection(self.ui, module_widget.moduleName, self._runnable)
+        self.scene = SceneSection(self.ui, module_widget.moduleName, self._runnable, self.document.quiet)
         self.cohort = CohortSection(self._runnable_recipe, self._paths_chosen)
         for section, widget in (
             (self.ui.recipeSection, self.bar.widget),
@@ -79,25 +75,38 @@ class RecipePanel(VTKObservationMixin):
         self.enter()
 
     @property
+    def recipe(self) -> Recipe:
+        """The recipe that is shown, finished or not."""
+        return self.document.recipe
+
+    @property
+    def node(self) -> Any:
+        """The text node that keeps it, None before the first step."""
+        return self.document.node
+
+    @property
     def run(self) -> Any:
         """The part with Apply and the results."""
         return self.scene.run
 
     def enter(self) -> None:
         """The module is shown: follow its parameter node."""
-        self._follow(RecipeState(self.module_widget.logic.getParameterNode()))
+        self.document.follow(RecipeState(self.module_widget.logic.getParameterNode()))
+        with self.document.quiet():
+            suggested = self.scene.suggest()
+        if suggested:
+            self.show()
 
     def exit(self) -> None:
         """The module is left: stop following; runs go on."""
         self.scene.rest()
-        self._follow(None)
+        self.document.follow(None)
 
     def cleanup(self) -> None:
         """The module goes away: stop the runs and forget the scene."""
         self.scene.cleanup()
         self.cohort.cleanup()
-        self._follow(None)
-        self._watch(None)
+        self.document.forget()
         self.removeObservers()
 
     def say(self, sentence: str) -> None:
@@ -113,9 +122,7 @@ class RecipePanel(VTKObservationMixin):
         `selected` may be a list to which `change` appends the id.
         """
         try:
-            if self._unreadable:
-                raise RecipeError(self._unreadable)
-            changed = change(self.recipe)
+            self.document.change(change)
         except MedImgError as error:
             self.say(str(error))
             self.show()
@@ -123,8 +130,6 @@ class RecipePanel(VTKObservationMixin):
         self.say("")
         chosen = selected if isinstance(selected, str) else selected[-1]
         self._selected = chosen or self._selected
-        if changed != self.recipe:
-            self._write(changed)
         self.show()
         return True
 
@@ -145,8 +150,8 @@ class RecipePanel(VTKObservationMixin):
         self.show(check=bool(self.editor.invalid))
 
     def _renamed(self, name: str) -> None:
-        if self.edit(lambda recipe: replace(recipe, name=name)) and self.node is not None and name:
-            self.node.SetName(name)
+        if self.edit(lambda recipe: replace(recipe, name=name)):
+            self.document.rename(name)
 
     def _ordered(self, ids: list[str]) -> None:
         if sorted(ids) == sorted(step.id for step in self.recipe.steps):
@@ -183,29 +188,7 @@ class RecipePanel(VTKObservationMixin):
         if self.edit(remove, others[min(at, len(others) - 1)] if others else "") and following:
             self.say(_("{steps} now takes what {step} took.").format(steps=", ".join(following), step=step))
 
-    def _write(self, recipe: Recipe) -> None:
-        """Put the recipe into its node, which is made where there is none."""
-        self._updating = True
-        try:
-            if self.node is None and not recipe.name:
-                recipe = replace(recipe, name=_("Recipe"))
-            self.recipe = recipe
-            if self.node is None:
-                self._watch(recipes.add_recipe(recipe))
-                if self.state is not None:
-                    self.state.recipe = self.node
-            else:
-                recipes.put_recipe(recipe, self.node)
-        finally:
-            self._updating = False
-
     # Which recipe
-
-    def choose(self, node: Any) -> None:
-        """Show the recipe of a text node."""
-        if self.state is not None and not self._updating:
-            self.state.recipe = node
-            self._show_state()
 
     def import_from(self, node: Any) -> None:
         """Make a recipe from how a node came about, and choose its first inputs."""
@@ -215,10 +198,11 @@ class RecipePanel(VTKObservationMixin):
         except MedImgError as error:
             self.say(str(error))
             return
-        self.choose(recipes.add_recipe(found.recipe))
-        if self.state is not None:
-            self.scene.choose(self.state, found.inputs)
-            self._show_state()
+        self.document.choose(recipes.add_recipe(found.recipe))
+        if self.document.state is not None:
+            with self.document.quiet():
+                self.scene.choose(self.document.state, found.inputs)
+            self.show()
         steps = len(found.recipe.steps)
         self.say(" ".join([_("A recipe of {count} steps was made.").format(count=steps), *found.notes]))
 
@@ -234,58 +218,20 @@ class RecipePanel(VTKObservationMixin):
 
     # Nodes to page
 
-    def _follow(self, state: RecipeState | None) -> None:
-        if self.state is not None:
-            self.removeObserver(self.state.node, MODIFIED, self._node_modified)
-        self.state = state
-        if state is not None:
-            self.addObserver(state.node, MODIFIED, self._node_modified)
-            self._show_state()
-            if self.scene.suggest():
-                self._show_state()
-
-    def _watch(self, node: Any) -> None:
-        if self.node is node:
-            return
-        if self.node is not None:
-            self.removeObserver(self.node, MODIFIED, self._node_modified)
-        self.node = node
-        if node is not None:
-            self.addObserver(node, MODIFIED, self._node_modified)
-
-    def _node_modified(self, caller: Any = None, event: Any = None) -> None:
-        if not self._updating and not self.scene.updating:
-            self._show_state()
-
-    def _show_state(self) -> None:
-        """Read what the nodes hold, and show it."""
-        if self.state is None:
-            return
-        self._updating = True
-        try:
-            node = self.state.recipe
-            if node is not self.node:
-                self._selected = ""
-            self._watch(node)
-            self.recipe, self._unreadable = recipe_edit.empty(), ""
-            if node is not None:
-                try:
-                    self.recipe = recipes.recipe_of(node, check=False)
-                except MedImgError as error:
-                    self._unreadable = _("The text of {name} cannot be used: {error}").format(
-                        name=node.GetName(), error=error
-                    )
-                    self.say(self._unreadable)
-            self.cohort.show(self.state.cohort, self.state.folder)
-        finally:
-            self._updating = False
+    def _document_changed(self, other: bool) -> None:
+        """Another recipe was chosen, or somebody else changed this one."""
+        if other:
+            self._selected = ""
+        if self.document.unreadable:
+            self.say(self.document.unreadable)
+        if self.document.state is not None:
+            self.cohort.show(self.document.state.cohort, self.document.state.folder)
         self.show()
 
     def show(self, check: bool = True) -> None:
         """Show the recipe as it is, what is wrong with it, and (`check`) whether it can run."""
         recipe = self.recipe
-        self._updating = True
-        try:
+        with self.document.quiet():
             ids = [step.id for step in recipe.steps]
             if self._selected not in ids:
                 self._selected = ids[0] if ids else ""
@@ -298,17 +244,15 @@ class RecipePanel(VTKObservationMixin):
             self.inputs.show(recipe)
             self.ui.problemsLabel.text = _summary(complaints, bool(recipe.steps))
             self.ui.problemsLabel.setVisible(bool(self.ui.problemsLabel.text))
-            self.scene.show(recipe, self.state)
-        finally:
-            self._updating = False
+            self.scene.show(recipe, self.document.state)
         if check:
             self.scene.check(self._obstacle())
             self.cohort.check()
 
     def _obstacle(self) -> str:
         """Why the recipe cannot run anywhere, empty when it can."""
-        if self._unreadable:
-            return self._unreadable
+        if self.document.unreadable:
+            return self.document.unreadable
         if not self.recipe.steps:
             return _("Add a step: search an operation and press Add step.")
         if self.editor.invalid:
@@ -328,10 +272,10 @@ class RecipePanel(VTKObservationMixin):
         return self._runnable_recipe(), self.node
 
     def _paths_chosen(self, cohort: str, folder: str) -> None:
-        if self.state is not None and not self._updating:
-            self._updating = True
-            self.state.cohort, self.state.folder = cohort, folder
-            self._updating = False
+        state = self.document.state
+        if state is not None:
+            with self.document.quiet():
+                state.cohort, state.folder = cohort, folder
             self.cohort.check()
 
     # Scene
@@ -339,9 +283,8 @@ class RecipePanel(VTKObservationMixin):
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
         self.run.drop(_("The scene was closed while the recipe was running."))
         self.run.forget_results()
-        self._follow(None)
-        self._watch(None)
-        self.recipe = recipe_edit.empty()
+        self.document.forget()
+        self.show()
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
         if self.module_widget.parent.isEntered:
@@ -350,7 +293,7 @@ class RecipePanel(VTKObservationMixin):
     def _node_removed(self, caller: Any = None, event: Any = None) -> None:
         self.run.nodes_removed()
         if self.node is not None and not slicer.mrmlScene.IsNodePresent(self.node):
-            self._show_state()
+            self.document.read()
 
 
 def _summary(complaints: list[tuple[str, str]], steps: bool) -> str:

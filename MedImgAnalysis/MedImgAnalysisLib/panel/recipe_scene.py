@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import slicer
@@ -28,14 +29,22 @@ class SceneSection:
         For the Python call.
     runnable
         Gives the recipe and its text node; raises `MedImgError` when it cannot be run.
+    quiet
+        What is written to the parameter node inside this context is not told to the page.
     """
 
-    def __init__(self, ui: Any, module_name: str, runnable: Callable[[], tuple[Recipe, Any]]) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        module_name: str,
+        runnable: Callable[[], tuple[Recipe, Any]],
+        quiet: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.ui = ui
-        self._runnable = runnable
+        self._runnable, self._quiet = runnable, quiet
         self._state: RecipeState | None = None
         self._recipe: Recipe | None = None
-        self.updating = False
+        self._updating = False
         self._input_roles: tuple[Role, ...] = ()
         self._output_roles: tuple[Role, ...] = ()
         self.inputs = InputSelectors((), self._changed)
@@ -51,7 +60,7 @@ class SceneSection:
     def show(self, recipe: Recipe, state: RecipeState | None) -> None:
         """Show the inputs and outputs of a recipe; nodes are those that the state remembers."""
         self._state, self._recipe = state, recipe
-        self.updating = True
+        self._updating = True
         try:
             if input_roles(recipe) != self._input_roles:
                 self._build_inputs(input_roles(recipe))
@@ -66,7 +75,7 @@ class SceneSection:
                 for name in self.outputs.combos:
                     self.outputs.show(name, state.output(OWNER, name))
         finally:
-            self.updating = False
+            self._updating = False
 
     def suggest(self) -> bool:
         """Choose nodes for required inputs that have none; says whether any was chosen."""
@@ -145,18 +154,18 @@ class SceneSection:
         self.ui.outputsSection.layout().addWidget(self.outputs.widget)
 
     def _changed(self) -> None:
-        if self._state is None or self.updating:
+        if self._state is None or self._updating:
             return
-        self.updating = True
+        self._updating = True
         try:
-            with slicer.util.NodeModify(self._state.node):
+            with self._quiet(), slicer.util.NodeModify(self._state.node):
                 for name, selector in self.inputs.selectors.items():
                     self._state.keep_inputs(name, selector.nodes())
                     self._state.keep_segment(name, selector.segment())
                 for name in self.outputs.combos:
                     self._state.keep_output(OWNER, name, self.outputs.node(name))
         finally:
-            self.updating = False
+            self._updating = False
         self.check(self._obstacle)
 
 
