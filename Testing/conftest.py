@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import settings
-from medimg_testing import find_data, oblique_grid
+from medimg_testing import Figures, find_data, oblique_grid
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("medimg", deadline=None)
@@ -26,6 +27,29 @@ def data_dir() -> Path:
     if folder is None:
         pytest.skip("the test data folder is not here (set MEDIMG_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Lines and counts that are printed at the end of the run."""
+    return Figures(request.node.user_properties)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind) if r.when == "call"]
+    lines = [str(value) for report in reports for key, value in report.user_properties if key == "figure"]
+    counts: dict[str, Counter[str]] = {}
+    for report in reports:
+        for key, value in report.user_properties:
+            if key == "count":
+                group, what, number = value
+                counts.setdefault(group, Counter())[what] += number
+    lines += [f"{group}: {', '.join(f'{n} {what}' for what, n in found.items())}" for group, found in counts.items()]
+    if lines:
+        terminalreporter.section("figures")
+    for line in sorted(set(lines)):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

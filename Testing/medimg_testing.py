@@ -59,3 +59,18 @@ def agrees(expected: dict, found: float | None) -> bool:
         return False
     tolerance = max(expected.get("tol_abs") or 0, (expected.get("tol_rel") or 0) * abs(value))
     return abs(found - value) <= tolerance + 1e-12 * max(1, abs(value))
+
+
+class Figures:
+    """What a test counted, for the end of the run, where it is seen also when tests run in several processes."""
+
+    def __init__(self, properties: list[tuple[str, object]]) -> None:
+        self._properties = properties
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._properties.append(("figure", text))
+
+    def count(self, group: str, what: str, number: int = 1) -> None:
+        """Add to a number of the line of a group, over all tests."""
+        self._properties.append(("count", (group, what, number)))

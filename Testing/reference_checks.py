@@ -114,9 +114,9 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def run_test_of(family: str, capsys: Any) -> None:
+def run_test_of(family: str, figures: Any) -> None:
     """Run the test that claims a family, with the arguments that it takes."""
     file, name = TESTS[family].split(":")
     test = getattr(_module(file), name)
-    given = {"family": family, "capsys": capsys}
+    given = {"family": family, "figures": figures}
     test(**{key: given[key] for key in inspect.signature(test).parameters})

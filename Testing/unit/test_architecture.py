@@ -79,7 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "phantom": LOWEST,
     "demo_truth": LOWEST | {"phantom"},
     "demo": ENGINE | {"files", "scene", "pages", "batch", "phantom", "demo_truth"},
-    "commands": ENGINE | {"files", "scene", "pages", "batch", "stress", "phantom", "demo", "dicom_out", "deidentify", "commands"},
+    "commands": ENGINE
+    | {"files", "scene", "pages", "batch", "stress", "phantom", "demo", "dicom_out", "deidentify", "commands"},
     "__main__": ENGINE | {"batch", "commands", "__main__"},
 }
 """Rooms (packages and files of the library) and the rooms they may import."""

@@ -25,6 +25,7 @@ from cases_testing import (
     write_recipe,
 )
 from dask_testing import DaskProcesses, children_of, kill
+from medimg_testing import Figures
 from MedImgAnalysisLib.batch import cluster
 from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.runner import run_batch
@@ -81,9 +82,7 @@ def busy(out: Path, dask: DaskProcesses) -> int | None:
     return next((n for n, worker in enumerate(dask.workers) if run & set(children_of(worker.pid))), None)
 
 
-def test_a_worker_killed_in_the_middle_costs_nothing(
-    place: Path, dask: DaskProcesses, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_worker_killed_in_the_middle_costs_nothing(place: Path, dask: DaskProcesses, figures: Figures) -> None:
     out = place / "killed"
     command = ["batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", dask.address, "--json"]
     batch = start(*command)
@@ -99,8 +98,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(
     assert (out / "results.csv").read_bytes() == (place / "pool" / "results.csv").read_bytes()
     assert leftovers(out) == []
     again = sum(count(out, "started").values()) - len(CASES)
-    with capsys.disabled():
-        print(f"\nDask: 1 of 2 workers killed, {len(CASES)} of {len(CASES)} cases done once, {again} started again")
+    figures.say(f"Dask: 1 of 2 workers killed, {len(CASES)} of {len(CASES)} cases done once, {again} started again")
     dask.workers[lost].wait()
     dask.workers[lost] = dask.add_worker()
     kept = run_batch(RECIPE, load(place / "cohort.csv", RECIPE), out, dask=str(dask.file))

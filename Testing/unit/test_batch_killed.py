@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cases_testing import environment
+from medimg_testing import Figures
 
 TESTING = Path(__file__).resolve().parents[1]
 RANDOM_KILLS = 200
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def test_a_batch_killed_at_random_steps_and_at_each_step_loses_and_repeats_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, figures: Figures
 ) -> None:
     paths = os.pathsep.join([str(TESTING), environment()["PYTHONPATH"]])
     done = subprocess.run(
@@ -29,7 +30,6 @@ def test_a_batch_killed_at_random_steps_and_at_each_step_loses_and_repeats_nothi
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    with capsys.disabled():
-        print("\nKill points: " + ", ".join(f"{value} {name}" for name, value in seen.items()))
+    figures.say("Kill points: " + ", ".join(f"{value} {name}" for name, value in seen.items()))
     assert seen["cases"] == 20 and seen["random kills"] >= RANDOM_KILLS
     assert (seen["lost"], seen["duplicated"], seen["redone"]) == (0, 0, 0)

@@ -39,7 +39,7 @@ def response(image: sitk.Image, **parameters) -> np.ndarray:
 
 @needs_reference
 @pytest.mark.parametrize("family", [FAMILY])
-def test_every_reference_value_of_the_family_is_met(family, capsys):
+def test_every_reference_value_of_the_family_is_met(family, figures):
     """Values of our maps where the file tells them, within the difference that it allows for the whole map."""
     good, wrong = 0, []
     for case, entry in reference_cases(family).items():
@@ -55,8 +55,7 @@ def test_every_reference_value_of_the_family_is_met(family, capsys):
         wrong += [f"{case} {what}: {a} instead of {b}" for what, a, b in pairs if not abs(a - b) <= allowed]
     reference_checks.met(family, good)
     there = reference_checks.there_are(family)
-    with capsys.disabled():
-        print(f"\n{family}: {good} of {there} reference values met", end=" ")
+    figures.say(f"{family}: {good} of {there} reference values met")
     assert wrong == [] and good == there == 48
 
 

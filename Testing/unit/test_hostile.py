@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from medimg_testing import find_data
+from medimg_testing import Figures, find_data
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.execution import prepare
@@ -102,7 +102,7 @@ def outcomes(folder: Path) -> dict[str, Outcome]:
     return {case["id"]: outcome(case, folder) for case in cases()}
 
 
-def test_every_case_ends_as_listed(outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_case_ends_as_listed(outcomes: dict[str, Outcome], figures: Figures) -> None:
     wrong = {
         case["id"]: f"{case['path']}: {case['expect']} became {outcomes[case['id']]}"
         for case in cases()
@@ -111,11 +111,10 @@ def test_every_case_ends_as_listed(outcomes: dict[str, Outcome], capsys: pytest.
     count = {
         verdict: sum(o.verdict == verdict for o in outcomes.values()) for verdict in ("accept", "accept+warn", "reject")
     }
-    with capsys.disabled():
-        print(
-            f"\nhostile files: {len(outcomes)} cases, {count['accept']} accepted, {count['accept+warn']} accepted "
-            f"with a warning, {count['reject']} rejected, {len(wrong)} deviations: {', '.join(sorted(wrong))}"
-        )
+    figures.say(
+        f"hostile files: {len(outcomes)} cases, {count['accept']} accepted, {count['accept+warn']} accepted "
+        f"with a warning, {count['reject']} rejected, {len(wrong)} deviations: {', '.join(sorted(wrong))}"
+    )
     assert len(outcomes) == 85
     assert {key: text for key, text in wrong.items() if key not in DEVIATIONS} == {}
     assert sorted(wrong) == sorted(DEVIATIONS), "a deviation that is gone must leave the list"

@@ -65,12 +65,11 @@ FAMILIES = {
 
 @needs_reference
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_reference_value_of_the_family_is_met(family, capsys):
+def test_every_reference_value_of_the_family_is_met(family, figures):
     case, found = FAMILIES[family]
     wrong = reference_checks.compare(family, {case: found()})
     there = reference_checks.there_are(family)
-    with capsys.disabled():
-        print(f"\n{family}: {reference_checks.MET[family]} of {there} reference values met", end=" ")
+    figures.say(f"{family}: {reference_checks.MET[family]} of {there} reference values met")
     assert wrong == []
     assert reference_checks.MET[family] == there > 100
 

@@ -159,7 +159,7 @@ ROUNDED = {"/staple_union_box": 3e-6}
 NOT_REPORTED = {"/staple_full_grid/prior"}
 
 
-def test_every_reference_value_is_met(capsys):
+def test_every_reference_value_is_met(figures):
     counts: Counter = Counter()
     wrong = []
     for family, measure in FAMILIES.items():
@@ -175,8 +175,7 @@ def test_every_reference_value_is_met(capsys):
                     counts[family] += 1
                     if at not in found or not agrees(single, found[at]):
                         wrong.append((name, at, single["value"], found.get(at, "missing")))
-    with capsys.disabled():
-        print("\nreference values met:", ", ".join(f"{family} {n}" for family, n in counts.items()), end=" ")
+    figures.say("reference values met: " + ", ".join(f"{family} {n}" for family, n in counts.items()))
     assert not wrong
     for family, count in counts.items():
         reference_checks.met(family, count)

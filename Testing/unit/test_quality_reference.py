@@ -184,12 +184,11 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_reference_value_of_the_family_is_met(family, capsys):
+def test_every_reference_value_of_the_family_is_met(family, figures):
     comparison = Comparison(family)
     FAMILIES[family](comparison)
     there = sum(entries(case["expected"]) for case in reference_cases(family).values())
-    with capsys.disabled():
-        print(f"\n{family}: {comparison.compared - len(comparison.wrong)} of {there} reference values met", end=" ")
+    figures.say(f"{family}: {comparison.compared - len(comparison.wrong)} of {there} reference values met")
     reference_checks.met(family, comparison.compared - len(comparison.wrong))
     assert comparison.wrong == []
     assert comparison.compared == there

@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import SimpleITK as sitk
 from cases_testing import SMOOTH, THRESHOLD, blob, environment, leftovers, recipe_data, write_cohort, write_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from medimg_testing import Figures
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.batch.case import check_names, run_case
 from MedImgAnalysisLib.batch.cohort import load
@@ -30,24 +32,24 @@ from MedImgAnalysisLib.errors import FileError, MedImgError, RecipeError
 from MedImgAnalysisLib.recipe import Recipe
 
 RECIPE = Recipe.from_data(recipe_data())
-COUNTS: Counter[str] = Counter()
 links = pytest.mark.skipif(sys.platform == "win32", reason="links of Unix")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def said(request: pytest.FixtureRequest) -> Any:
-    """The counts, where they are seen in every run."""
-    yield
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print("\nStrangers: " + ", ".join(f"{number} {what}" for what, number in COUNTS.items()))
+Count = Callable[..., None]
+
+
+@pytest.fixture
+def count(figures: Figures) -> Count:
+    """Add to what is told of hostile input at the end of the run."""
+    return partial(figures.count, "Strangers")
 
 
 @pytest.mark.parametrize(("text"), hostile.recipes().values(), ids=hostile.recipes())
-def test_a_hostile_recipe_is_refused_in_one_short_line(text: str) -> None:
+def test_a_hostile_recipe_is_refused_in_one_short_line(text: str, count: Count) -> None:
     with pytest.raises(RecipeError) as error:
         check_names(Recipe.from_json(text))
     assert len(str(error.value)) < 5000 and "\n" not in str(error.value)
-    COUNTS["hostile recipes refused"] += 1
+    count("hostile recipes refused")
 
 
 HOSTILE = st.sampled_from([*hostile.NAMES, *hostile.TEXTS, *hostile.NUMBERS])
@@ -59,7 +61,6 @@ def test_a_recipe_with_anything_anywhere_is_refused_or_is_one(changes: list[tupl
     data: Any = recipe_data()
     for path, value in changes:
         data = hostile.replaced(data, tuple(path), value)
-    COUNTS["changed recipes"] += 1
     try:
         recipe = Recipe.from_json(json.dumps(data))
         check_names(recipe)
@@ -109,7 +110,6 @@ class Page(HTMLParser):
 def formulas(text: str) -> list[str]:
     """Cells that a spreadsheet would run."""
     cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
-    COUNTS["cells looked at"] += len(cells)
     return [
         cell for cell in cells if cell.lstrip(" \u00a0")[:1] in ("=", "+", "-", "@", "\t", "\r") and not number(cell)
     ]
@@ -123,7 +123,9 @@ def number(cell: str) -> bool:
     return True
 
 
-def test_hostile_texts_and_names_reach_the_results_as_texts_and_nothing_else_is_touched(tmp_path: Path) -> None:
+def test_hostile_texts_and_names_reach_the_results_as_texts_and_touch_nothing_else(
+    tmp_path: Path, count: Count
+) -> None:
     """One case for each text and each file name, through the whole program with an eye on every file."""
     place = tmp_path / "in put"
     place.mkdir()
@@ -154,14 +156,14 @@ def test_hostile_texts_and_names_reach_the_results_as_texts_and_nothing_else_is_
     )
     assert done.returncode == 0, done.stdout[:2000] + done.stderr[:2000]
     assert json.loads(done.stdout)["done"] == expected
-    COUNTS["hostile texts"] += len(hostile.TEXTS)
-    COUNTS["hostile file names"] += len(hostile.FILES)
+    count("hostile texts", len(hostile.TEXTS))
+    count("hostile file names", len(hostile.FILES))
     lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
     allowed = (str(out), str(tmp_path / "cache"), os.devnull, str(Path(sys.prefix)))
     outside = {line for line in lines if line.startswith("write ") and not line[6:].startswith(allowed)}
     assert {line for line in outside if not line[6:].isdigit() and "__pycache__" not in line} == set()
     assert [line for line in lines if line.startswith("run ")] == []
-    COUNTS["file operations watched"] += len(lines)
+    count("file operations watched", len(lines))
     assert {path.name for path in tmp_path.iterdir()} <= {"in put", "o u t", "log", "cache"}
     assert not any(path.name == "owned" for path in tmp_path.rglob("*"))
     assert [cell for file in out.rglob("*.csv") for cell in formulas(file.read_text(encoding="utf-8"))] == []
@@ -178,7 +180,7 @@ def test_half_a_character_in_a_title_is_written_as_its_escape(tmp_path: Path) ->
 
 @links
 @pytest.mark.parametrize("name", [LOCK, JOURNAL])
-def test_a_link_under_a_name_that_is_written_to_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_link_under_a_name_that_is_written_to_is_refused(name: str, tmp_path: Path, count: Count) -> None:
     cohort = load(write_cohort(tmp_path, ["a"]), RECIPE)
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "out").mkdir()
@@ -186,24 +188,24 @@ def test_a_link_under_a_name_that_is_written_to_is_refused(name: str, tmp_path: 
     with pytest.raises(FileError, match="is a link"):
         run_batch(RECIPE, cohort, tmp_path / "out", workers=0)
     assert (tmp_path / "precious").read_text() == "mine"
-    COUNTS["links"] += 1
+    count("links")
 
 
 @links
 @pytest.mark.parametrize("name", ["results.csv", "results.json", "report.html", "recipe.json"])
-def test_a_link_under_the_name_of_a_table_is_replaced_and_not_followed(name: str, tmp_path: Path) -> None:
+def test_a_link_under_the_name_of_a_table_is_replaced_and_not_followed(name: str, tmp_path: Path, count: Count) -> None:
     cohort = load(write_cohort(tmp_path, ["a"]), RECIPE)
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).symlink_to(tmp_path / "precious")
     run_batch(RECIPE, cohort, tmp_path / "out", workers=0)
     assert (tmp_path / "precious").read_text() == "mine" and not (tmp_path / "out" / name).is_symlink()
-    COUNTS["links"] += 1
+    count("links")
 
 
 @links
 @pytest.mark.parametrize("target", ["folder", "nothing", "result"])
-def test_a_link_under_the_name_of_a_case_fails_the_case_and_stays(target: str, tmp_path: Path) -> None:
+def test_a_link_under_the_name_of_a_case_fails_the_case_and_stays(target: str, tmp_path: Path, count: Count) -> None:
     cohort = load(write_cohort(tmp_path, ["a", "b"]), RECIPE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
@@ -215,11 +217,11 @@ def test_a_link_under_the_name_of_a_case_fails_the_case_and_stays(target: str, t
     assert (tmp_path / "out" / "a").is_symlink()
     assert (tmp_path / "folder" / "mine.txt").read_text() == "mine"
     assert record_of(tmp_path / "result") is not None
-    COUNTS["links"] += 1
+    count("links")
 
 
 @links
-def test_what_a_result_links_to_is_not_deleted_with_it(tmp_path: Path) -> None:
+def test_what_a_result_links_to_is_not_deleted_with_it(tmp_path: Path, count: Count) -> None:
     write_cohort(tmp_path, ["a"])
     run_case(RECIPE, {"t1": tmp_path / "a.nrrd"}, tmp_path / "out" / "a")
     (tmp_path / "precious").mkdir()
@@ -231,14 +233,14 @@ def test_what_a_result_links_to_is_not_deleted_with_it(tmp_path: Path) -> None:
     (tmp_path / "out" / "a" / "link").unlink()
     run_batch(RECIPE, load(tmp_path / "cohort.csv", RECIPE), tmp_path / "out", workers=0)
     assert (tmp_path / "precious" / "mine.txt").read_text() == "mine"
-    COUNTS["links"] += 1
+    count("links")
 
 
 @pytest.mark.parametrize(
     "name", ["../secret.raw", "/etc/hostname", "sub/../../secret.raw", "C:\\secret.raw", "..\\secret.raw"]
 )
 @pytest.mark.parametrize("form", ["mhd", "mhd list", "nhdr", "nhdr list", "nhdr pattern"])
-def test_a_header_cannot_lead_to_files_elsewhere(name: str, form: str, tmp_path: Path) -> None:
+def test_a_header_cannot_lead_to_files_elsewhere(name: str, form: str, tmp_path: Path, count: Count) -> None:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
     (tmp_path / "secret.raw").write_bytes(bytes(8))
@@ -261,7 +263,7 @@ def test_a_header_cannot_lead_to_files_elsewhere(name: str, form: str, tmp_path:
     cohort.write_text(f"id,t1\na,in/{path.name}\n")
     result = run_batch(RECIPE, load(cohort, RECIPE), tmp_path / "out", workers=0)
     assert "the folder of the header" in str(result.failed[0].error) or "no field" in str(result.failed[0].error)
-    COUNTS["headers"] += 1
+    count("headers")
 
 
 RECORDS: dict[str, Any] = {
@@ -279,7 +281,7 @@ RECORDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", RECORDS)
-def test_a_record_that_somebody_changed_harms_nothing(what: str, tmp_path: Path) -> None:
+def test_a_record_that_somebody_changed_harms_nothing(what: str, tmp_path: Path, count: Count) -> None:
     cohort = load(write_cohort(tmp_path, ["a", "b"]), RECIPE)
     (tmp_path / "precious").write_text("mine")
     out = tmp_path / "out"
@@ -296,4 +298,4 @@ def test_a_record_that_somebody_changed_harms_nothing(what: str, tmp_path: Path)
     assert result.cases[0].state in ("done", "failed")
     if result.cases[0].state == "failed":
         assert "not part of the result" in str(result.cases[0].error)
-    COUNTS["changed records"] += 1
+    count("changed records")
