@@ -166,7 +166,7 @@ def test_the_readme_has_its_two_commands() -> None:
     lines = [line for line in README.splitlines() if line.startswith("python -m pip install")]
     assert lines == [
         'python -m pip install ".[standalone]" && python -m MedImgAnalysisLib demo',
-        'python -m pip install -e ".[test]" && python -m pytest',
+        'python -m pip install -e ".[test]" && python -m pytest -n auto --dist worksteal',
     ]
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.search(r"^standalone = ", pyproject, re.M)
@@ -178,7 +178,7 @@ def test_continuous_integration_runs_the_command_of_the_readme() -> None:
     pattern = re.search(r"grep -m 1 -E '([^']+)' README.md", script)
     assert pattern is not None
     found = [line for line in README.splitlines() if re.search(pattern[1], line)]
-    assert found == ['python -m pip install -e ".[test]" && python -m pytest']
+    assert found == ['python -m pip install -e ".[test]" && python -m pytest -n auto --dist worksteal']
     assert os.access(ROOT / ".ci" / "run", os.X_OK) or os.name == "nt"
 
 
