@@ -58,7 +58,7 @@ class Bilateral(Measuring):
     title: ClassVar[str] = "Bilateral"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 2.25
+    memory_factor: ClassVar[float] = 3.25
     revision: ClassVar[int] = 2
     measuring_factor: ClassVar[float] = 1.5
     keeps: ClassVar = {"image": "image"}

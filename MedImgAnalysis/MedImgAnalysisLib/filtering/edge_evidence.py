@@ -21,7 +21,7 @@ STANDS_OUT = 5.0
 CLEAR = 4.0
 """Steps of as many times the noise are clear; what is less can be told from noise by its extent only."""
 
-SLAB_VALUES = 1 << 18
+SLAB_VALUES = 1 << 17
 """Numbers of a slab whose slopes are taken in float64."""
 
 

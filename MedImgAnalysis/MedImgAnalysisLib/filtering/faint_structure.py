@@ -33,6 +33,8 @@ LEAST_SPREAD = 0.2
 QUIET = 0.1
 """Where the residual is about as weak as this part of its mean strength it is rounding, or nothing, and not judged."""
 HALF, WHOLE = 0.5, 0.97
+USABLE, WHOLLY, CALM = 1, 2, 3
+"""Kinds of places: weights more than half inside, as good as all, and those in flat regions."""
 ENOUGH = 1.5
 """T is at the most the root of the effective number of voxels; nearer to the limit its tails are not those of a normal
 distribution."""
@@ -89,7 +91,8 @@ def faint_structure(
     """
     used = np.ones(residual.shape, bool) if inside is None else inside.copy()
     if edges is not None:
-        used &= ~edges
+        np.logical_and(used, ~edges, out=used)
+        del edges
     source = _Source.of(residual, used)
     if source is None:
         return None
@@ -173,7 +176,7 @@ def _at_width(
     # The local mean is T times the strength, of which few digits are kept.
     score, strength = np.zeros(lengths, np.float32), np.zeros(lengths, np.float16)
     unit_of_strength = max(noise, math.sqrt(quiet))
-    usable, whole = np.zeros(lengths, bool), np.zeros(lengths, bool)
+    kind = np.zeros(lengths, np.uint8)
     # Slab by slab, for the sake of memory.
     depth = max(LEAST_DEPTH, SLAB_PLACES // max(1, math.prod(lengths[1:])))
     for start in range(0, lengths[0], depth):
@@ -184,13 +187,14 @@ def _at_width(
         share = progress.part(rows.start / lengths[0], rows.stop / lengths[0])
         cover = apply(source.used[box], own, share.part(0.0, 0.3), MESSAGE, np.float32)
         cover /= area
-        whole[rows] = cover > WHOLE
+        inner = cover > WHOLE
         open_to = cover > HALF
         np.maximum(cover, HALF, out=cover)
         power = apply(source.squares(box), [w * w for w in own], share.part(0.3, 0.6), MESSAGE, np.float32)
         # Mean square of the residual around each place.
         power /= (area / unit) ** 2 * cover
-        usable[rows] = open_to & (power > 2 * quiet)
+        usable = open_to & (power > 2 * quiet)
+        kind[rows] = usable * (USABLE + inner)
         np.sqrt(power, out=power)
         np.sqrt(cover, out=cover)
         strength[rows] = np.minimum(power / (cover * np.float32(unit_of_strength)), np.float32(STRONGEST))
@@ -199,34 +203,37 @@ def _at_width(
         power *= cover
         power *= np.float32(area / unit)
         np.divide(sums, power, out=score[rows])
-    if not usable.any():
+    if not kind.any():
         return None
-    calm = usable & whole
     if flat is not None:
-        calm_flat = calm & flat[np.ix_(*[np.rint(p).astype(int) for p in places])]
-        calm = calm_flat if np.count_nonzero(calm_flat) >= CALM_PLACES else calm
-    chosen = calm if calm.any() else usable
+        near = [np.rint(p).astype(int) for p in places]
+        calm = [flat[np.ix_(near[0][row], *near[1:])] & (kind[row] == WHOLLY) for row in slabs_of(kind)]
+        if sum(int(np.count_nonzero(part)) for part in calm) >= CALM_PLACES:
+            for row, part in zip(slabs_of(kind), calm, strict=True):
+                kind[row][part] = CALM
+        del calm
+    chosen = int(kind.max())
     step = max(1, score.size // MOST_VALUES)
-    values = score.reshape(-1)[::step][chosen.reshape(-1)[::step]]
+    values = score.reshape(-1)[::step][kind.reshape(-1)[::step] == chosen]
     if not values.size:
-        values = score[chosen]
+        values = score[kind == chosen]
     usual = np.float32(np.median(values))
     spread = float(np.median(np.abs(values - usual))) / NORMAL_QUARTILE
     best, at, count = -1.0, (0,) * score.ndim, 0
     for start in range(0, lengths[0], depth):
         rows = slice(start, start + depth)
         # Sums that are cut off by a border keep more of the low frequencies that smoothing leaves in the image.
-        least = np.where(whole[rows], np.float32(max(spread, LEAST_SPREAD)), np.float32(max(spread, 1.0)))
+        least = np.where(kind[rows] >= WHOLLY, np.float32(max(spread, LEAST_SPREAD)), np.float32(max(spread, 1.0)))
         lost = np.minimum(strength[rows].astype(np.float32), np.float32(1))
         beyond = np.abs(score[rows] - usual) * np.minimum(1 / (least * np.float32(limit)), lost / (unit * FAINTEST))
-        beyond[~usable[rows]] = 0
+        beyond[kind[rows] == 0] = 0
         count += int(np.count_nonzero(beyond > 1))
         place = np.unravel_index(int(np.argmax(beyond)), beyond.shape)
         if beyond[place] > best:
             best, at = float(beyond[place]), (int(place[0]) + start, *(int(n) for n in place[1:]))
     return Structure(
         best,
-        100 * float(count / np.count_nonzero(usable)),
+        100 * float(count / np.count_nonzero(kind)),
         FWHM * sigma_mm,
         float(score[at]) * float(strength[at]) * unit_of_strength / unit,
         tuple(float(p[n]) for p, n in zip(places, at, strict=True)),

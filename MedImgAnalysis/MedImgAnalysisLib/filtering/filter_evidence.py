@@ -136,7 +136,7 @@ class FilterEvidence(Operation):
     name: ClassVar[str] = "filter_evidence"
     title: ClassVar[str] = "Evidence of filtering"
     group: ClassVar[str] = "Evidence"
-    memory_factor: ClassVar[float] = 9.0
+    memory_factor: ClassVar[float] = 5.5
     revision: ClassVar[int] = 3
 
     residual_image: bool = True
@@ -159,8 +159,8 @@ class FilterEvidence(Operation):
             )
         first, second = sitk.GetArrayViewFromImage(before), sitk.GetArrayViewFromImage(after)
         inside = inside_of(mask)
-        residual = _residual(first, second, progress.part(0.0, 0.05))
-        where = region_of_noise(before, inside, progress.part(0.05, 0.15))
+        where = region_of_noise(before, inside, progress.part(0.0, 0.1))
+        residual = _residual(first, second, progress.part(0.1, 0.15))
         found = Findings(n=residual.size if inside is None else int(np.count_nonzero(inside)))
         flat = self._noise(found, (first, second, residual), where, grid, progress.part(0.15, 0.25))
         self._residual(found, residual, inside, flat, progress.part(0.25, 0.4))
@@ -168,7 +168,10 @@ class FilterEvidence(Operation):
         known = 0.0 if flat is None else flat.noise[0]
         edges = edges_of(first, second, inside, calm, grid.spacing_kji, shift, known, progress.part(0.4, 0.7))
         self._edges(found, edges, flat)
-        self._structure(found, residual, where, edges, flat, grid, progress.part(0.7, 0.8))
+        near = None if edges is None else _by_edges(edges.places, progress.part(0.7, 0.72))
+        del edges
+        self._structure(found, residual, where, near, flat, grid, progress.part(0.72, 0.8))
+        del near, where, flat
         if regions is not None:
             self._contrast(found, before, after, regions, progress)
         _judge(found)
@@ -217,16 +220,13 @@ class FilterEvidence(Operation):
         found: Findings,
         residual: np.ndarray,
         where: np.ndarray | None,
-        edges: Edges | None,
+        near: np.ndarray | None,
         flat: Flat | None,
         grid: Grid,
         progress: Progress,
     ) -> None:
-        near = None if edges is None else edges.places
-        if near is not None:
-            near = dilate(near.view(np.uint8), [BY_EDGE] * near.ndim, "box", progress.part(0.0, 0.2)).view(bool)
         calm, noise = (None, 0.0) if flat is None else (flat.voxels, flat.noise[0])
-        most = faint_structure(residual, where, near, calm, noise, grid.spacing_kji, progress.part(0.2, 1.0))
+        most = faint_structure(residual, where, near, calm, noise, grid.spacing_kji, progress)
         place = [f"structure_{axis}_mm" for axis in "lps"[: grid.dimension]]
         if most is None:
             reason = "zero_variance" if found.values["residual_sd"] == 0 else "too_small"
@@ -255,6 +255,11 @@ class FilterEvidence(Operation):
             array = sitk.GetArrayViewFromImage(image)
             one, other = (sample(array, at, progress, middle=False) for at in where)
             _put_contrast(found, word, one, other)
+
+
+def _by_edges(places: np.ndarray, progress: Progress) -> np.ndarray:
+    """Where the search for faint structure does not look."""
+    return dilate(places.view(np.uint8), [BY_EDGE] * places.ndim, "box", progress).view(bool)
 
 
 def _put_contrast(found: Findings, word: str, one: Sample, other: Sample) -> None:

@@ -109,7 +109,7 @@ def nonlocal_means(
     result of its `working_type`; radii in voxels by numpy axis, the border is mirrored. Outside of `wanted` the values
     are left as they are.
     """
-    box = wanted or tuple(slice(0, n) for n in array.shape)
+    box = list(wanted or (slice(0, n) for n in array.shape))
     # Blocks are cut along the first axes: a thin one comes first.
     sizes = [b.stop - b.start for b in box]
     thin = int(np.argmin(sizes))
@@ -117,7 +117,8 @@ def nonlocal_means(
     if sizes[thin] < SHORT:
         turn[0], turn[thin] = thin, 0
     array = array.transpose(turn)
-    patch, search, box = ([one[axis] for axis in turn] for one in (patch, search, box))
+    patch, search = ([one[axis] for axis in turn] for one in (patch, search))
+    box = [box[axis] for axis in turn]
     dtype = working_type(array.dtype)
     first, still = near(search), (0, 0, 0)
     reach = [max(p + f, s) for p, f, s in zip(patch, first, search, strict=True)]

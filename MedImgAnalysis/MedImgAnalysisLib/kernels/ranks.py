@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..blockwise import for_each, ranges
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, waited
 
 SAMPLE = 1 << 16
 """Values of a sample; an image with no more is sorted."""
@@ -24,6 +24,8 @@ SPARSE = 0.5
 """Part of the image up to which the voxels of a mask are copied."""
 MANY = 0.01
 """Part of the sample that one value has to be to be counted apart."""
+MANY_RANKS = 8
+"""Ranks, far from each other, from which on all values are sorted or counted."""
 PIECE = 1 << 17
 """Values that are compared at once, so that they stay in the cache of a core."""
 
@@ -107,6 +109,12 @@ def ranked(
     if len(sample) == n:
         return np.asarray(sample[wanted])
     groups = _near(np.unique(wanted), n)
+    if len(groups) > MANY_RANKS:
+        if is_narrow(array):
+            table = counts_of(array, inside, progress)
+            return np.asarray(table.values[np.searchsorted(np.cumsum(table.counts), wanted, "right")], array.dtype)
+        values = (array if inside is None else array[inside]).reshape(-1).copy()
+        return np.asarray(waited(_sorted, values, progress=progress)[wanted])
     found: dict[int, Any] = {}
     slack = SLACK
     while groups:
@@ -123,6 +131,11 @@ def ranked(
             for rank, place in zip(bracket.ranks.tolist(), places.tolist(), strict=True):
                 found[rank] = bracket.low if place < 0 else bracket.high if rank >= before else middle[place]
     return np.array([found[rank] for rank in wanted.tolist()], array.dtype)
+
+
+def _sorted(values: np.ndarray) -> np.ndarray:
+    values.sort()
+    return values
 
 
 def _sample(array: np.ndarray, inside: np.ndarray | None, n: int) -> np.ndarray:
