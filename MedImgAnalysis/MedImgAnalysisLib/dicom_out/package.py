@@ -14,6 +14,8 @@ from ..errors import InputError, MissingPackageError
 
 MANUFACTURER = "MedImgAnalysis contributors"
 MODEL = "MedImgAnalysis"
+UNICODE = "ISO_IR 192"
+"""UTF-8, whatever the source is encoded in: names of segments are any text."""
 SCHEME = "99MEDIMG"
 """Coding scheme of what no standard scheme has a code for: names of measurements, kinds of operations."""
 

@@ -110,11 +110,11 @@ def write_report(
             series_description=short(name),
             manufacturer_model_name=package.MODEL,
             software_versions=maker.version,
-            specific_character_set="ISO_IR 192",
         )
     document.CodingSchemeIdentificationSequence = [_scheme()]
+    document.SpecificCharacterSet = package.UNICODE
     package.set_time(document, made)
-    with appearing(place) as staged:
+    with appearing(place) as staged, package.making("it cannot be written"):
         document.save_as(staged, enforce_file_format=True)
     return str(document.SOPInstanceUID)
 

@@ -121,11 +121,10 @@ def write_segments(
             content_description=short(f"{maker.title} ({maker.name})"),
             pixel_measures=_measures(source),
             series_description=short(name),
-            specific_character_set="ISO_IR 192",
         )
     _settle(made_object, key, made)
     progress.report(0.8, f"Writing {place.name}")
-    with appearing(place) as staged:
+    with appearing(place) as staged, package.making("it cannot be written"):
         made_object.save_as(staged, enforce_file_format=True)
     by_name = {segment.name: number for number, segment in zip(numbers, labels.segments)}
     by_id = {segment.id: number for number, segment in zip(numbers, labels.segments)}
@@ -142,6 +141,7 @@ def read_segments(path: str | os.PathLike[str], name: str) -> WrittenSegments:
     if dataset is None or str(dataset.get("SOPClassUID", "")) != STORAGE:
         raise FileError(f"{place}: this file holds no DICOM segmentation.", path=place)
     dataset.decode()
+    dataset.SpecificCharacterSet = package.UNICODE
     labels = [str(item.SegmentLabel) for item in dataset.SegmentSequence]
     numbers = {label: int(s.SegmentNumber) for label, s in zip(labels, dataset.SegmentSequence)}
     series = next((str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence", [])), "")
@@ -242,4 +242,5 @@ def _settle(made_object: Any, key: str, made: datetime | None) -> None:
     organization = uid(key, "dimensions")
     for item in [*made_object.DimensionOrganizationSequence, *made_object.DimensionIndexSequence]:
         item.DimensionOrganizationUID = organization
+    made_object.SpecificCharacterSet = package.UNICODE
     package.set_time(made_object, made)

@@ -16,6 +16,7 @@ from ..files.paths import split_part
 from ..frames import Frames
 from ..geometry import Grid
 from ..progress import SILENT, Progress
+from .package import UNICODE
 
 SAME_LATTICE_VOXELS = 0.01
 """How far voxel centres of a result may be from those of the source, in voxels; rounding in headers is below that."""
@@ -174,6 +175,7 @@ def _complete(dataset: Any, file: Path, name: str) -> Any:
         dataset.decode()
     except (LookupError, UnicodeError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{file}: the text of the DICOM header cannot be decoded: {error}.", path=file) from error
+    dataset.SpecificCharacterSet = UNICODE
     for optional in EMPTY_IF_MISSING:
         if optional not in dataset:
             setattr(dataset, optional, "")
