@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import InputError, MedImgError
 from ..history import Given, Made, changed_operations, joined_recipe
-from ..provenance import fingerprint
 from ..recipe import Recipe
 from . import bridge, frames, outputs, rois, sequences
+from .held import held_digest
 
 SEGMENTED = ("labels", "mask")
 
@@ -66,7 +66,7 @@ class _Tracer:
                 f"{frames.identifier(node)} has segments that the last run has not made: {', '.join(others)}. "
                 "They are not in the recipe."
             )
-        elif kind not in SEGMENTED and _held(record) not in ("", fingerprint(_local(node, kind))):
+        elif kind not in SEGMENTED and _held(record, kind) not in ("", held_digest(_local(node, kind), kind)):
             self.notes.append(f"{frames.identifier(node)} was changed since it was made; the recipe makes what it was.")
         return self._made(node, record, recipe)
 
@@ -97,7 +97,7 @@ class _Tracer:
         record = outputs.record_of(node) or {}
         try:
             before = Recipe.from_data(record["scene"]["recipe"])
-            why = self._doubt(node, record, before, segment, kind, recorded.get("sha256"))
+            why = self._doubt(node, record, before, segment, kind, recorded)
         except MedImgError as error:
             why = str(error)
         if why:
@@ -106,7 +106,13 @@ class _Tracer:
         return self._made(node, record, before)
 
     def _doubt(
-        self, node: Any, record: Mapping[str, Any], recipe: Recipe, segment: str | None, wanted: str, used: str | None
+        self,
+        node: Any,
+        record: Mapping[str, Any],
+        recipe: Recipe,
+        segment: str | None,
+        wanted: str,
+        recorded: Mapping[str, Any],
     ) -> str:
         """Why a node is not what its record says, or not only that; empty when it is."""
         entry = record["scene"]
@@ -117,17 +123,18 @@ class _Tracer:
         kind = recipe.kinds()[entry["output"]]
         if kind in SEGMENTED and not sequences.is_sequence(node):
             return _segment_doubt(node, entry, segment, wanted, kind)
-        held = _held(record)
-        if used and held and used != held:
-            return "it was changed or moved since it was made."
-        if kind not in SEGMENTED and not held:
-            self.notes.append(f"Whether {frames.identifier(node)} was changed since it was made cannot be told.")
+        held, used = _held(record, kind), recorded.get("held" if kind == "transform" else "sha256")
+        if kind not in SEGMENTED and held and used:
+            return "" if used == held else "it was changed or moved since it was made."
+        self.notes.append(f"Whether {frames.identifier(node)} was changed since it was made cannot be told.")
         return ""
 
 
-def _held(record: Mapping[str, Any]) -> str:
-    """SHA-256 of what the node gave back when it was written, empty where it is not known."""
+def _held(record: Mapping[str, Any], kind: str) -> str:
+    """The digest of what the node gave back when it was written, empty where it is not known."""
     entry = record["scene"]
+    if kind == "transform":
+        return str(entry.get("held") or "")
     return str(entry.get("held") or record.get("outputs", {}).get(entry["role"], {}).get("sha256") or "")
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import slicer
 
 from .. import catalog
-from ..provenance import ATTRIBUTE, fingerprint
+from ..provenance import ATTRIBUTE
 from ..values import PALETTE, Frames, Labels, Segment
-from . import bridge, curves, segment_writing, segmentations, volumes
+from . import bridge, curves, segment_writing, segmentations
+from .held import held_by
 
 INPUT = "MedImgAnalysis.Input."
 """Role prefix of the references from a result to its inputs; unlike ids in a text they survive renumbering."""
@@ -190,7 +191,7 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
     record = dict(output.record)
     if segments:
         record["scene"] = {**record["scene"], "segments": dict(segments)}
-    held = _held(node, output)
+    held = held_by(node, output.value, output.kind)
     if held:
         record["scene"] = {**record["scene"], "held": held}
     node.SetAttribute(ATTRIBUTE, json.dumps(record, ensure_ascii=False, allow_nan=False, default=str))
@@ -202,16 +203,6 @@ def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
             "digest": segmentations.segment_digest(node.GetSegmentation(), identity),
         }
         node.SetAttribute(SEGMENT + identity, json.dumps(entry))
-
-
-def _held(node: Any, output: Output) -> str:
-    """SHA-256 of what the node gives back, where that may be other digits or another type than the result has."""
-    if isinstance(output.value, Frames) or output.kind in ("labels", "mask"):
-        return ""
-    if output.kind == "image":
-        value = volumes.stored(output.value)
-        return "" if value is output.value else fingerprint(value)
-    return fingerprint(bridge.value_of(node, output.kind, world=False))
 
 
 def _refer(node: Any, output: Output) -> None:

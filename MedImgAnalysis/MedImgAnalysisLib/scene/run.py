@@ -21,6 +21,7 @@ from ..operation import Operation
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
 from . import alignment, bridge, frames, outputs, sequences
+from .held import held_inputs
 from .rollback import Restore
 from .sources import Source, check_not_moved_twice, common_parent, values_of
 from .standalone import batch
@@ -67,6 +68,7 @@ class SceneRun:
         self.warnings: list[str] = []
         self._values: dict[str, Any] = {}
         self._stamps: dict[str, tuple[Any, ...]] = {}
+        self._held: dict[str, dict[str, str]] = {}
         self._result: RecipeResult | None = None
 
     def collect(self, progress: Progress = SILENT) -> None:
@@ -76,6 +78,7 @@ class SceneRun:
         for sentence in self.doubts():
             recorder.warn(sentence)
         self._values = values_of(self.recipe, self.sources, self.world, recorder)
+        self._held = held_inputs(self.recipe, self._values)
         self.warnings = recorder.warnings
 
     def doubts(self) -> list[str]:
@@ -222,7 +225,7 @@ class SceneRun:
     def _scene_entry(self, name: str, role: str) -> dict[str, Any]:
         """What repeating the run in the scene needs beyond the record of the step."""
         hashes = self._hashes()
-        inputs = {key: {**source.origin(), **hashes.get(key, {})} for key, source in self.sources.items()}
+        inputs = {key: source.origin() | hashes.get(key, {}) | self._held[key] for key, source in self.sources.items()}
         return {"output": name, "role": role, "world": self.world, "recipe": self.recipe.as_data(), "inputs": inputs}
 
     def _hashes(self) -> dict[str, dict[str, str]]:
