@@ -29,6 +29,7 @@ class TakenRow:
         self.role = role
         self._on_choice = on_choice
         self._showing = False
+        self._entries: list[tuple[str, str]] = []
         self.widget = narrow_combo()
         self.widget.objectName = f"take_{role.name}"
         self.widget.toolTip = role.description or _("The {kind} to work on.").format(kind=kind_title(role.kind))
@@ -37,15 +38,17 @@ class TakenRow:
     def show(self, bound: Any, names: list[str], inputs: set[str]) -> None:
         """Show what the role is bound to, and the names that it could be bound to."""
         current = bound if isinstance(bound, str) else next(iter(names_of(bound or [])), "")
-        self._showing = True
-        self.widget.clear()
-        self.widget.addItem(_("Choose...") if self.role.required else _("None (optional)"), "")
-        for name in names:
-            text = _("{name} (input)") if name in inputs else _("{name}")
-            self.widget.addItem(text.format(name=name), name)
+        entries = [(_("Choose...") if self.role.required else _("None (optional)"), "")]
+        entries += [(_("{name} (input)").format(name=name) if name in inputs else name, name) for name in names]
         if current and current not in names:
-            self.widget.addItem(_("{name} (not there)").format(name=current), current)
-        self.widget.addItem(_("New input..."), NEW)
+            entries.append((_("{name} (not there)").format(name=current), current))
+        entries.append((_("New input..."), NEW))
+        self._showing = True
+        if entries != self._entries:
+            self._entries = entries
+            self.widget.clear()
+            for text, name in entries:
+                self.widget.addItem(text, name)
         self.widget.currentIndex = max(0, self.widget.findData(current))
         self._showing = False
 
@@ -61,7 +64,7 @@ class TakenListRow:
         self.role = role
         self._on_choice = on_choice
         self._showing = False
-        self._names: list[str] = []
+        self._entries: list[tuple[str, str]] = []
         self.widget = qt.QWidget()
         row = qt.QHBoxLayout(self.widget)
         row.setContentsMargins(0, 0, 0, 0)
@@ -81,20 +84,25 @@ class TakenListRow:
     def show(self, bound: Any, names: list[str], inputs: set[str]) -> None:
         """Show what the role is bound to, and the names that it could be bound to."""
         taken = names_of(bound or [])
+        entries = [(name, name) for name in names]
+        entries += [(_("{name} (not there)").format(name=name), name) for name in taken if name not in names]
         self._showing = True
-        self._names = [*names, *(name for name in taken if name not in names)]
-        self.combo.clear()
-        for name in self._names:
-            self.combo.addItem(name if name in names else _("{name} (not there)").format(name=name))
-        for number, name in enumerate(self._names):
+        if entries != self._entries:  # else the list that the user has open stays open
+            self._entries = entries
+            self.combo.clear()
+            for text, _name in entries:
+                self.combo.addItem(text)
+        for number, (_text, name) in enumerate(entries):
             index = self.combo.checkableModel().index(number, 0)
-            self.combo.setCheckState(index, qt.Qt.Checked if name in taken else qt.Qt.Unchecked)
+            state = qt.Qt.Checked if name in taken else qt.Qt.Unchecked
+            if int(self.combo.checkState(index)) != int(state):
+                self.combo.setCheckState(index, state)
         self._showing = False
 
     def _checked(self) -> None:
         if not self._showing:
             rows = sorted(index.row() for index in self.combo.checkedIndexes())
-            self._on_choice(self.role, [self._names[row] for row in rows])
+            self._on_choice(self.role, [self._entries[row][1] for row in rows])
 
 
 def taken_row(role: Role, on_choice: Callable[[Role, Any], None]) -> TakenRow | TakenListRow:
