@@ -198,7 +198,7 @@ def test_attributes_are_kept_on_request_but_never_the_patient(tmp_path: Path) ->
         assert "DeidentificationMethodCodeSequence" not in dataset
     assert any("SeriesDescription" in sentence for sentence in report.warnings)
     assert planted_in(tmp_path / "out", WORDS) == []
-    for word in ("PatientName", "PatientBirthDate", "Shoesize"):
+    for word in ("PatientName", "PatientBirthDate", "AcquisitionDate", "StudyInstanceUID", "OperatorsName", "Shoesize"):
         with pytest.raises(ParameterError, match="cannot be kept"):
             Choices.parse([word])
 
@@ -207,3 +207,63 @@ def test_a_kept_description_stays_where_it_names_nobody(tmp_path: Path) -> None:
     write_series(tmp_path / "in", ball(), SeriesDescription="T1 axial")
     run(tmp_path / "in", tmp_path / "out", "SeriesDescription")
     assert {d.SeriesDescription for d in read_all(tmp_path / "out")} == {"T1 axial"}
+
+
+def test_kinds_of_objects_stay_and_instances_that_look_like_them_do_not(tmp_path: Path) -> None:
+    def odd(dataset: Dataset) -> None:
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.3.12.2.1107.5.9.1"
+        dataset.FrameOfReferenceUID, dataset.DeviceUID = "1.2.840.10008.1.4.1.1", "1.2.840.10008.99.4711"
+
+    planted(tmp_path / "in", odd)
+    run(tmp_path / "in", tmp_path / "out")
+    for dataset in read_all(tmp_path / "out"):
+        assert dataset.SOPClassUID == "1.3.12.2.1107.5.9.1"
+        assert dataset.FrameOfReferenceUID.name == "Talairach Brain Atlas Frame of Reference"
+        assert dataset.DeviceUID.startswith("2.25.")
+
+
+def test_patients_without_an_id_are_told_apart_by_name_and_birth_date_or_study(tmp_path: Path) -> None:
+    nobody = {"PatientID": "", "PatientName": "Anonymous"}
+    for number, more in enumerate(({}, {"PatientBirthDate": "19600101"}, {"PatientBirthDate": ""})):
+        for study in (1, 2):
+            uid = f"1.2.{number}.{study}"
+            write_series(tmp_path / "in" / uid, ball()[:1], series=f"{uid}.3", study=uid, **nobody, **more)
+    assert len(run(tmp_path / "in", tmp_path / "out").patients) == 4
+
+
+def test_every_attribute_of_the_table_loses_its_value_at_every_level(tmp_path: Path) -> None:
+    values = {"UI": "1.2.3.4.5.6.7", "AS": "093Y", "DA": "19511224", "DT": "19511224101112", "TM": "101112.195112",
+              "UR": "http://planted", "CS": "PLANTED", "AE": "PLANTED", "OB": b"PLANTED!", "UN": b"PLANTED!",
+              "OW": b"PLANTED!"}  # fmt: skip
+    texts = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
+
+    def fill(dataset: Dataset, nested: bool) -> int:
+        count = 0
+        for tag in (tag for tag in profile().actions if tag >> 16 >= 8):
+            vr = pydicom.datadict.dictionary_VR(tag) if pydicom.datadict.dictionary_has_tag(tag) else "UN"
+            if vr == "SQ":
+                item = Dataset()
+                item.TextValue, item.PersonName = "Planted in a sequence", "Planted^Sequence"
+                if not nested:
+                    fill(item, nested=True)
+                dataset.add_new(tag, vr, [item])
+            elif vr in values or vr in texts:
+                dataset.add_new(tag, vr, values.get(vr, "Planted"))
+            count += vr == "SQ" or vr in values or vr in texts
+        return count
+
+    def change(dataset: Dataset) -> None:
+        keep = {key: dataset[key].value for key in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")}
+        assert fill(dataset, nested=False) > 600
+        for key, value in keep.items():
+            setattr(dataset, key, value)
+
+    write_series(tmp_path / "in", ball()[:1])
+    (path,) = (tmp_path / "in").iterdir()
+    dataset = pydicom.dcmread(path)
+    change(dataset)
+    dataset.save_as(path)
+    assert run(tmp_path / "in", tmp_path / "out").written == 1
+    assert planted_in(tmp_path / "out", ("planted", "19511224", "1.2.3.4", "093Y")) == []
+    deidentify_folder(tmp_path / "in", tmp_path / "dateless", KEY, Choices(dates="remove"), progress=quiet())
+    assert planted_in(tmp_path / "dateless", ("planted", "19511224", "195112", "1.2.3.4", "093Y")) == []

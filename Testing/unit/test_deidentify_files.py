@@ -29,6 +29,7 @@ from planted_testing import KEY, WORDS, planted, planted_in, quiet, read_all, ru
         ({"BurnedInAnnotation": "YES"}, "images that say they hold burned-in text"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary captures, which may be pictures of a screen"),
         ({"Modality": "US"}, "images of modality US, which usually carry text"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "images that are screens or reports by their type"),
     ),
 )
 def test_images_with_text_are_left_out_unless_they_are_wanted(
@@ -155,3 +156,15 @@ def test_real_series_keep_their_voxels_and_places(data_dir: Path, tmp_path: Path
         before, after = (files.read(place, "image", quiet()) for place in (source, out))
         assert np.array_equal(sitk.GetArrayFromImage(before), sitk.GetArrayFromImage(after))
         assert before.GetOrigin() == after.GetOrigin() and before.GetSpacing() == after.GetSpacing()
+
+
+def test_an_image_that_says_it_holds_no_text_is_taken_whatever_it_is(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", ball()[:2], Modality="US", BurnedInAnnotation="NO")
+    assert run(tmp_path / "in", tmp_path / "out").written == 2
+
+
+def test_a_study_of_two_patient_ids_is_warned_of(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "a", ball()[:1])
+    write_series(tmp_path / "in" / "b", ball()[:1], series="1.2.88", IssuerOfPatientID="elsewhere")
+    report = run(tmp_path / "in", tmp_path / "out")
+    assert len(report.patients) == 2 and any("several patient ids" in sentence for sentence in report.warnings)

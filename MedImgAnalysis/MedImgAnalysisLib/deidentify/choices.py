@@ -40,6 +40,7 @@ NEVER = (
     "ReferringPhysicianName",
 )
 ANNOTATED = "annotated"
+UNSAFE = ("DA", "DT", "UI", "PN", "SQ", "UN")
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,21 @@ class Choices:
     @classmethod
     def parse(cls, words: Iterable[str], dates: str = "shift") -> Choices:
         """From words: `patient`, `annotated` and keywords of DICOM attributes. Raises `ParameterError`."""
-        from pydicom.datadict import tag_for_keyword
+        from pydicom.datadict import dictionary_VR, tag_for_keyword
 
         given = list(dict.fromkeys(words))
         keep = [word for word in given if word not in ("patient", ANNOTATED)]
         for word in keep:
             if word in NEVER:
                 raise ParameterError(f"{word} cannot be kept: it names the patient.", field="keep", value=word)
-            if tag_for_keyword(word) is None:
+            tag = tag_for_keyword(word)
+            if tag is not None and dictionary_VR(tag) in UNSAFE:
+                raise ParameterError(
+                    f"{word} cannot be kept: one old date, UID or name beside the new ones gives the others away.",
+                    field="keep",
+                    value=word,
+                )
+            if tag is None:
                 raise ParameterError(
                     f"{word!r} cannot be kept: it is neither patient, {ANNOTATED} nor the keyword of a DICOM attribute "
                     "such as SeriesDescription.",

@@ -28,7 +28,8 @@ DUMMIES: dict[str, Any] = {
 }
 WELL_KNOWN = "1.2.840.10008."
 """UIDs of the standard itself: kinds of objects, transfer syntaxes, coding schemes."""
-SCHEMES = ("CodingSchemeUID", "ContextUID", "MappingResourceUID")
+KINDS = ("SOPClassUID", "TransferSyntaxUID", "CodingSchemeUID", "ContextUID", "MappingResourceUID", "SOPClassesInStudy")
+"""Endings of attributes that say what something is, not which one; vendors have kinds of their own."""
 STRUCTURE = (
     "ConversionType",
     "ImageType",
@@ -63,7 +64,7 @@ class Cleaner:
 
         if text("PatientID"):
             return f"id\0{text('PatientID')}\0{text('IssuerOfPatientID')}"
-        if text("PatientName"):
+        if text("PatientName") and text("PatientBirthDate"):
             return f"name\0{text('PatientName').casefold()}\0{text('PatientBirthDate')}"
         return f"study\0{text('StudyInstanceUID') or text('SOPInstanceUID')}"
 
@@ -137,7 +138,7 @@ class Cleaner:
     def _act(self, dataset: Any, element: Any, action: str) -> None:
         """Remove, empty, replace or renew one attribute."""
         if action == "U":
-            self._renew(element)
+            self._renew(element, listed=True)
         elif action == "X":
             del dataset[element.tag]
             self._count(element, "removed")
@@ -150,12 +151,18 @@ class Cleaner:
                 self._count(element, "replaced")
             element.value = DUMMIES.get(element.VR, DUMMY if element.VR in TEXTS else b"\0\0")
 
-    def _renew(self, element: Any) -> None:
-        """New UIDs for all but those of the standard."""
-        if element.VR != "UI" or element.is_empty or element.keyword in SCHEMES:
+    def _renew(self, element: Any, listed: bool = False) -> None:
+        """New UIDs for all but those of the standard; what the table lists must be one that the standard defines."""
+        from pydicom.uid import UID
+
+        if element.VR != "UI" or element.is_empty or (not listed and element.keyword.endswith(KINDS)):
             return
         values = list(element.value) if element.VM > 1 else [element.value]
-        new = [uid if str(uid).startswith(WELL_KNOWN) else self.secret.uid(str(uid)) for uid in values]
+
+        def known(uid: str) -> bool:
+            return UID(uid).name != uid if listed else uid.startswith(WELL_KNOWN)
+
+        new = [uid if known(str(uid)) else self.secret.uid(str(uid)) for uid in values]
         if new != values:
             element.value = new if len(new) > 1 else new[0]
             self._count(element, "replaced by a new UID")

@@ -155,6 +155,7 @@ class _Work:
         self.crosswalk: dict[str, list[str]] = {}
         self._faces: set[str] = set()
         self._kept_text: Counter[str] = Counter()
+        self._owners: dict[str, set[str]] = {}
         self._spare = 0
 
     def take(self, path: Path) -> None:
@@ -191,6 +192,12 @@ class _Work:
             self._warn(
                 f"{len(self._faces)} series may show a head: a face can be made from them. Deface them before they are "
                 "given to others."
+            )
+        mixed = sum(len(owners) > 1 for owners in self._owners.values())
+        if mixed:
+            self._warn(
+                f"{mixed} studies have files of several patient ids or issuers of ids, whose dates moved by different "
+                "numbers of days."
             )
         if self._spare:
             self._warn(f"{self._spare} files had something drawn into spare bits of their pixels; it was cleared.")
@@ -236,6 +243,7 @@ class _Work:
         report.written += 1
         report.patients[patient] = report.patients.get(patient, 0) + 1
         report.studies.add(study)
+        self._owners.setdefault(study, set()).add(patient)
         report.series.add(series)
         if shows_face:
             self._faces.add(series)

@@ -13,7 +13,8 @@ WITH_TEXT = ("US", "IVUS", "ES", "XC", "GM", "OP", "OT", "SC")
 """Modalities whose images usually carry text: ultrasound, endoscopy, photographs, captured screens."""
 WITH_FACES = ("CT", "MR", "PT", "NM")
 FACE = re.compile(
-    r"head|brain|skull|face|facial|neck|sinus|orbit|ear|jaw|mandible|maxilla|pituitary|cerebr|neuro|kopf|schädel"
+    r"head|brain|skull|face|facial|neck|sinus|orbit|mandible|maxilla|pituitary|cerebr|neuro|kopf|schädel"
+    r"|\bears?\b|\bjaws?\b"
 )
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
 
@@ -26,9 +27,15 @@ def annotated(dataset: Any) -> str:
     kind = str(dataset.get("SOPClassUID", ""))
     if kind == SECONDARY_CAPTURE or kind.startswith(SECONDARY_CAPTURE + "."):
         return "secondary captures, which may be pictures of a screen"
+    if said == "NO":
+        return ""
     modality = str(dataset.get("Modality", "") or "")
-    if said != "NO" and modality in WITH_TEXT:
+    if modality in WITH_TEXT:
         return f"images of modality {modality}, which usually carry text"
+    if any(word in str(dataset.get("ImageType", "")).upper() for word in ("SCREEN", "REPORT")):
+        return "images that are screens or reports by their type"
+    if modality in WITH_FACES and int(dataset.get("SamplesPerPixel") or 1) > 1:
+        return "images in colour of a modality without colour, which usually carry text"
     return ""
 
 

@@ -61,11 +61,11 @@ def making(sentence: str) -> Iterator[None]:
             raise InputError(f"{sentence}: {error}") from error
 
 
-def uid(*content: str | bytes) -> str:
+def uid(*content: str) -> str:
     """A UID under 2.25 that is the same for the same content (SHA-256 as a UUID of version 8, RFC 9562)."""
     digest = hashlib.sha256()
     for part in content:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode(errors="replace")
         digest.update(len(data).to_bytes(8, "big") + data)
     number = bytearray(digest.digest()[:16])
     number[6] = number[6] & 0x0F | 0x80

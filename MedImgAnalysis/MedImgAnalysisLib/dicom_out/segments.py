@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 
 @dataclass(frozen=True, eq=False)
 class WrittenSegments:
-    """A segmentation object to which measurements can refer; `numbers` are those of its segments by name and id."""
+    """A segmentation object to which measurements can refer; `numbers` are those of its segments by name.
+
+    Names that several segments have are left out, and so are ids: those of two segmentations mean different things.
+    """
 
     name: str
     dataset: Any
@@ -37,7 +41,7 @@ class WrittenSegments:
     series: str
 
     def segment(self, key: str) -> Any:
-        """The description of the segment of this name or id, None when there is none."""
+        """The description of the segment of this name, None when there is none."""
         number = self.numbers.get(key)
         return next((item for item in self.dataset.SegmentSequence if item.SegmentNumber == number), None)
 
@@ -126,12 +130,9 @@ def write_segments(
     progress.report(0.8, f"Writing {place.name}")
     with appearing(place) as staged, package.making("it cannot be written"):
         made_object.save_as(staged, enforce_file_format=True)
-    by_name = {segment.name: number for number, segment in zip(numbers, labels.segments)}
-    by_id = {segment.id: number for number, segment in zip(numbers, labels.segments)}
-    ambiguous = {s.name for s in labels.segments if labels.names.count(s.name) > 1}
-    kept = {word: number for word, number in by_name.items() if word not in ambiguous}
+    by_name = {name: number for number, name in zip(numbers, labels.names) if labels.names.count(name) == 1}
     del made_object.PixelData
-    return WrittenSegments(name, made_object, {**by_id, **kept}, source.series)
+    return WrittenSegments(name, made_object, by_name, source.series)
 
 
 def read_segments(path: str | os.PathLike[str], name: str) -> WrittenSegments:
@@ -232,9 +233,8 @@ def _key(labels: Labels, array: np.ndarray, source: Source, name: str, maker: Ma
     """A text that is the same for the same result: source instances, voxels, segments and operation."""
     segments = [f"{s.id}|{s.name}|{s.color}|{sorted(s.tags.items())}" for s in labels.segments]
     instances = [str(dataset.SOPInstanceUID) for dataset in source.datasets]
-    return uid(
-        *instances, *segments, name, maker.name, maker.version, *maker.settings(), str(array.shape), array.tobytes()
-    )
+    voxels = hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B")).hexdigest()
+    return uid(*instances, *segments, name, maker.name, maker.version, *maker.settings(), str(array.shape), voxels)
 
 
 def _settle(made_object: Any, key: str, made: datetime | None) -> None:
