@@ -168,6 +168,7 @@ def head(
     rotation_deg: tuple[float, float, float] = (5.0, -4.0, 8.0),
     translation_mm: tuple[float, float, float] = (8.0, -6.0, 5.0),
     lesion_radii_mm: Sequence[float] = (9.0, 7.0, 5.0, 3.5, 2.5),
+    ventricles: float = 1.0,
     bias: float = 0.12,
     noise: float = 0.03,
 ) -> Phantom:
@@ -185,6 +186,8 @@ def head(
         The motion from FLAIR to T1: about x, y, z through (0, 0, 0), then the shift.
     lesion_radii_mm
         Radii of balls of the same volume as the lesions; each at least half a voxel, at most 10 mm.
+    ventricles
+        Factor on the radii of the ventricles, 0.5 to 1.4; from 1.5 on they would reach deep grey matter.
     bias
         Largest relative deviation of the smooth intensity field.
     noise
@@ -199,8 +202,14 @@ def head(
         raise ParameterError(f"bias and noise must be from 0 to below 1; got {bias:g} and {noise:g}.")
     if min(*flair_spacing_mm, *t1_spacing_mm) <= 0:
         raise ParameterError("The spacing must be larger than 0 mm.", field="spacing")
+    if not 0.5 <= ventricles <= 1.4:
+        raise ParameterError(f"ventricles is {ventricles:g}; it must be 0.5 to 1.4.", field="ventricles")
     rng = np.random.default_rng(seed)
-    parts = FIXED_PARTS + tuple(_lesions(lesion_radii_mm, rng))
+    fixed = tuple(
+        replace(part, radii=_scaled(part.radii, ventricles)) if part.name.startswith("Ventricle") else part
+        for part in FIXED_PARTS
+    )
+    parts = fixed + tuple(_lesions(lesion_radii_mm, rng, fixed))
     motion = sitk.Euler3DTransform()
     motion.SetRotation(*(radians(angle) for angle in rotation_deg))
     motion.SetTranslation(translation_mm)
@@ -235,19 +244,19 @@ def _grid(spacing: tuple[float, float, float], tilt_deg: float) -> Grid:
     return Grid(size, tuple(map(float, spacing)), tuple(corner.tolist()), tuple(direction.ravel().tolist()))
 
 
-def _lesions(radii: Sequence[float], rng: np.random.Generator) -> Iterator[Ellipsoid]:
+def _lesions(radii: Sequence[float], rng: np.random.Generator, fixed: Sequence[Ellipsoid]) -> Iterator[Ellipsoid]:
     """Lesions inside white matter, clear of its edge, of ventricles, of deep grey matter and of each other."""
     placed: list[Ellipsoid] = []
     for number, radius in enumerate(radii, start=1):
         if not 0.1 <= radius <= 10:
             raise ParameterError(f"A lesion radius is {radius:g} mm; it must be 0.1 to 10 mm.", field="lesion_radii_mm")
-        white = FIXED_PARTS[4 + number % 2]
+        white = fixed[4 + number % 2]
         host = replace(white, radii=_scaled(white.radii, 1 - white.folds))
         axes = _scaled(LESION_STRETCH, radius)
         room = max(axes) + 2
         for center in host.center + rng.uniform(-1, 1, (4000, 3)) * host.radii:
             point = center[None]
-            others = (*FIXED_PARTS[6:], *placed)
+            others = (*fixed[6:], *placed)
             if host.contains(point, -room)[0] and not any(part.contains(point, room)[0] for part in others):
                 placed.append(Ellipsoid(f"Lesion {number}", "lesion", _scaled(center.tolist(), 1), axes))
                 break

@@ -83,7 +83,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     visit.mkdir(parents=True)
     for name in ("t1", "flair"):
         (visit / f"{name}.nrrd").write_bytes((folder / f"{name}.nrrd").read_bytes())
-    for name in ("tutorial_data", "registration_data", "organ_data"):
+    for name in ("tutorial_data", "registration_data", "organ_data", "cohort_data"):
         script(name).write(folder)
     return folder
 

@@ -177,3 +177,19 @@ def test_points_are_on_the_surfaces_they_are_named_after() -> None:
     for name, point in zip(points.names, points.points, strict=True):
         part = phantom.FIXED_PARTS[0] if name.startswith("scalp") else phantom.FIXED_PARTS[3]
         assert ((point / part.radii) ** 2).sum() == pytest.approx(1)
+
+
+def test_large_ventricles_have_the_volume_of_their_radii_and_keep_clear_of_deep_grey_matter() -> None:
+    spacing = (3.0, 3.0, 3.0)
+    plain, large = (
+        phantom.head(3, flair_spacing_mm=spacing, t1_spacing_mm=spacing, ventricles=factor) for factor in (1.0, 1.4)
+    )
+    assert large.volumes_ml["Ventricles"] == pytest.approx(1.4**3 * plain.volumes_ml["Ventricles"])
+    voxels = [np.count_nonzero(sitk.GetArrayFromImage(head.truth.mask("Ventricles"))) for head in (plain, large)]
+    assert voxels[1] * 0.027 == pytest.approx(large.volumes_ml["Ventricles"], rel=0.03)
+    grey = [part for part in large.parts if part.name.startswith("Deep grey")]
+    sides = [part for part in large.parts if part.name.startswith("Ventricle")]
+    assert all(abs(part.center[0]) + part.radii[0] < abs(grey[0].center[0]) for part in sides)
+    for factor in (0.4, 1.5):
+        with pytest.raises(ParameterError, match="ventricles"):
+            phantom.head(1, ventricles=factor)

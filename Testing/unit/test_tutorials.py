@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,13 @@ import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.agreement import CompareLesions, CompareSegmentations
+from MedImgAnalysisLib.batch.case import run_case
+from MedImgAnalysisLib.batch.outliers import outliers
+from MedImgAnalysisLib.batch.verify import verify
+from MedImgAnalysisLib.errors import FileError
 from MedImgAnalysisLib.filtering import Median
 from MedImgAnalysisLib.quality import NoisePowerSpectrum
+from MedImgAnalysisLib.recipe import Recipe
 from MedImgAnalysisLib.segmentation import CleanSegments, GrowConnected, MeasureSegments
 from MedImgAnalysisLib.values import Labels
 
@@ -34,6 +40,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def organ_data() -> ModuleType:
     spec = importlib.util.spec_from_file_location("organ_data", DOCS / "organ_data.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def cohort_data() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("cohort_data", DOCS / "cohort_data.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -117,6 +132,46 @@ def test_the_volumes_of_the_organs(organ_data: ModuleType) -> None:
             rough = MeasureSegments().run(CleanSegments(smallest_ml=5.0).run(grown).labels).rows[0]
             assert rough["volume_ml"] == pytest.approx(109.7, abs=0.05)
             assert rough["max_diameter_mm"] == pytest.approx(75.3, abs=0.05)
+
+
+def test_the_patients_of_the_cohort_come_out_as_printed_and_one_of_them_is_marked(
+    cohort_data: ModuleType, tmp_path: Path
+) -> None:
+    text = (DOCS / "tutorial-cohort.md").read_text(encoding="utf-8")
+    data = json.loads(re.findall(r"```json\n(.*?)```", text, re.S)[0])
+    cohort_data.write(tmp_path, broken=True)
+    recipe = Recipe.from_data(data)
+    printed = rows_of("cohort")
+    measured = {}
+    for name in ("patient1", "patient3"):
+        paths = {
+            "t1": tmp_path / f"{name}.nrrd",
+            "atlas": tmp_path / "atlas.nrrd",
+            "search": tmp_path / "search.seg.nrrd",
+        }
+        record = run_case(recipe, paths, tmp_path / "results" / name)
+        measured[name] = record["measurements"]["volume"]["rows"][0]["volume_ml"]
+        assert shown([measured[name], cohort_data.true_ml(cohort_data.PATIENTS[name])], printed[name])
+    assert all(float(a) == pytest.approx(float(b), rel=0.03) for a, b in printed.values())
+    found = outliers({name: float(cells[0]) for name, cells in printed.items()})
+    assert list(found) == ["patient3"] and f"lies {found['patient3']:.0f} robust standard deviations" in text
+    with pytest.raises(FileError, match="the voxels cannot be read: the compressed data end too early"):
+        files.read(tmp_path / "patient4.nrrd", "image")
+    assert "the voxels cannot be read: the compressed data end too early; the file is cut short" in text
+    cohort_data.write_patient(tmp_path, "patient4")
+    assert files.read(tmp_path / "patient4.nrrd", "image").GetSize() == (66, 78, 72)
+    table = tmp_path / "results" / "patient3" / "volume.csv"
+    table.write_text(table.read_text("utf-8").replace(f"{measured['patient3']!r}", "12.37"), "utf-8")
+    result = verify(table.parent)
+    assert [(d.where, d.recorded, d.place) for d in result.differences] == [
+        ("volume row 1 volume_ml", "12.37", "row 1, volume_ml")
+    ]
+    assert "volume.csv was changed after the run" in result.notes[0]
+
+
+def test_the_pictures_of_the_cohort_are_there_and_small() -> None:
+    named = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", (DOCS / "tutorial-cohort.md").read_text(encoding="utf-8"))
+    assert len(named) == 2 and all((DOCS / picture).stat().st_size < 300_000 for picture in named)
 
 
 def test_every_picture_of_a_tutorial_is_there_and_small() -> None:
