@@ -34,6 +34,8 @@ macro(_medimg_record_file _path)
     message(FATAL_ERROR "slicerMacroBuildScriptedModule(${MY_SLICER_NAME}) given nonexistent file '${_path}'")
   endif()
   file(APPEND "${MEDIMG_RECORD}" "file|${MY_SLICER_NAME}|${CMAKE_CURRENT_SOURCE_DIR}/${_path}|${_subdir}${_path}\n")
+  get_filename_component(_place "${_subdir}${_path}" DIRECTORY)
+  install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/${_path}" DESTINATION "${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/${_place}")
 endmacro()
 
 function(slicer_add_python_unittest)

@@ -6,62 +6,17 @@ CMake really runs, against a stand-in for Slicer's macros in Testing/cmake_stub.
 from __future__ import annotations
 
 import re
-import shutil
 import struct
-import subprocess
+import zipfile
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pytest
+from extension_testing import INSTALLED, Built, configure, install, package
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "MedImgAnalysis"
 TOP = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
 LICENSE_NAMES = ["LICENSE", "LICENCE", "License.txt", "license.txt", "LICENSE.txt", "COPYING", "COPYING.txt"]
-
-
-class Built(NamedTuple):
-    """What the configure step recorded."""
-
-    modules: dict[str, str]
-    files: list[tuple[str, Path, str]]
-    tests: list[Path]
-    extension: dict[str, str]
-
-
-def configure(folder: Path, testing: bool) -> Built:
-    cmake = shutil.which("cmake")
-    if cmake is None:
-        pytest.skip("cmake is not installed")
-    # A compiler is not needed to copy Python files, so none is looked for.
-    no_compiler = [
-        f"-DCMAKE_{language}_COMPILER{end}"
-        for language in ("C", "CXX")
-        for end in ("=cmake", "_FORCED=TRUE", "_WORKS=TRUE")
-    ]
-    done = subprocess.run(
-        [
-            cmake,
-            "-S",
-            str(ROOT),
-            "-B",
-            str(folder),
-            f"-DSlicer_DIR={ROOT / 'Testing' / 'cmake_stub'}",
-            f"-DBUILD_TESTING={'ON' if testing else 'OFF'}",
-            *no_compiler,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = [line.split("|") for line in (folder / "record.txt").read_text(encoding="utf-8").splitlines()]
-    return Built(
-        {line[1]: line[3] for line in lines if line[0] == "module"},
-        [(line[1], Path(line[2]), line[3]) for line in lines if line[0] == "file"],
-        [Path(line[1]) for line in lines if line[0] == "test"],
-        {line[1]: line[2] for line in lines if line[0] == "extension"},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +79,21 @@ def test_every_module_registers_its_self_test(built: Built) -> None:
 
 def test_the_index_configures_without_tests(tmp_path: Path) -> None:
     assert configure(tmp_path, testing=False).tests == []
+
+
+def test_the_install_tree_holds_the_files_in_one_folder(built: Built, tmp_path: Path) -> None:
+    """What is installed is byte for byte what is in the repository, and nothing lies beside the folder of the modules."""
+    install(built, tmp_path)
+    folder = tmp_path / INSTALLED
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {f[2] for f in built.files}
+    assert all((folder / place).read_bytes() == source.read_bytes() for _, source, place in built.files)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and folder not in p.parents]
+
+
+def test_the_package_holds_what_is_installed(built: Built) -> None:
+    with zipfile.ZipFile(package(built)) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+    assert names == {f"{INSTALLED}/{place}" for _, _, place in built.files}
 
 
 def test_the_package_carries_its_own_license_and_readme(built: Built) -> None:
