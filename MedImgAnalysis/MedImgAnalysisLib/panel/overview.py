@@ -131,10 +131,8 @@ class OverviewPage:
         picture.setPixmap(module.icon.pixmap(ICON_SIZE, ICON_SIZE))
         row.addWidget(picture)
         names = ", ".join(contents(package))
-        text = qt.QLabel(
-            f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}"
-            f"<br/><i>{html.escape(names)}</i>"
-        )
+        listed = f"<br/><i>{html.escape(names)}</i>" if names else ""
+        text = qt.QLabel(f"<b>{html.escape(module.title)}</b><br/>{html.escape(summaries()[package])}{listed}")
         text.wordWrap = True
         # A ctkCollapsibleButton does not ask its contents how high they are at its width, and cuts them off.
         text.minimumWidth = TEXT_WIDTH
