@@ -1,4 +1,4 @@
-"""The extension as CMake configures, installs and packages it, against the stand-in for Slicer's macros in cmake_stub."""
+"""The extension as CMake configures, installs and packages it, with the stand-in for the macros of Slicer."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_the_index_configures_without_tests(tmp_path: Path) -> None:
 
 
 def test_the_install_tree_holds_the_files_in_one_folder(built: Built, tmp_path: Path) -> None:
-    """What is installed is byte for byte what is in the repository, and nothing lies beside the folder of the modules."""
+    """What is installed is byte for byte what is in the repository; nothing lies beside the folder of the modules."""
     install(built, tmp_path)
     folder = tmp_path / INSTALLED
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {f[2] for f in built.files}
