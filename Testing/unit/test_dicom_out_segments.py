@@ -203,17 +203,23 @@ def test_an_unknown_name_is_called_tissue_and_that_is_said(tmp_path: Path) -> No
     } == {"Tissue"}
 
 
-def test_a_multiframe_source_is_referred_to_by_frame(tmp_path: Path) -> None:
-    order = [3, 0, 1, 2, 8, 7, 6, 5, 4]
+@pytest.mark.parametrize(
+    ("order", "part", "first"), (([3, 0, 1, 2, 8, 7, 6, 5, 4], "", 0), ([*range(9), *reversed(range(9))], "#1", 9))
+)
+def test_a_multiframe_source_is_referred_to_by_frame(order: list[int], part: str, first: int, tmp_path: Path) -> None:
     write_multiframe(tmp_path / "ct" / "all.dcm", ball(), order=order)
-    image = files.read(tmp_path / "ct", "image", quiet())
+    place = f"{tmp_path / 'ct'}{part}"
+    image = files.read(place, "image", quiet())
     labels = random_labels(Grid.of(image))
-    file = written(labels, image, tmp_path / "ct")
+    source = dicom_out.source_of(place, image, "ct")
+    file = tmp_path / "out.dcm"
+    dicom_out.write_segments(labels, source, file, name="parts", maker=MAKER, progress=quiet())
     assert_same(labels, file)
     for group in pydicom.dcmread(file).PerFrameFunctionalGroupsSequence:
         (reference,) = group.DerivationImageSequence[0].SourceImageSequence
         position = np.array([group.PlanePositionSequence[0].ImagePositionPatient], float)
         k = round(float(Grid.of(image).to_index(position)[0, 2]))
+        assert int(reference.ReferencedFrameNumber) > first
         assert order[int(reference.ReferencedFrameNumber) - 1] == k
 
 

@@ -126,6 +126,8 @@ def write_segments(
             pixel_measures=_measures(source),
             series_description=short(name),
         )
+    if source.frames is not None:
+        _number_frames(made_object, source.frames)
     _settle(made_object, key, made)
     progress.report(0.8, f"Writing {place.name}")
     with appearing(place) as staged, package.making("it cannot be written"):
@@ -235,6 +237,19 @@ def _key(labels: Labels, array: np.ndarray, source: Source, name: str, maker: Ma
     instances = [str(dataset.SOPInstanceUID) for dataset in source.datasets]
     voxels = hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B")).hexdigest()
     return uid(*instances, *segments, name, maker.name, maker.version, *maker.settings(), str(array.shape), voxels)
+
+
+def _number_frames(made_object: Any, frames: tuple[int, ...]) -> None:
+    """The frames of the source by their numbers in the file, of which highdicom saw only those of the image."""
+    items = [
+        item
+        for group in made_object.PerFrameFunctionalGroupsSequence
+        for derivation in group.get("DerivationImageSequence", [])
+        for item in derivation.SourceImageSequence
+    ]
+    # Frames of several segments share one item.
+    for item in {id(item): item for item in items}.values():
+        item.ReferencedFrameNumber = frames[int(item.ReferencedFrameNumber) - 1] + 1
 
 
 def _settle(made_object: Any, key: str, made: datetime | None) -> None:

@@ -45,9 +45,10 @@ class Source:
     grid
         Grid of the image as it was read, LPS millimetres; slice k of it is a slice of the series.
     datasets
-        Headers of the instances in the order of the slices, or of the one multi-frame instance.
+        Headers of the instances in the order of the slices, or of the one multi-frame instance, reduced to the frames
+        of the image in the order of the slices.
     frames
-        For a multi-frame instance the frame (from 0) of each slice, else None.
+        For a multi-frame instance the number (from 0) of each of these frames in the file, else None.
     problem
         Why no result can be laid on the slices, where that is so: `the slices were interpolated`.
     """
@@ -60,10 +61,9 @@ class Source:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(frames, rows, columns) of the instances."""
-        first = self.datasets[0]
-        count = len(self.datasets) if self.frames is None else int(first.NumberOfFrames)
-        return count, int(first.Rows), int(first.Columns)
+        """(slices, rows, columns) of the image."""
+        i, j, k = self.grid.size
+        return k, j, i
 
     @property
     def study(self) -> str:
@@ -76,7 +76,7 @@ class Source:
         return str(self.datasets[0].SeriesInstanceUID)
 
     def placed(self, array: np.ndarray, grid: Grid) -> np.ndarray:
-        """Voxels (k, j, i) of a grid as frames (frame, row, column) of the instances, 0 where there are none.
+        """Voxels (k, j, i) of a grid as slices (slice, row, column) of the image, 0 where there are none.
 
         The axes may be swapped or reversed and the grid may be a part of that of the image. Raises `GeometryError` when
         the voxel centres are not those of the image, or something other than 0 lies beyond it.
@@ -93,8 +93,7 @@ class Source:
         if np.count_nonzero(inner) < np.count_nonzero(moved):
             raise GeometryError(f"it reaches beyond the slices of {self.name!r}")
         result = np.zeros(self.shape, array.dtype)
-        slices = np.arange(self.grid.size[2]) if self.frames is None else np.array(self.frames)
-        result[slices[low[0] : high[0]], low[1] : high[1], low[2] : high[2]] = inner
+        result[tuple(slice(a, b) for a, b in zip(low, high))] = inner
         return result
 
 
@@ -154,6 +153,11 @@ def source_of(path: str | os.PathLike[str], value: Any, name: str, progress: Pro
         progress.check()
         datasets.append(_complete(pydicom.dcmread(file, stop_before_pixels=True), file, name))
     frames = tuple(int(one.frame or 0) for one in slices) if multi else None
+    if frames is not None and not problem:
+        datasets[0].PerFrameFunctionalGroupsSequence = [
+            datasets[0].PerFrameFunctionalGroupsSequence[frame] for frame in frames
+        ]
+        datasets[0].NumberOfFrames = len(frames)
     return Source(name, grid, tuple(datasets), frames, problem)
 
 
