@@ -1,13 +1,15 @@
-"""One recipe on three real heads: from Python, in the scene, by clicking, and in a batch: equal voxels."""
+"""One recipe on three real heads: from Python, in the scene, by clicking, in every kind of batch: equal voxels."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
 from MedImgAnalysisLib import files
+from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.runner import run_batch
 from MedImgAnalysisLib.provenance import fingerprint
@@ -124,16 +126,44 @@ def click(load_module, press, wait_until, module: str, operation: str, inputs: d
     return {role: node for (role, _), node in nodes_by_role().items() if (role, node.GetID()) not in before}
 
 
-def test_in_a_batch(heads, expected, tmp_path):
-    rows = [f"{case},{heads / fixed}.nii.gz,{heads / moving}.nii.gz" for case, (fixed, moving) in PAIRS.items()]
+@pytest.mark.parametrize(
+    "how",
+    [{"workers": 2}, {"workers": 0}, {"workers": 1, "dask": "local"}],
+    ids=["worker processes", "this process", "Dask"],
+)
+def test_in_a_batch(heads, expected, how, tmp_path):
+    cases = list(PAIRS) if how == {"workers": 2} else ["T1"]
+    if "dask" in how:
+        pytest.importorskip("distributed")
+    rows = [
+        f"{case},{heads / fixed}.nii.gz,{heads / moving}.nii.gz"
+        for case, (fixed, moving) in PAIRS.items()
+        if case in cases
+    ]
     cohort = tmp_path / "cohort.csv"
     cohort.write_text("\n".join(["id,fixed,moving", *rows]), encoding="utf-8")
     out = tmp_path / "out"
-    result = run_batch(RECIPE, load(cohort, RECIPE), out, workers=2)
-    assert [case.state for case in result.cases] == ["done"] * 3
+    result = run_batch(RECIPE, load(cohort, RECIPE), out, **how)
+    assert [case.state for case in result.cases] == ["done"] * len(cases)
     table = {row["id"]: row for row in csv.DictReader(io.StringIO((out / "results.csv").read_text(encoding="utf-8")))}
-    for case, values in expected.items():
+    for case in cases:
+        values = expected[case]
         for name, kind in (("aligned", "image"), ("head", "labels"), ("motion", "transform")):
             found = files.read(out / case / files.file_name(name, kind), kind)
             assert fingerprint(found) == fingerprint(values[name])
+            recorded = json.loads((out / case / "provenance.json").read_text(encoding="utf-8"))["outputs"][name]
+            assert recorded["value_sha256"] == fingerprint(values[name])
         assert float(table[case]["size.Head.volume_ml [ml]"]) == values["size"].rows[0]["volume_ml"]
+
+
+def test_as_one_case_on_the_command_line(heads, expected, tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(RECIPE.as_json(), encoding="utf-8")
+    fixed, moving = (heads / f"{name}.nii.gz" for name in PAIRS["T2"])
+    out = tmp_path / "out"
+    words = ["run", str(recipe), "--in", f"fixed={fixed}", "--in", f"moving={moving}", "--out", str(out), "--quiet"]
+    assert main(words) == 0
+    outputs = json.loads((out / "provenance.json").read_text(encoding="utf-8"))["outputs"]
+    for name, value in expected["T2"].items():
+        if name not in ("alignment", "size"):
+            assert outputs[name]["value_sha256"] == fingerprint(value), name
