@@ -36,6 +36,10 @@ class Step:
         return catalog.find(self.operation).from_parameters(self.parameters)
 
 
+Makers = Mapping[str, tuple[int, Step]]
+"""The first step that makes a value, and its place, by the name of the value."""
+
+
 def names_of(bound: Any) -> list[str]:
     """The names that a role is bound to: one, or several for a role that takes several values."""
     return [bound] if isinstance(bound, str) else [str(name) for name in bound]
@@ -53,6 +57,10 @@ def complaints(inputs: Mapping[str, str], steps: Sequence[Step], outputs: Sequen
     """
     found: list[tuple[str, str]] = []
     kinds: dict[str, str] = dict(inputs)
+    makers: dict[str, tuple[int, Step]] = {}
+    for number, step in enumerate(steps):
+        for name in step.outputs.values():
+            makers.setdefault(name, (number, step))
     ids: set[str] = set()
     for name, kind in inputs.items():
         if not NAME.fullmatch(name) or kind not in KINDS:
@@ -73,20 +81,20 @@ def complaints(inputs: Mapping[str, str], steps: Sequence[Step], outputs: Sequen
             )
         ids.add(step.id)
         if step.enabled:
-            found += [(step.id, sentence) for sentence in _step(step, number, steps, kinds)]
+            found += [(step.id, sentence) for sentence in _step(step, number, makers, kinds)]
     if not steps:
         found.append(("", "The recipe has no steps."))
     for name in outputs:
         if name not in kinds or name in inputs:
-            off = next((step.id for step in steps if name in step.outputs.values() and not step.enabled), None)
-            why = f": step {off!r} is switched off" if off is not None else ""
+            off = name in makers and not makers[name][1].enabled
+            why = f": step {makers[name][1].id!r} is switched off" if off else ""
             found.append(("", f"Output {name!r} is not made by any step{why}."))
     if len({name.casefold() for name in outputs}) != len(outputs):
         found.append(("", "Two outputs have the same name."))
     return found
 
 
-def _step(step: Step, number: int, steps: Sequence[Step], kinds: dict[str, str]) -> Iterator[str]:
+def _step(step: Step, number: int, makers: Makers, kinds: dict[str, str]) -> Iterator[str]:
     """What is wrong with one step; adds what it makes to `kinds` (an empty kind where it is not known)."""
     try:
         operation = catalog.find(step.operation)
@@ -98,7 +106,7 @@ def _step(step: Step, number: int, steps: Sequence[Step], kinds: dict[str, str])
         step.build()
     except MedImgError as error:
         yield str(error)
-    yield from _inputs(step, number, steps, kinds, operation)
+    yield from _inputs(step, number, makers, kinds, operation)
     made = {role.name: role.kind for role in operation.outputs()}
     for name, target in step.outputs.items():
         if name not in made:
@@ -112,7 +120,7 @@ def _step(step: Step, number: int, steps: Sequence[Step], kinds: dict[str, str])
 
 
 def _inputs(
-    step: Step, number: int, steps: Sequence[Step], kinds: Mapping[str, str], operation: type[Operation]
+    step: Step, number: int, makers: Makers, kinds: Mapping[str, str], operation: type[Operation]
 ) -> Iterator[str]:
     roles = {role.name: role for role in operation.inputs()}
     for name, bound in step.inputs.items():
@@ -124,7 +132,7 @@ def _inputs(
             continue
         for source in names_of(bound):
             if source not in kinds:
-                yield f"Input {name!r} wants {source!r}, {_why_missing(source, number, steps)}."
+                yield f"Input {name!r} wants {source!r}, {_why_missing(source, number, makers)}."
             elif kinds[source] and not fits(kinds[source], roles[name].kind):
                 yield f"Input {name!r} is {roles[name].kind}, but {source!r} is {kinds[source]}."
     for role in roles.values():
@@ -132,11 +140,10 @@ def _inputs(
             yield f"Input {role.name!r} ({role.kind}) is not bound."
 
 
-def _why_missing(source: str, number: int, steps: Sequence[Step]) -> str:
-    for other, step in enumerate(steps):
-        if source in step.outputs.values():
-            if not step.enabled:
-                return f"which no earlier step makes: step {step.id!r} is switched off"
-            if other > number:
-                return f"which no earlier step makes: step {step.id!r} makes it later"
+def _why_missing(source: str, number: int, makers: Makers) -> str:
+    place, step = makers.get(source, (-1, None))
+    if step is not None and not step.enabled:
+        return f"which no earlier step makes: step {step.id!r} is switched off"
+    if step is not None and place > number:
+        return f"which no earlier step makes: step {step.id!r} makes it later"
     return "which no earlier step makes and no input names"

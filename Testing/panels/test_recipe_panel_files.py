@@ -95,6 +95,42 @@ def test_an_unfinished_recipe_or_one_of_a_later_version_is_opened_and_its_proble
     assert panel.recipe.complaints() == []
 
 
+def test_a_recipe_from_a_stranger_is_shown_with_its_problems_and_cannot_run(panel, press, answer_files, tmp_path):
+    odd = "<img src='file:///etc/passwd'><b>x"
+    step = {"id": odd, "operation": "median", "inputs": {"image": odd, "picture": "../x"}, "outputs": {"image": "../y"}}
+    data = {
+        "medimg_recipe": 1,
+        "name": odd,
+        "inputs": {odd: {"kind": "image"}, "w": {"kind": "weird"}, "u": {"kind": "weird"}},
+        "steps": [
+            step,
+            {**step, "parameters": {"radius_voxels": "; rm -rf /"}},
+            {"id": "s", "operation": "__import__('os')", "inputs": {"image": "w"}, "outputs": {"image": "w"}},
+            {"id": "t", "operation": "consensus", "inputs": {"raters": "w"}, "enabled": False},
+            {"id": "c", "operation": "consensus", "inputs": {"raters": "w"}, "outputs": {"labels": "u"}},
+        ],
+        "outputs": ["../y", "nothing", odd],
+    }
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    add_volume()
+    answer_files(path)
+    press(panel.bar.open_button)
+    assert len(panel.recipe.steps) == 5 and not panel.run.apply_button.enabled
+    for row in range(5):
+        panel.steps.list.setCurrentRow(row)
+    panel.ui.outputsSection.collapsed = False
+    panel.ui.valuesSection.collapsed = False
+    assert panel.run.status.textFormat == panel.editor.problem.textFormat == panel.ui.messageLabel.textFormat == 0
+    before = panel.recipe
+    type_into(panel.inputs.rows[1].name, "w2")
+    assert panel.recipe != before
+    press(panel.steps.buttons["remove"])
+    assert len(panel.recipe.steps) == 4
+    panel.cohort.cohort.currentPath, panel.cohort.folder.currentPath = str(path), str(tmp_path / "out")
+    assert not panel.cohort.button.enabled
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_deleting_asks_only_when_the_recipe_is_in_no_file(panel, press, answer_files, tmp_path, monkeypatch, answer):
     import slicer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from MedImgAnalysisLib import catalog, recipe_edit
@@ -226,3 +227,11 @@ def test_any_sequence_of_changes_leaves_unique_names_and_text_that_comes_back_eq
         assert Recipe.from_json(recipe.as_json(), check=False) == recipe
         assert set(recipe.problems()) == {step for step, _ in recipe.complaints()}
     assert refused < 80
+
+
+def test_thousands_of_broken_steps_are_checked_at_once():
+    started = time.perf_counter()
+    steps = tuple(Step(f"s{n}", "median", {}, {"image": f"v{n + 1}"}, {"image": f"v{n}"}) for n in range(5000))
+    found = Recipe("Backwards", {}, steps, ()).complaints()
+    assert len(found) == 5000 and "step 's1' makes it later" in found[0][1]
+    assert time.perf_counter() - started < 10

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from ..errors import MedImgError
 from ..provenance import ATTRIBUTE
 from ..recipe import Recipe
+from ..recipe_edit import plain_name
 from ..scene import recipes
 from .fields import push_button
 from .selectors import NODE_CLASSES, node_combo
@@ -147,7 +148,7 @@ class RecipeBar:
         """Ask for a file and write the recipe; says whether that was done."""
         if self._recipe is None:
             return False
-        name = f"{self._recipe.name or _('Recipe')}.json"
+        name = f"{plain_name(self._recipe.name, 'recipe')}.json"
         path = qt.QFileDialog.getSaveFileName(self.widget, _("Save recipe"), name, _("Recipe (*.json)"))
         if not path:
             return False

@@ -82,6 +82,7 @@ class CohortSection:
         self.status = qt.QLabel("")
         self.status.objectName = "cohortStatus"
         self.status.wordWrap = True
+        self.status.textFormat = qt.Qt.PlainText
         self.cases = CaseTable()
         self.report_button = push_button(
             "openReportButton",

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from .. import recipe_edit
 from ..errors import MedImgError
 from ..operation import Role
-from ..recipe import Recipe
+from ..recipe import KINDS, Recipe
 from ..recipe_steps import names_of
 from ..scene.run import SceneRun
 from .request import node_call
@@ -128,7 +128,8 @@ def input_roles(recipe: Recipe) -> tuple[Role, ...]:
             names = names_of(step.inputs.get(role.name, []))
             used.update(names)
             needed.update(names if role.required else ())
-    return tuple(Role(name, kind, name in needed) for name, kind in recipe.inputs.items() if name in used)
+    known = {name: kind for name, kind in recipe.inputs.items() if name in used and kind in KINDS}
+    return tuple(Role(name, kind, name in needed) for name, kind in known.items())
 
 
 def output_roles(recipe: Recipe) -> tuple[Role, ...]:

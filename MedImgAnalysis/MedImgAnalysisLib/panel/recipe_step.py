@@ -180,6 +180,7 @@ def _label(name: str) -> Any:
     label = qt.QLabel("")
     label.objectName = name
     label.wordWrap = True
+    label.textFormat = qt.Qt.PlainText  # names come from files of others
     return label
 
 

@@ -77,6 +77,7 @@ class RunSection:
         self.status = qt.QLabel("")
         self.status.objectName = "statusLabel"
         self.status.wordWrap = True
+        self.status.textFormat = qt.Qt.PlainText
         self.plan = qt.QLabel("")
         self.plan.objectName = "planLabel"
         self.plan.wordWrap = True
