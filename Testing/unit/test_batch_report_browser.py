@@ -203,7 +203,7 @@ def test_on_paper_every_case_and_every_number_is_there(page: Path, tmp_path: Pat
         assert case.id in words
     for case in CASES[:3]:
         assert f"{value(case, SPLEEN):.4g}" in words
-    assert flat.count("organs.Rightkidney.sd[HU]") == sum(case.state == "done" for case in CASES)
+    assert flat.count("organs.Liver.sd[HU]") == sum(case.state == "done" for case in CASES)
     assert CASES[0].record is not None
     assert CASES[0].record["inputs"]["ct"]["sha256"] in flat, "what is folded on the screen is open on paper"
     assert "Reset" not in words

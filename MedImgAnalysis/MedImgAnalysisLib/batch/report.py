@@ -82,7 +82,7 @@ def _errors(cases: Sequence[CaseResult]) -> str:
         rows += f'<tr><td class="first">{escape(case.id)}</td><td class="bad">{kind}</td>'
         rows += f'<td class="text">{message}</td></tr>'
     head = '<thead><tr><th class="first">Case</th><th>Kind</th><th>What went wrong</th></tr></thead>'
-    return f'<h2>Failed cases</h2><div class="card"><table class="flat">{head}<tbody>{rows}</tbody></table></div>'
+    return f'<h2>Failed cases</h2><div class="card brief"><table class="flat">{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _warnings(cases: Sequence[CaseResult]) -> str:
@@ -98,7 +98,7 @@ def _warnings(cases: Sequence[CaseResult]) -> str:
         for sentence, ids in sorted(where.items(), key=lambda item: -len(item[1]))
     )
     head = '<thead><tr><th>Warning</th><th class="n">Cases</th><th>Which</th></tr></thead>'
-    return f'<h2>Warnings</h2><div class="card"><table class="flat">{head}<tbody>{rows}</tbody></table></div>'
+    return f'<h2>Warnings</h2><div class="card brief"><table class="flat">{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _provenance(recipe: Recipe, cases: Sequence[CaseResult]) -> str:

@@ -26,6 +26,7 @@ html.js:not(.ready) #cases tbody { display: none; }
   border-radius: 8px; padding: .6rem .9rem; max-height: 50vh; overflow: auto; white-space: nowrap; }
 .tools details label { display: block; }
 summary { white-space: nowrap; cursor: pointer; color: var(--accent); }
+.card.brief { max-height: 40vh; }
 .pager { display: flex; gap: .8rem; align-items: center; margin: .6rem 0; color: var(--soft); }
 .pager button:disabled { opacity: .4; cursor: default; }
 #cases tr.away { display: none; }
@@ -46,10 +47,11 @@ pre { font: .8rem/1.4 ui-monospace, Menlo, Consolas, monospace; white-space: pre
 @media print {
   :root { color-scheme: light; --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --accent: #14698f;
     --good: #1d7a46; --bad: #b3261e; --warn: #8a5a00; --mark: #7a1fa2; --marked: #f4e6fa; }
-  body { font-size: 9.5pt; print-color-adjust: exact; }
+  body { font-size: 9.5pt; line-height: 1.3; print-color-adjust: exact; }
   a { color: inherit; text-decoration: none; }
   .tools, .pager, summary { display: none !important; }
-  .card { border: 0; border-radius: 0; }
+  .card, .card.brief { border: 0; border-radius: 0; max-height: none; }
+  h2 { break-after: avoid; }
   th, td { padding: .2rem .4rem; white-space: normal; overflow-wrap: anywhere; position: static !important; }
   table.flat td.n, table.flat th.n { white-space: nowrap; }
   th.first, td.first { max-width: none; }
@@ -59,16 +61,19 @@ pre { font: .8rem/1.4 ui-monospace, Menlo, Consolas, monospace; white-space: pre
   #cases thead { display: none; }
   #cases tbody tr:not(.away) { display: flex; flex-wrap: wrap; border: 1px solid var(--line); border-radius: 4px;
     padding: .4rem; margin: 0 0 .5rem; break-inside: avoid; }
-  #cases td { display: block; width: 33.3%; border: 0; text-align: left; overflow: visible; max-width: none;
-    font-size: 8pt; break-inside: avoid; }
-  #cases td.first { width: 66%; font-size: 11pt; background: none; }
+  #cases td { display: block; width: 25%; border: 0; text-align: left; overflow: visible; max-width: none;
+    font-size: 7pt; padding: .1rem .3rem; break-inside: avoid; }
+  #cases td.first { width: 75%; font-size: 11pt; background: none; }
   #cases td.wide { width: 100%; }
   #cases td.empty { display: none; }
   #cases td.detail { order: 9; }
-  #cases td.detail dl { width: auto; padding: 0; columns: 2; font-size: 7pt; }
+  #cases td.detail dl { width: auto; padding: 0; columns: 2; font-size: 6.5pt; }
+  #cases td.detail dl * { display: inline; margin: 0; }
+  #cases td.detail dt::after { content: " "; }
+  #cases td.detail dd::after { content: "\\A"; white-space: pre; }
   #cases td::before { color: var(--soft); margin-right: .5em; }
-  .pictures { grid-template-columns: repeat(4, max-content); }
-  .pictures img { max-width: 42mm; max-height: 42mm; }
+  .pictures { grid-template-columns: repeat(6, max-content); gap: .2rem; }
+  .pictures img { max-width: 26mm; max-height: 26mm; }
 }
 """
 
@@ -98,7 +103,7 @@ addEventListener('DOMContentLoaded', () => {
     for (const [name, found] of Object.entries(changes)) found ? view.set(name, found) : view.delete(name);
     go(view);
   };
-  let own = null, waiting = 0;
+  let own = null, waiting = 0, placed = rows;
   const go = view => {
     location.replace('#' + view);
     own = location.hash;
@@ -151,13 +156,17 @@ addEventListener('DOMContentLoaded', () => {
     const page = Math.min(pages, Math.max(1, parseInt(view.get('page') ?? '1') || 1));
     const first = pages === 1 ? 0 : (page - 1) * size;
     const last = pages === 1 ? found.length : Math.min(found.length, first + size);
-    for (const row of rows) row.classList.add('away');
-    found.forEach((row, place) => {
-      row.classList.remove('away');
-      row.classList.toggle('later', place < first || place >= last);
-    });
-    const inFound = new Set(found);
-    body.append(...found, ...rows.filter(row => !inFound.has(row)));
+    const places = new Map(found.map((row, place) => [row, place]));
+    for (const row of rows) {
+      const place = places.get(row);
+      const css = place === undefined ? 'away' : place < first || place >= last ? 'later' : '';
+      if (row.className !== css) row.className = css;
+    }
+    const next = sort === undefined ? rows : [...found, ...rows.filter(row => !places.has(row))];
+    if (next.some((row, place) => row !== placed[place])) {
+      body.append(...next);
+      placed = next;
+    }
     for (const head of heads) head.removeAttribute('aria-sort');
     if (sort !== undefined) heads.find(head => head.cellIndex === sort)
       .setAttribute('aria-sort', sign < 0 ? 'descending' : 'ascending');
