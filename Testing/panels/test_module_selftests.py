@@ -1,18 +1,53 @@
-"""The self-tests of the modules that measure and of the recipes, which Slicer runs, pass on the stand-in as well."""
+"""The tests that Slicer runs on the whole extension (Testing/slicer) pass on the stand-in, unchanged."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import unittest
 
 import pytest
-from panel_helpers import MODULES
+from panel_helpers import HOST, MODULES
+
+FOLDER = MODULES.parent / "Testing" / "slicer"
+FILES = sorted(FOLDER.glob("test_*.py"))
+PATHS = [HOST, *sorted(MODULES.glob("MedImg*/MedImg*.py"))]
 
 
-@pytest.mark.parametrize("name", ["MedImgAgreement", "MedImgQuality", "MedImgRecipes"])
-def test_the_self_test_of_a_module_passes(name, load_module):
-    module = load_module(MODULES / name / f"{name}.py").python
-    cases = unittest.defaultTestLoader.loadTestsFromTestCase(getattr(module, f"{name}Test"))
+def loaded(path):
+    """A test file as a module."""
+    spec = importlib.util.spec_from_file_location(f"in_slicer_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cases(path):
+    """The tests of a file by `Class.method`."""
+    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    return [
+        f"{case.name}.{method.name}"
+        for case in classes
+        for method in case.body
+        if isinstance(method, ast.FunctionDef) and method.name.startswith("test")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [(p, c) for p in FILES for c in cases(p)], ids=lambda value: str(value)[-60:]
+)
+def test_what_slicer_runs_passes_on_the_stand_in(load_module, path, name):
+    for module in PATHS:
+        load_module(module)
     result = unittest.TestResult()
-    cases.run(result)
-    problems = [text for _case, text in (*result.errors, *result.failures)]
-    assert problems == [] and result.testsRun >= 4
+    unittest.defaultTestLoader.loadTestsFromName(name, loaded(path)).run(result)
+    assert [text for _case, text in (*result.errors, *result.failures)] == []
+    assert result.testsRun == 1
+
+
+def test_every_module_has_a_main_path_and_every_file_is_known_to_ctest():
+    assert set(loaded(FOLDER / "test_modules_together.py").MODULES) == {path.stem for path in PATHS}
+    taken = "".join(path.read_text(encoding="utf-8") for path in FILES)
+    assert [path.stem for path in PATHS if f'("{path.stem}"' not in taken] == []
+    text = (FOLDER / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert [path.name for path in FILES if f"SCRIPT {path.name}\n" not in text] == []

@@ -3,7 +3,8 @@
 ctest runs it; by hand:
 
     Slicer --testing --no-main-window --additional-module-paths MedImgAnalysis MedImgAnalysis/MedImgFiltering \
-        MedImgAnalysis/MedImgRecipes --python-script Testing/slicer/test_modules_together.py
+        MedImgAnalysis/MedImgRegistration MedImgAnalysis/MedImgSegmentation MedImgAnalysis/MedImgAgreement \
+        MedImgAnalysis/MedImgQuality MedImgAnalysis/MedImgRecipes --python-script Testing/slicer/test_modules_together.py
 """
 
 import sys
@@ -14,7 +15,15 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-MODULES = ("MedImgAnalysis", "MedImgFiltering", "MedImgRecipes")
+MODULES = (
+    "MedImgAnalysis",
+    "MedImgFiltering",
+    "MedImgRegistration",
+    "MedImgSegmentation",
+    "MedImgAgreement",
+    "MedImgQuality",
+    "MedImgRecipes",
+)
 TIMEOUT_SECONDS = 120
 
 
@@ -27,6 +36,7 @@ class ModulesTogether(unittest.TestCase):
     def test_all_modules_have_a_page_and_a_logic(self):
         for name in MODULES:
             self.assertIsNotNone(slicer.util.getModuleWidget(name).logic, name)
+            self.assertIsNotNone(slicer.util.getModuleLogic(name), name)
 
     def test_panel_logic_and_recipe_give_equal_voxels(self):
         from MedImgAnalysisLib.scene import bridge
