@@ -4,7 +4,8 @@ ctest runs it; by hand:
 
     Slicer --testing --no-main-window --additional-module-paths MedImgAnalysis MedImgAnalysis/MedImgFiltering \
         MedImgAnalysis/MedImgRegistration MedImgAnalysis/MedImgSegmentation MedImgAnalysis/MedImgAgreement \
-        MedImgAnalysis/MedImgQuality MedImgAnalysis/MedImgRecipes --python-script Testing/slicer/test_modules_together.py
+        MedImgAnalysis/MedImgQuality MedImgAnalysis/MedImgRecipes \
+        --python-script Testing/slicer/test_modules_together.py
 """
 
 import sys
