@@ -160,12 +160,36 @@ def test_segments_by_hand_of_other_runs_or_one_of_several_are_inputs(logic, volu
     assert other.GetSegmentation().GetNumberOfSegments() == 2
     assert "has segments that the last run has not made" in history_of(both).notes[0]
     assert "They are not in the recipe" in history_of(other).notes[0]
-    several = logic.run("multi_otsu", image=volume).labels
-    first = several.GetSegmentation().GetNthSegmentID(0)
-    soft = logic.run("gaussian", image=volume, mask=(several, first))
+
+
+def test_one_of_several_segments_is_picked_by_its_name(logic, volume):
+    several = logic.run("multi_otsu", image=volume, classes=3).labels
+    segmentation = several.GetSegmentation()
+    assert segmentation.GetNumberOfSegments() > 1
+    last = segmentation.GetNthSegmentID(segmentation.GetNumberOfSegments() - 1)
+    soft = logic.run("gaussian", image=volume, mask=(several, last))
     history = history_of(soft)
-    assert list(history.recipe.inputs.values()) == ["image", "mask"] and "segments is used" in history.notes[0]
+    assert [step.operation for step in history.recipe.steps] == ["multi_otsu", "combine_segments", "gaussian"]
+    assert history.notes == () and history.inputs == {"T1": volume}
     assert again(history) == {"gaussian_image": hash_of(soft, "image")}
+    table = logic.run("measure_segments", labels=(several, last), image=volume)
+    (row,) = again_values(history_of(table))
+    from MedImgAnalysisLib.scene import bridge
+
+    (expected,) = bridge.value_of(table, "table").rows
+    assert row["voxels"] == expected["voxels"] and row["segment"] == expected["segment"]
+    segmentation.GetSegment(last).SetName("A, B")
+    renamed = logic.run("gaussian", image=volume, mask=(several, last))
+    assert "changed by hand" in history_of(renamed).notes[0]
+
+
+def again_values(history):
+    """The rows of the one table that a history makes."""
+    from MedImgAnalysisLib.scene import bridge
+    from MedImgAnalysisLib.scene.recipes import RecipeLogic
+
+    (made,) = RecipeLogic().run(history.recipe, history.inputs).values()
+    return bridge.value_of(made, "table").rows
 
 
 def test_an_input_that_is_gone_has_to_be_chosen_anew(logic, volume):

@@ -11,6 +11,7 @@ from ..history import Given, Made, changed_operations, joined_recipe
 from ..recipe import Recipe
 from . import bridge, frames, outputs, rois, sequences
 from .held import held_digest
+from .segment_history import foreign_segments, one_of, segment_doubt
 
 SEGMENTED = ("labels", "mask")
 
@@ -60,7 +61,7 @@ class _Tracer:
         entry = record["scene"]
         recipe = Recipe.from_data(entry["recipe"])
         kind = recipe.kinds()[entry["output"]]
-        others = _foreign_segments(node, entry) if kind in SEGMENTED else []
+        others = foreign_segments(node, entry) if kind in SEGMENTED else []
         if others:
             self.notes.append(
                 f"{frames.identifier(node)} has segments that the last run has not made: {', '.join(others)}. "
@@ -103,7 +104,8 @@ class _Tracer:
         if why:
             self.notes.append(f"{frames.identifier(node)} is an input of the recipe: {why}")
             return given
-        return self._made(node, record, before)
+        made = self._made(node, record, before)
+        return made if sequences.is_sequence(node) else one_of(made, node, record["scene"], segment)
 
     def _doubt(
         self,
@@ -122,7 +124,7 @@ class _Tracer:
             return "it shows one frame of a sequence."
         kind = recipe.kinds()[entry["output"]]
         if kind in SEGMENTED and not sequences.is_sequence(node):
-            return _segment_doubt(node, entry, segment, wanted, kind)
+            return segment_doubt(node, entry, segment, wanted)
         held, used = _held(record, kind), recorded.get("held" if kind == "transform" else "sha256")
         if kind not in SEGMENTED and held and used:
             return "" if used == held else "it was changed or moved since it was made."
@@ -148,33 +150,3 @@ def _title(node: Any, segment: str | None, recorded: str) -> str:
         found = node.GetSegmentation().GetSegment(segment)
         return str(found.GetName()) if found is not None else segment
     return str(node.GetName() or recorded)
-
-
-def _foreign_segments(node: Any, entry: Mapping[str, Any]) -> list[str]:
-    """The names of segments that the last run has not written."""
-    if not node.IsA("vtkMRMLSegmentationNode"):
-        return []
-    own, segmentation = set(entry.get("segments", {}).values()), node.GetSegmentation()
-    ids = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
-    return [str(segmentation.GetSegment(identity).GetName()) for identity in ids if identity not in own]
-
-
-def _segment_doubt(node: Any, entry: Mapping[str, Any], segment: str | None, wanted: str, kind: str) -> str:
-    segmentation = node.GetSegmentation()
-    own = [str(identity) for identity in entry.get("segments", {}).values()]
-    if segment and segmentation.GetSegment(segment) is None:
-        segment = segmentation.GetSegmentIdBySegmentName(segment) or segment
-    if segment and segment not in own:
-        return "the segment was not made by the last run that wrote into it."
-    if segment and kind == "labels" and len(own) > 1:
-        return f"one of its {len(own)} segments is used."
-    if not segment and _foreign_segments(node, entry):
-        return "it has segments that the last run has not made."
-    if not segment and wanted == "mask" and len(own) > 1:
-        return f"it has {len(own)} segments."
-    written = outputs.entries_of(node)
-    if not all(
-        identity in written and outputs.untouched(segmentation, identity, written[identity]) for identity in own
-    ):
-        return "a segment was changed by hand since it was made."
-    return ""
