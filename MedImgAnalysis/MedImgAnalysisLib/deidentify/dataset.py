@@ -30,6 +30,8 @@ WELL_KNOWN = "1.2.840.10008."
 """UIDs of the standard itself: kinds of objects, transfer syntaxes, coding schemes."""
 KINDS = ("SOPClassUID", "TransferSyntaxUID", "CodingSchemeUID", "ContextUID", "MappingResourceUID", "SOPClassesInStudy")
 """Endings of attributes that say what something is, not which one; vendors have kinds of their own."""
+REQUIRED = ("AcquisitionContextSequence",)
+"""Sequences that some kinds of objects need, but which may be empty."""
 STRUCTURE = (
     "ConversionType",
     "ImageType",
@@ -137,12 +139,14 @@ class Cleaner:
 
     def _act(self, dataset: Any, element: Any, action: str) -> None:
         """Remove, empty, replace or renew one attribute."""
+        if element.VR == "SQ" and element.keyword in REQUIRED:
+            action = "Z"
         if action == "U":
             self._renew(element, listed=True)
-        elif action == "X":
+        elif action == "X" or (element.VR == "SQ" and action.startswith("X")):
             del dataset[element.tag]
             self._count(element, "removed")
-        elif action == "Z" or element.VR == "SQ":
+        elif action.endswith("Z") or element.VR == "SQ":
             if not element.is_empty:
                 self._count(element, "emptied")
             element.value = [] if element.VR == "SQ" else None

@@ -12,15 +12,16 @@ EDITION = "2026c"
 ACTIONS = {
     "X_TAGS": "X",
     "Z_TAGS": "Z",
-    "X_Z_TAGS": "Z",
+    "X_Z_TAGS": "XZ",
     "D_TAGS": "D",
     "Z_D_TAGS": "D",
-    "X_D_TAGS": "D",
-    "X_Z_D_TAGS": "D",
+    "X_D_TAGS": "XD",
+    "X_Z_D_TAGS": "XD",
     "U_TAGS": "U",
     "X_Z_U_STAR_TAGS": "U",
 }
-"""Remove (X), empty (Z), replace by a dummy (D), new UID (U). Of several allowed ones that which no IOD forbids."""
+"""Remove (X), empty (Z), replace by a dummy (D), new UID (U). Of several that the table allows, a value gets the last
+and a sequence the first: no kind of object forbids that."""
 UNDATED = ("PatientBirthDate", "PatientBirthTime", "GPSTimeStamp")
 """Dates and times that the option of modified dates does not keep."""
 
