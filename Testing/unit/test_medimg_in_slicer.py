@@ -114,7 +114,7 @@ def test_an_output_that_nobody_reads_changes_no_status(tmp_path: Path) -> None:
     body = "def main(words):\n    input()\n    print('written at the end')\n    return 1\n"
     process = subprocess.Popen(
         [sys.executable, SCRIPT, "x"],
-        env=environment() | {"PYTHONPATH": str(fake(tmp_path, body))},
+        env=environment() | {"PYTHONPATH": str(fake(tmp_path, body)), "PYTHONUNBUFFERED": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
