@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from MedImgAnalysisLib import files
@@ -42,6 +43,15 @@ def run(panel, press, wait_until):
         return panel.cohort.status.text
 
     return start_and_wait
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """The batch runs in the thread of the page, without the start of worker processes."""
+    from MedImgAnalysisLib.batch import runner
+
+    true_run = runner.run_batch
+    monkeypatch.setattr(runner, "run_batch", lambda *given, **more: true_run(*given, **{**more, "workers": 0}))
 
 
 def test_what_is_missing_is_said_before_anything_runs(panel, cohort, press, tmp_path, answer_files):
@@ -91,25 +101,42 @@ def test_cases_run_while_the_page_stays_usable_and_the_report_opens(
     assert section.status.text == "The report is not there any more." and len(RECORD.urls) == 1
 
 
-def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(panel, cohort, run, press, wait_until, tmp_path):
+def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(
+    in_process, panel, cohort, run, press, wait_until, tmp_path, monkeypatch
+):
+    from MedImgAnalysisLib.filtering import Median
+
+    calls, true_run = [], Median.run
+
+    def waiting(self, image, mask=None, *, progress):
+        calls.append(image)
+        while len(calls) == 2 and not progress.cancelled:
+            time.sleep(0.01)
+        progress.check()
+        return true_run(self, image, mask, progress=progress)
+
+    assert Median.inputs() and Median.outputs()
+    monkeypatch.setattr(Median, "run", waiting)
     section = panel.cohort
     files.write(noisy_image(seed=2), tmp_path / "in 2.nrrd")
     section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
-    section.workers.setValue(1)
     press(section.button)
     assert section.button.text == "Cancel"
-    wait_until(lambda: section.cases.texts("case 0")[0] == "done" or not section.runner.running, timeout=60)
-    if section.runner.running:
-        section.button.click()
-        assert not section.button.enabled and section.status.text == "Stopping..."
-        wait_until(lambda: not section.runner.running, timeout=60)
-        assert section.status.text.startswith("Cancelled; finished cases are kept")
-    assert (tmp_path / "out" / "case 0" / "provenance.json").is_file()
-    assert run().startswith("3 of 3 cases done.")
+    wait_until(lambda: len(calls) == 2 and section.cases.texts("case 1")[0] == "running", timeout=60)
+    assert section.cases.texts("case 0")[0] == "done" and section.cases.texts("case 2")[0] == "waiting"
+    panel.add_step("gaussian")
+    assert len(panel.recipe.steps) == 4, "the page stays usable"
+    press(panel.steps.buttons["remove"])
+    section.button.click()
+    assert not section.button.enabled and section.status.text == "Stopping..."
+    wait_until(lambda: not section.runner.running, timeout=60)
+    assert section.status.text.startswith("Cancelled; finished cases are kept")
+    assert [path.name for path in sorted((tmp_path / "out").glob("case*"))] == ["case 0"]
+    assert run() == "3 of 3 cases done. 1 of them were kept from before."
     assert section.cases.texts("case 0")[0] == "kept"
 
 
-def test_an_error_of_the_batch_is_told(panel, cohort, run, tmp_path):
+def test_an_error_of_the_batch_is_told(in_process, panel, cohort, run, tmp_path):
     section = panel.cohort
     (tmp_path / "file").write_text("x", encoding="utf-8")
     section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "file")
@@ -133,7 +160,7 @@ def test_an_unexpected_error_is_told_with_its_details(panel, cohort, run, tmp_pa
     assert section.button.enabled
 
 
-def test_leaving_the_module_stops_the_batch(panel, cohort, press, tmp_path):
+def test_leaving_the_module_stops_the_batch(in_process, panel, cohort, press, tmp_path):
     import threading
 
     section = panel.cohort
