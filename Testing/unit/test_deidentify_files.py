@@ -88,6 +88,9 @@ def test_the_crosswalk_is_private_and_never_among_the_results(tmp_path: Path) ->
     planted(tmp_path / "in")
     run(tmp_path / "in", tmp_path / "out", crosswalk=tmp_path / "who.csv")
     assert stat.S_IMODE(os.stat(tmp_path / "who.csv").st_mode) == 0o600
+    write_series(tmp_path / "formula", ball()[:1], PatientName="=1+1")
+    run(tmp_path / "formula", tmp_path / "new", crosswalk=tmp_path / "formula.csv")
+    assert ",'=1+1," in (tmp_path / "formula.csv").read_text(encoding="utf-8")
     _, row = (tmp_path / "who.csv").read_text(encoding="utf-8").splitlines()
     assert row.startswith(f"{PATIENT['PatientID']},{PATIENT['PatientName']},,P") and row.endswith(
         str(KEY.days("id\0MRN-4711-0815\0"))

@@ -168,3 +168,21 @@ def test_run_and_batch_take_the_option(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(words) == 0
     one, other = (pydicom.dcmread(tmp_path / place / "seg.dcm") for place in ("one", "many/p1"))
     assert one.SOPInstanceUID == other.SOPInstanceUID and one.PixelData == other.PixelData
+
+
+def test_de_identified_series_give_results_without_the_patient(tmp_path: Path) -> None:
+    pytest.importorskip("dicomanonymizer")
+    from MedImgAnalysisLib.deidentify import Secret
+    from planted_testing import WORDS, planted, planted_in
+
+    planted(tmp_path / "Müller")
+    (tmp_path / "salt").write_bytes(b"0123456789abcdef")
+    words = ["deidentify", str(tmp_path / "Müller"), str(tmp_path / "clean"), "--salt-file", str(tmp_path / "salt")]
+    assert main([*words, "--quiet"]) == 0
+    record = run(tmp_path / "out", str(tmp_path / "clean"))
+    assert set(record["dicom"]) == {"seg", "size"}
+    assert planted_in(tmp_path / "out", WORDS) == []
+    seg = pydicom.dcmread(tmp_path / "out" / "seg.dcm")
+    uid = Secret(b"0123456789abcdef").uid
+    assert seg.StudyInstanceUID == uid("1.2.3") and seg.FrameOfReferenceUID == uid("1.2.3.9")
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == uid("1.2.3.4")

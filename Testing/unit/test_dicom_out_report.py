@@ -58,7 +58,9 @@ def test_numbers_codes_units_and_segments_come_back(case: tuple[Source, WrittenS
         {"segment": "Leber", "volume_ml": THIRD, "hd95": 1e-300, "n": 2**40, "density": -1000.5},
         {"segment": "Milz", "volume_ml": 0.1 + 0.2, "hd95": 12345678901.123457, "n": 0, "density": 0.0},
     )
-    dicom_out.write_report(given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER)
+    dicom_out.write_report(
+        given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER, naming="segment"
+    )
     report = highdicom.sr.srread(str(tmp_path / "sr.dcm"))
     groups = report.content.get_volumetric_roi_measurement_groups()
     assert [group.tracking_identifier for group in groups] == ["Leber", "Milz"]
@@ -85,7 +87,9 @@ def test_what_is_undefined_is_no_number_but_is_said(case: tuple[Source, WrittenS
         {"segment": "Leber", "volume_ml": math.nan, "hd95": math.inf, "n": None, "status": "kein Rand, größer?"},
         {"segment": "Milz"},
     )
-    dicom_out.write_report(given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER)
+    dicom_out.write_report(
+        given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER, naming="segment"
+    )
     report = highdicom.sr.srread(str(tmp_path / "sr.dcm"))
     first, second = report.content.get_volumetric_roi_measurement_groups()
     assert first.get_measurements() == second.get_measurements() == []
@@ -99,7 +103,9 @@ def test_rows_about_no_segment_are_groups_without_a_region(
 ) -> None:
     source, segments = case
     given = table({"segment": "Knochen", "volume_ml": 1.0}, {"segment": "Leber", "volume_ml": 2.0})
-    dicom_out.write_report(given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER)
+    dicom_out.write_report(
+        given, [source], [segments], tmp_path / "sr.dcm", name="sizes", maker=MAKER, naming="segment"
+    )
     report = highdicom.sr.srread(str(tmp_path / "sr.dcm")).content
     assert [g.tracking_identifier for g in report.get_image_measurement_groups()] == ["Knochen"]
     assert [g.tracking_identifier for g in report.get_volumetric_roi_measurement_groups()] == ["Leber"]
@@ -110,14 +116,18 @@ def test_a_name_that_two_segmentations_have_refers_to_none(
 ) -> None:
     source, segments = case
     given = table({"segment": "Leber", "volume_ml": 1.0})
-    dicom_out.write_report(given, [source], [segments, segments], tmp_path / "sr.dcm", name="x", maker=MAKER)
+    dicom_out.write_report(
+        given, [source], [segments, segments], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment"
+    )
     report = highdicom.sr.srread(str(tmp_path / "sr.dcm")).content
     assert not report.get_volumetric_roi_measurement_groups()
 
 
 def test_evidence_lists_every_source_instance(case: tuple[Source, WrittenSegments], tmp_path: Path) -> None:
     source, _ = case
-    dicom_out.write_report(table({"volume_ml": 1.0}), [source], [], tmp_path / "sr.dcm", name="x", maker=MAKER)
+    dicom_out.write_report(
+        table({"volume_ml": 1.0}), [source], [], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment"
+    )
     made = pydicom.dcmread(tmp_path / "sr.dcm")
     listed = {
         str(instance.ReferencedSOPInstanceUID)
@@ -133,7 +143,9 @@ def test_the_same_table_is_the_same_file(case: tuple[Source, WrittenSegments], t
     source, segments = case
     given, when = table({"segment": "Leber", "volume_ml": 1.0}), datetime(2026, 1, 2, 3, 4, 5)
     for name in ("1.dcm", "2.dcm"):
-        dicom_out.write_report(given, [source], [segments], tmp_path / name, name="x", maker=MAKER, made=when)
+        dicom_out.write_report(
+            given, [source], [segments], tmp_path / name, name="x", maker=MAKER, naming="segment", made=when
+        )
     assert (tmp_path / "1.dcm").read_bytes() == (tmp_path / "2.dcm").read_bytes()
 
 
@@ -143,11 +155,13 @@ def test_sources_of_two_patients_are_refused(case: tuple[Source, WrittenSegments
     image = files.read(tmp_path / "other", "image", quiet())
     other = dicom_out.source_of(tmp_path / "other", image, "other")
     with pytest.raises(InputError, match="several patients"):
-        dicom_out.write_report(table({"n": 1}), [source, other], [], tmp_path / "sr.dcm", name="x", maker=MAKER)
+        dicom_out.write_report(
+            table({"n": 1}), [source, other], [], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment"
+        )
     with pytest.raises(InputError, match="not made from DICOM"):
-        dicom_out.write_report(table({"n": 1}), [], [], tmp_path / "sr.dcm", name="x", maker=MAKER)
+        dicom_out.write_report(table({"n": 1}), [], [], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment")
     with pytest.raises(InputError, match="no rows"):
-        dicom_out.write_report(table(), [source], [], tmp_path / "sr.dcm", name="x", maker=MAKER)
+        dicom_out.write_report(table(), [source], [], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment")
     assert not (tmp_path / "sr.dcm").exists()
 
 
@@ -155,7 +169,7 @@ def test_a_segmentation_that_was_read_can_be_referred_to(data_dir: Path, tmp_pat
     found = dicom_out.read_segments(data_dir / "dicom" / "seg_dcmqi" / "liver.dcm", "liver")
     name = found.dataset.SegmentSequence[0].SegmentLabel
     given = table({"segment": name, "volume_ml": 1.0})
-    dicom_out.write_report(given, [], [found], tmp_path / "sr.dcm", name="x", maker=MAKER)
+    dicom_out.write_report(given, [], [found], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment")
     (group,) = highdicom.sr.srread(str(tmp_path / "sr.dcm")).content.get_volumetric_roi_measurement_groups()
     assert group.referenced_segment[0].ReferencedSOPSequence[0].ReferencedSegmentNumber == 1
 

@@ -21,6 +21,8 @@ from ..progress import SILENT, Progress
 from ..recipe import Recipe, Step
 from ..values import Labels
 
+SEGMENT_NAMES = ("segment", "label", "region", "structure")
+"""Of the columns that name rows those whose rows are about segments."""
 KINDS = ("mask", "labels", "table")
 """The kinds of results that have a form in DICOM."""
 
@@ -115,12 +117,23 @@ class _Case:
 
     def report(self, name: str, value: Any, path: Path) -> None:
         """Write a structured report."""
+        from .results import ROW_NAMES
+
         step = self._steps[name]
         sources = [self._source(one) for one in self._images(name)]
         near = [*step.outputs.values(), *step.sources]
+        naming = next((c.key for c in value.columns if c.key in ROW_NAMES and c.dtype is str), None)
         segments = [found for one in near if (found := self._segmentation(one)) is not None]
-        title = self._titles.get(name, name)
-        dicom_out.write_report(value, sources, segments, path, name=title, maker=_maker(step), progress=self._progress)
+        dicom_out.write_report(
+            value,
+            sources,
+            segments if naming in SEGMENT_NAMES else [],
+            path,
+            name=self._titles.get(name, name),
+            maker=_maker(step),
+            naming=naming,
+            progress=self._progress,
+        )
 
     def _fitting(self, name: str, labels: Labels) -> Source:
         """The DICOM image on whose slices the segments lie."""

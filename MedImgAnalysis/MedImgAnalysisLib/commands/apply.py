@@ -38,7 +38,8 @@ def add(parsers: Any) -> None:
         help="run one operation on files",
         description="Run one operation on files. ROLE= can be left out where only one input or output is possible.\n"
         "A part of a file is named behind #: organs.seg.nrrd#Liver, cine.nii.gz#3 (frame 3, counted from 0). A 4-D "
-        "file is worked on frame by frame; images go to one file, transforms and segmentations to a folder.",
+        "file is worked on frame by frame; images go to one file, transforms and segmentations to a folder. Masks, "
+        "labels and tables of DICOM images are written as DICOM SEG and SR where the file ends in .dcm.",
     )
     parser.add_argument("name", metavar="NAME", help="an operation, see medimg operations")
     parser.add_argument(

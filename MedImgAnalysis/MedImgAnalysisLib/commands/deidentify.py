@@ -50,6 +50,8 @@ def deidentify(options: argparse.Namespace, terminal: Terminal) -> int:
 
     choices = Choices.parse(options.keep, options.dates)
     secret = Secret.new() if options.salt_file is None else Secret.load(options.salt_file)
+    if options.salt_file is not None and os.name == "posix" and os.stat(options.salt_file).st_mode & 0o077:
+        terminal.warn(f"{options.salt_file} can be read by others: chmod 600 keeps the secret a secret.")
     source, out = Path(options.folder), Path(os.path.abspath(options.out))
     check_places(source, out, options.crosswalk)
     with terminal.working("De-identification") as progress, staged(out) as place:

@@ -16,6 +16,7 @@ from typing import Any
 from .. import __version__
 from ..errors import FileError, InputError
 from ..files.dicom_headers import read_dataset
+from ..files.tables import FORMULA
 from ..progress import SILENT, Progress
 from .choices import ANNOTATED, Choices
 from .dataset import Cleaner
@@ -287,6 +288,11 @@ def _write_crosswalk(path: Path, rows: dict[str, list[str]]) -> None:
         with open(handle, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["PatientID", "PatientName", "IssuerOfPatientID", "new PatientID", "days"])
-            writer.writerows(rows[patient] for patient in sorted(rows))
+            writer.writerows([_shielded(cell) for cell in rows[patient]] for patient in sorted(rows))
     except OSError as error:
         raise FileError(f"{path}: the crosswalk cannot be written: {error.strerror or error}.", path=path) from None
+
+
+def _shielded(cell: str) -> str:
+    """A cell that no spreadsheet runs as a formula; days, which may be negative, are numbers."""
+    return f"'{cell}" if cell.startswith(FORMULA) and not cell.lstrip("-").isdigit() else cell

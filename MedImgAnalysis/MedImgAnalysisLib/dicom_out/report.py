@@ -19,9 +19,6 @@ from .package import Maker, short, uid
 from .segments import WrittenSegments
 from .source import Source
 
-ROW_NAMES = ("segment", "label", "region", "structure", "pair", "landmark", "name")
-"""Columns that name what a row is about."""
-
 
 def write_report(
     table: Measurements,
@@ -31,6 +28,7 @@ def write_report(
     *,
     name: str,
     maker: Maker,
+    naming: str | None = None,
     made: datetime | None = None,
     progress: Progress = SILENT,
 ) -> str:
@@ -54,6 +52,8 @@ def write_report(
         Name of the result; it becomes the series description.
     maker
         The operation that made it.
+    naming
+        Key of the column that says what a row is about; default: the table has none.
     made
         Date and time of the object; default: now.
 
@@ -76,7 +76,7 @@ def write_report(
         raise InputError("it has no rows")
     key = _key(table, evidence, name, maker)
     groups = [
-        _group(row, number, table, name, maker, segments, uid(key, "row", str(number)))
+        _group(row, number, table, name, naming, maker, segments, uid(key, "row", str(number)))
         for number, row in enumerate(table.rows, 1)
     ]
     progress.report(0.5, f"Encoding {name} as DICOM")
@@ -124,14 +124,14 @@ def _group(
     number: int,
     table: Measurements,
     name: str,
+    naming: str | None,
     maker: Maker,
     segments: Sequence[WrittenSegments],
     tracking: str,
 ) -> Any:
     """The measurements of a row, about a segment where one has its name."""
     sr = package.require().sr
-    naming = next((c for key in ROW_NAMES for c in table.columns if c.key == key and c.dtype is str), None)
-    label = str(row.get(naming.key) or "") if naming else ""
+    label = str(row.get(naming) or "") if naming else ""
     hits = [
         (found, item) for found in segments if label and found.series and (item := found.segment(label)) is not None
     ]
