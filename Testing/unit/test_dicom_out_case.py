@@ -154,6 +154,19 @@ def test_apply_refuses_before_the_work_and_leaves_nothing_after_it(
     assert not table.exists() and not (tmp_path / "o.dcm").exists() and not list(tmp_path.glob(".medimg-*"))
 
 
+def test_a_mask_is_a_segment_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_series(tmp_path / "ct", ball())
+    ct, target = f"image={tmp_path / 'ct'}", tmp_path / "body.dcm"
+    words = ["apply", "body_mask", "--in", ct, "--out", f"mask={target}", "--quiet"]
+    assert main(words) == 0
+    back = files.read(target, "labels")
+    assert back.names == ("mask",)
+    assert sitk.GetArrayFromImage(back.mask("mask")).any()
+    mean = ["apply", "median", "--in", ct, "--evidence", "--out", f"evidence={tmp_path / 'e.dcm'}"]
+    assert main(mean) == 2
+    assert "evidence is not written as DICOM" in capsys.readouterr().err
+
+
 def test_run_and_batch_take_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_series(tmp_path / "ct", ball())
     path = tmp_path / "recipe.json"

@@ -84,7 +84,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         set_thread_count(options.threads)
     with terminal.working(operation.title) as progress:
         values = read(kind, inputs, progress.part(0.0, 0.1))
-        objects = dicom_roles(made, outputs, inputs)
+        objects = dicom_roles(kind, made, outputs, inputs)
         check_endings(operation, values, {role: path for role, path in outputs.items() if role not in objects})
         origins = {
             role: {"path": os.path.abspath(paths[0])}

@@ -18,10 +18,16 @@ ENDING = ".dcm"
 DICOM_KINDS = dicom_files.KINDS
 
 
-def dicom_roles(made: Sequence[Role], outputs: Mapping[str, str], inputs: Mapping[str, Sequence[str]]) -> list[str]:
+def dicom_roles(
+    kind: type[Operation], made: Sequence[Role], outputs: Mapping[str, str], inputs: Mapping[str, Sequence[str]]
+) -> list[str]:
     """The outputs that are to be DICOM; raises before the work what would fail after it."""
     kinds = {role.name: role.kind for role in made}
+    own = [role.name for role in kind.outputs()]
     found = [role for role, path in outputs.items() if ending(path) == ENDING and kinds[role] in DICOM_KINDS]
+    other = [role for role in found if role not in own]
+    if other:
+        raise FileError(f"{outputs[other[0]]}: {other[0]} is not written as DICOM.", path=outputs[other[0]])
     if found:
         dicom_out.require()
     if found and not any(dicom_out.is_dicom(path) for paths in inputs.values() for path in paths):
