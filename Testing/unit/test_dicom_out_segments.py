@@ -281,7 +281,7 @@ def test_a_source_without_optional_attributes_will_do(tmp_path: Path) -> None:
 
 def test_many_segments_and_none_with_voxels(tmp_path: Path) -> None:
     image = image_of(tmp_path / "ct")
-    assert_same(labels := random_labels(Grid.of(image), 300), written(labels, image, tmp_path / "ct"))
+    assert_same(labels := random_labels(Grid.of(image), 260), written(labels, image, tmp_path / "ct"))
     empty = Labels.from_masks([("a", Grid.of(image).blank()), ("b", Grid.of(image).blank())])
     file = written(empty, image, tmp_path / "ct")
     assert files.read(file, "labels", quiet()).names == ("a", "b")
