@@ -58,10 +58,10 @@ def test_what_is_missing_is_said_before_anything_runs(panel, cohort, press, tmp_
     section = panel.cohort
     assert section.status.text == "Choose the table of a cohort." and not section.button.enabled
     dialogs = answer_files(cohort, tmp_path / "out")
-    section.cohort.browse()
-    assert section.cohort.currentPath == str(cohort)
+    section.form.cohort.browse()
+    assert section.form.cohort.currentPath == str(cohort)
     assert section.status.text == "Choose a folder for the results."
-    section.folder.browse()
+    section.form.folder.browse()
     assert section.button.enabled and section.status.text == ""
     assert [dialog.kind for dialog in dialogs] == ["QFileDialog.getOpenFileName", "QFileDialog.getExistingDirectory"]
     cohort.write_text("id,t1\na,b.nrrd\n", encoding="utf-8")
@@ -72,14 +72,28 @@ def test_what_is_missing_is_said_before_anything_runs(panel, cohort, press, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_says_what_would_run_and_writes_nothing(panel, cohort, press, wait_until, tmp_path):
+    section = panel.cohort
+    assert not section.plan_button.enabled
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "out")
+    press(section.plan_button)
+    wait_until(lambda: not section.runner.running, timeout=30)
+    assert section.status.text.startswith("2 of 3 cases would run, 0 are done, 1 cannot run.")
+    assert "Memory: about" in section.status.text and "Disk: at most" in section.status.text
+    assert section.cases.texts("case 1")[0] == "would run"
+    assert section.cases.texts("case 2")[0] == "cannot run" and "in 2.nrrd" in section.cases.texts("case 2")[1]
+    assert not (tmp_path / "out").exists() and section.plan_button.enabled
+    assert section.report_button.isHidden()
+
+
 def test_cases_run_while_the_page_stays_usable_and_the_report_opens(
     panel, cohort, run, press, tmp_path, grab, monkeypatch
 ):
     from slicer_standin.record import RECORD
 
     section = panel.cohort
-    section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
-    section.workers.setValue(1)
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "out")
+    section.form.workers.setValue(1)
     assert run() == "2 of 3 cases done. 1 failed."
     assert section.cases.texts("case 0")[0] == "done" and section.cases.texts("case 2")[0] == "failed"
     assert "in 2.nrrd" in section.cases.texts("case 2")[1]
@@ -119,7 +133,7 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(
     monkeypatch.setattr(Median, "run", waiting)
     section = panel.cohort
     files.write(noisy_image(seed=2), tmp_path / "in 2.nrrd")
-    section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "out")
     press(section.button)
     assert section.button.text == "Cancel"
     wait_until(lambda: len(calls) == 2 and section.cases.texts("case 1")[0] == "running", timeout=60)
@@ -127,10 +141,13 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(
     panel.add_step("gaussian")
     assert len(panel.recipe.steps) == 4, "the page stays usable"
     press(panel.steps.buttons["remove"])
+    panel.steps._on_switch("median", False)
     section.button.click()
     assert not section.button.enabled and section.status.text == "Stopping..."
     wait_until(lambda: not section.runner.running, timeout=60)
     assert section.status.text.startswith("Cancelled; finished cases are kept")
+    assert not section.button.enabled and "is switched off" in section.button.toolTip
+    panel.steps._on_switch("median", True)
     assert [path.name for path in sorted((tmp_path / "out").glob("case*"))] == ["case 0"]
     assert run() == "3 of 3 cases done. 1 of them were kept from before."
     assert section.cases.texts("case 0")[0] == "kept"
@@ -139,7 +156,7 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(
 def test_an_error_of_the_batch_is_told(in_process, panel, cohort, run, tmp_path):
     section = panel.cohort
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "file")
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "file")
     assert "cannot be made" in run()
     assert section.button.enabled and section.button.text == "Run on the cohort"
 
@@ -155,7 +172,7 @@ def test_an_unexpected_error_is_told_with_its_details(panel, cohort, run, tmp_pa
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **more: shown.append(more["detailedText"]))
     monkeypatch.setattr(runner, "run_batch", fail)
     section = panel.cohort
-    section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "out")
     assert "kaput" in run() and "ZeroDivisionError" in shown[0]
     assert section.button.enabled
 
@@ -164,7 +181,7 @@ def test_leaving_the_module_stops_the_batch(in_process, panel, cohort, press, tm
     import threading
 
     section = panel.cohort
-    section.cohort.currentPath, section.folder.currentPath = str(cohort), str(tmp_path / "out")
+    section.form.cohort.currentPath, section.form.folder.currentPath = str(cohort), str(tmp_path / "out")
     press(section.button)
     panel.cleanup()
     for thread in threading.enumerate():

@@ -127,7 +127,7 @@ def test_a_recipe_from_a_stranger_is_shown_with_its_problems_and_cannot_run(pane
     assert panel.recipe != before
     press(panel.steps.buttons["remove"])
     assert len(panel.recipe.steps) == 4
-    panel.cohort.cohort.currentPath, panel.cohort.folder.currentPath = str(path), str(tmp_path / "out")
+    panel.cohort.form.cohort.currentPath, panel.cohort.form.folder.currentPath = str(path), str(tmp_path / "out")
     assert not panel.cohort.button.enabled
 
 
@@ -176,7 +176,7 @@ def test_a_saved_scene_brings_the_recipe_and_its_nodes_back(panel, load_module, 
     for operation in ("median", "threshold"):
         panel.add_step(operation)
     panel.scene.inputs.selectors["image"].widget.setCurrentNode(second)
-    panel.cohort.cohort.currentPath = "/data/cohort.csv"
+    panel.cohort.form.cohort.currentPath = "/data/cohort.csv"
     recipe = panel.recipe
     path = tmp_path / "scene.mrb"
     standalone.save_mrb(path)
@@ -185,7 +185,7 @@ def test_a_saved_scene_brings_the_recipe_and_its_nodes_back(panel, load_module, 
     standalone.load(path)
     assert panel.recipe == recipe and steps_of(panel) == ["median", "threshold"]
     assert [node.GetName() for node in panel.scene.inputs.selectors["image"].nodes()] == ["Second"]
-    assert panel.cohort.cohort.currentPath == "/data/cohort.csv"
+    assert panel.cohort.form.cohort.currentPath == "/data/cohort.csv"
     assert panel.run.apply_button.enabled
 
 

@@ -71,7 +71,7 @@ def test_scene_cohort_and_history_give_the_hashes_of_plain_python(
     cohort = tmp_path / "cohort.csv"
     cohort.write_text(f"id,image\nct,{ct}\n", encoding="utf-8")
     panel.ui.cohortSection.collapsed = False
-    panel.cohort.cohort.currentPath, panel.cohort.folder.currentPath = str(cohort), str(tmp_path / "out")
+    panel.cohort.form.cohort.currentPath, panel.cohort.form.folder.currentPath = str(cohort), str(tmp_path / "out")
     press(panel.cohort.button)
     wait_until(lambda: not panel.cohort.runner.running, timeout=90)
     assert panel.cohort.status.text == "1 of 1 cases done."

@@ -69,6 +69,12 @@ class CaseTable:
             self._put(row, 2, said[0] if len(said) == 1 else _("{count} warnings").format(count=len(said)))
             self.widget.item(row, 2).setToolTip("\n".join(said))
 
+    def plan(self, case: str, state: str, text: str) -> None:
+        """What would become of a case: `run`, `kept` or `problem`, and why."""
+        states = {"run": _("would run"), "kept": _("is done"), "problem": _("cannot run")}
+        self._put(self._rows[case], 1, states.get(state, state))
+        self._put(self._rows[case], 2, text)
+
     def texts(self, case: str) -> tuple[str, str]:
         """State and message that are shown of a case."""
         row = self._rows[case]

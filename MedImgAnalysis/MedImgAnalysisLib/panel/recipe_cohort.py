@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -19,6 +18,7 @@ from ..progress import Progress
 from ..recipe import Recipe
 from .fields import push_button
 from .recipe_cases import CaseTable
+from .recipe_cohort_form import CohortForm
 from .runner import Runner
 
 logger = logging.getLogger("MedImgAnalysis")
@@ -36,45 +36,28 @@ class CohortSection:
     """
 
     def __init__(self, recipe: Callable[[], Recipe], on_paths: Callable[[str, str], None]) -> None:
-        self._recipe, self._on_paths = recipe, on_paths
-        self._showing = False
+        self._recipe = recipe
         self._events: queue.SimpleQueue[tuple[str, str, dict[str, Any]]] = queue.SimpleQueue()
         self._report: Path | None = None
-        self._obstacle = ""
+        self._warnings: list[str] = []
+        self._finish: Callable[[Any], None] = self._done
         self.runner = Runner(self._on_progress, self._on_warning, self._on_end)
         self.widget = qt.QWidget()
         column = qt.QVBoxLayout(self.widget)
         column.setContentsMargins(0, 0, 0, 0)
-        form = qt.QFormLayout()
-        form.fieldGrowthPolicy = qt.QFormLayout.AllNonFixedFieldsGrow
-        self.cohort = _path("cohortPath", _("Table with a row per case: an id, and a column of files per input."))
-        self.cohort.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Readable
-        self.cohort.nameFilters = [_("Cohort (*.csv)")]
-        self.folder = _path("cohortFolder", _("Folder of the results; cases that are done already are kept."))
-        self.folder.filters = ctk.ctkPathLineEdit.Dirs | ctk.ctkPathLineEdit.Writable
-        for path in (self.cohort, self.folder):
-            path.connect("currentPathChanged(QString)", lambda text: self._paths_changed())
-        self.workers = qt.QSpinBox()
-        self.workers.objectName = "cohortWorkers"
-        self.workers.minimum = 0
-        self.workers.maximum = 64
-        self.workers.specialValueText = _("As many as suit this computer")
-        self.workers.toolTip = _("Processes that work at the same time; each holds the images of one case in memory.")
-        form.addRow(_("Cohort:"), self.cohort)
-        form.addRow(_("Results:"), self.folder)
-        form.addRow(_("Workers:"), self.workers)
-        column.addLayout(form)
+        self.form = CohortForm(on_paths)
+        column.addWidget(self.form.widget)
         row = qt.QHBoxLayout()
-        self.options = {
-            "scene": _box("cohortScene", _("Scenes"), _("Save each case as a Slicer scene, too.")),
-            "snapshots": _box("cohortSnapshots", _("Pictures"), _("Take pictures of the slice views, too.")),
-            "pages": _box("cohortPages", _("Pages"), _("Write a page of tables and pictures per step, too.")),
-            "restart": _box("cohortRestart", _("Run all again"), _("Run cases that are done already once more.")),
-        }
-        for box in self.options.values():
-            row.addWidget(box)
-        column.addLayout(row)
         self.button = push_button("runCohortButton", _("Run on the cohort"), self.run_or_cancel, "")
+        self.plan_button = push_button(
+            "planCohortButton",
+            _("Plan"),
+            self.plan,
+            _("Say what would run, what is missing, and the expected time, memory and disk. Nothing is written."),
+        )
+        row.addWidget(self.button, 1)
+        row.addWidget(self.plan_button)
+        column.addLayout(row)
         self.progress_bar = qt.QProgressBar()
         self.progress_bar.objectName = "cohortProgressBar"
         self.progress_bar.setRange(0, 100)
@@ -91,27 +74,24 @@ class CohortSection:
             _("Show tables and pictures of all cases in a browser."),
         )
         self.report_button.setVisible(False)
-        for widget in (self.button, self.progress_bar, self.status, self.cases.widget, self.report_button):
+        for widget in (self.progress_bar, self.status, self.cases.widget, self.report_button):
             column.addWidget(widget)
-
-    def show(self, cohort: str, folder: str) -> None:
-        """Show these paths."""
-        self._showing = True
-        for path, text in ((self.cohort, cohort), (self.folder, folder)):
-            if path.currentPath != text:
-                path.currentPath = text
-        self._showing = False
 
     def check(self) -> None:
         """Enable Run, or say why it cannot."""
         if self.runner.running:
             return
-        self._obstacle = self._missing()
+        obstacle = self._offer()
+        if obstacle or not self.cases.count:
+            self.status.text = obstacle
+
+    def _offer(self) -> str:
+        """Enable the buttons where the batch can run; gives why it cannot."""
+        obstacle = self._missing()
         self.button.text = _("Run on the cohort")
-        self.button.enabled = not self._obstacle
-        self.button.toolTip = self._obstacle or _("Run the recipe on every case; Slicer can be used meanwhile.")
-        if self._obstacle or not self.cases.count:
-            self.status.text = self._obstacle
+        self.button.enabled = self.plan_button.enabled = not obstacle
+        self.button.toolTip = obstacle or _("Run the recipe on every case; Slicer can be used meanwhile.")
+        return obstacle
 
     def run_or_cancel(self) -> None:
         """The button: start, or stop what runs."""
@@ -120,17 +100,37 @@ class CohortSection:
             self.button.enabled = False
             self.status.text = _("Stopping...")
             return
+        given = self._given()
+        if given is not None:
+            self._start(*given)
+
+    def plan(self) -> None:
+        """Say what a run would do; from headers alone, in the thread like a run."""
+        given = self._given()
+        if given is None or self.runner.running:
+            return
+        recipe, cohort = given
+        folder, workers, again = self.form.paths()[1], self.form.worker_count(), self.form.extras()["restart"]
+        self.cases.begin([case.id for case in cohort.cases])
+
+        def work(progress: Progress) -> Any:
+            from ..batch.executors import default_workers
+            from ..batch.outlook import outlook
+
+            return outlook(recipe, cohort, folder, workers or default_workers(), restart=again, progress=progress)
+
+        self._begin(work, self._planned)
+
+    def _given(self) -> tuple[Recipe, Any] | None:
+        """The recipe and the cohort, None when one of them cannot be used, which is said."""
         from ..batch import cohort as cohorts  # other pages need none of it
 
         try:
             recipe = self._recipe()
-            cohort = cohorts.load(self.cohort.currentPath, recipe)
+            return recipe, cohorts.load(self.form.paths()[0], recipe)
         except MedImgError as error:
             self.status.text = str(error)
-            return
-        for path in (self.cohort, self.folder):
-            path.addCurrentPathToHistory()
-        self._start(recipe, cohort)
+            return None
 
     def open_report(self) -> None:
         """Show the report in a browser."""
@@ -144,24 +144,18 @@ class CohortSection:
         self.runner.stop()
 
     def _missing(self) -> str:
-        if not self.cohort.currentPath:
-            return _("Choose the table of a cohort.")
-        if not self.folder.currentPath:
-            return _("Choose a folder for the results.")
+        missing = self.form.missing()
+        if missing:
+            return missing
         try:
             self._recipe()
         except MedImgError as error:
             return str(error)
         return ""
 
-    def _paths_changed(self) -> None:
-        if not self._showing:
-            self._on_paths(str(self.cohort.currentPath), str(self.folder.currentPath))
-
     def _start(self, recipe: Recipe, cohort: Any) -> None:
-        folder = str(self.folder.currentPath)
-        workers = int(self.workers.value) or None
-        extras = {name: bool(box.checked) for name, box in self.options.items()}
+        folder, workers, extras = self.form.paths()[1], self.form.worker_count(), self.form.extras()
+        self.form.remember()
         events = self._events = queue.SimpleQueue()
         self._report = None
         self.report_button.setVisible(False)
@@ -184,6 +178,12 @@ class CohortSection:
                 pages=extras["pages"],
             )
 
+        self._begin(work, self._done)
+
+    def _begin(self, work: Callable[[Progress], Any], finish: Callable[[Any], None]) -> None:
+        """Start work in the thread; `finish` gets its result."""
+        self._finish, self._warnings = finish, []
+        self.plan_button.enabled = False
         self.button.text = _("Cancel")
         self.button.toolTip = _("Stop; cases that are done are kept.")
         self.progress_bar.setValue(0)
@@ -198,6 +198,7 @@ class CohortSection:
             self.status.text = message
 
     def _on_warning(self, sentence: str) -> None:
+        self._warnings.append(sentence)
         self.status.text = sentence
 
     def _take_events(self) -> None:
@@ -208,7 +209,7 @@ class CohortSection:
         self._take_events()
         self.progress_bar.setVisible(False)
         if error is None:
-            self._done(result)
+            self._finish(result)
         elif isinstance(error, Cancelled):
             self.status.text = _("Cancelled; finished cases are kept, and another run goes on with the others.")
         elif isinstance(error, MedImgError):
@@ -218,9 +219,12 @@ class CohortSection:
             logger.error(text)
             self.status.text = _("An unexpected error came up: {error}").format(error=error)
             slicer.util.errorDisplay(self.status.text, detailedText=text)
-        self.button.text = _("Run on the cohort")
-        self.button.enabled = True
-        self.button.toolTip = _("Run the recipe on every case; Slicer can be used meanwhile.")
+        self._offer()
+
+    def _planned(self, found: Any) -> None:
+        for case in found.cases:
+            self.cases.plan(case.id, case.state, case.text)
+        self.status.text = found.text()
 
     def _done(self, result: Any) -> None:
         done = sum(case.state == "done" for case in result.cases)
@@ -229,24 +233,6 @@ class CohortSection:
             text += " " + _("{count} of them were kept from before.").format(count=len(result.kept))
         if result.failed:
             text += " " + _("{count} failed.").format(count=len(result.failed))
-        self.status.text = text
+        self.status.text = " ".join([text, *self._warnings])
         self._report = result.files.get("report")
         self.report_button.setVisible(self._report is not None)
-
-
-def _path(name: str, tip: str) -> Any:
-    edit = ctk.ctkPathLineEdit()
-    edit.objectName = name
-    edit.toolTip = tip
-    edit.settingKey = f"MedImgRecipes/{name}"
-    # Long paths must not make the page wide.
-    edit.sizeAdjustPolicy = ctk.ctkPathLineEdit.AdjustToMinimumContentsLength
-    edit.minimumContentsLength = 8
-    return edit
-
-
-def _box(name: str, text: str, tip: str) -> Any:
-    box = qt.QCheckBox(text)
-    box.objectName = name
-    box.toolTip = tip
-    return box

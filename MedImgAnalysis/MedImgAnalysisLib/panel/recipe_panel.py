@@ -225,7 +225,7 @@ class RecipePanel(VTKObservationMixin):
         if self.document.unreadable:
             self.say(self.document.unreadable)
         if self.document.state is not None:
-            self.cohort.show(self.document.state.cohort, self.document.state.folder)
+            self.cohort.form.show(self.document.state.cohort, self.document.state.folder)
         self.show()
 
     def show(self, check: bool = True) -> None:
