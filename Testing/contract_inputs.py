@@ -14,6 +14,11 @@ from MedImgAnalysisLib.values import Column, Frames, Labels, Landmarks, Measurem
 SIZE_KJI = (16, 20, 24)
 
 
+def size_of(share: float = 1.0) -> tuple[int, ...]:
+    """The usual size (k, j, i), or a part of it along each axis."""
+    return tuple(round(share * n) for n in SIZE_KJI)
+
+
 def structure(size: tuple[int, ...] = SIZE_KJI, seed: int = 1) -> np.ndarray:
     """Two bright blobs, one brighter, on a dark noisy ground; whole numbers from 0 to 120."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in size), indexing="ij")
@@ -28,9 +33,9 @@ def image_of(array: np.ndarray) -> sitk.Image:
     return oblique_grid(sitk.GetImageFromArray(array))
 
 
-def example(role: Role, number: int, dimension: int = 3) -> Any:
-    """A value for one role; images of one operation differ in noise."""
-    size = SIZE_KJI[-dimension:]
+def example(role: Role, number: int, dimension: int = 3, share: float = 1.0) -> Any:
+    """A value for one role; images of one operation differ in noise. `share` is the part of the usual size."""
+    size = size_of(share)[-dimension:]
     image = image_of(structure(size, seed=number + 1).astype(np.float32))
     if role.name in SEEDS or role.name in ("markers", "curve"):
         return seeds(role, image)
@@ -148,6 +153,8 @@ def every_third_slice(labels: Labels) -> Labels:
     return Labels(tuple(layers), labels.segments)
 
 
+SHARES = {"register_group": 0.65}
+"""Part of the usual size that images have, by the name of an operation that works on them many times."""
 DRAWN = {"propagate_between_slices": every_third_slice}
 """What is made of the example labels for an operation that needs special ones, by its name."""
 
@@ -159,8 +166,9 @@ def examples(operation: type[Operation], optional: bool = False, dimension: int 
     for number, role in enumerate(operation.inputs()):
         painted = role.name in SEEDS and role.kind == "mask"
         if role.required or optional or painted or (images and role.kind == "image"):
-            value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension)
+            share = SHARES.get(operation.name, 1.0)
+            value = TABLES[operation.name]() if role.kind == "table" else example(role, number, dimension, share)
             if role.kind == "labels" and operation.name in DRAWN:
                 value = DRAWN[operation.name](value)
-            values[role.name] = [value, example(role, number + 10, dimension)] if role.many else value
+            values[role.name] = [value, example(role, number + 10, dimension, share)] if role.many else value
     return values

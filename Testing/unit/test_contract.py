@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import time
@@ -10,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from contract_inputs import SEEDS, SIZE_KJI, examples, image_of, positions, seeds, structure
+from contract_inputs import SEEDS, SHARES, SIZE_KJI, examples, image_of, positions, seeds, size_of, structure
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.docstrings import summary
@@ -157,16 +158,18 @@ def test_image_results_keep_the_oblique_grid_of_the_first_image(name):
             assert found.overlaps(Grid.of(first))
 
 
+@functools.cache
+def result_of_type(name, dtype):
+    size = size_of(SHARES.get(name, 1.0))
+    made = images_replaced(name, lambda number: image_of(structure(size, seed=number + 1).astype(dtype)))
+    return execute(catalog.find(name)(), made).outputs
+
+
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: TYPES[kind].__name__)
 @pytest.mark.parametrize("name", WITH_IMAGE)
 def test_every_pixel_type_gives_the_result_of_float64(name, kind):
     operation = catalog.find(name)
-
-    def result(dtype):
-        made = images_replaced(name, lambda number: image_of(structure(seed=number + 1).astype(dtype)))
-        return execute(operation(), made).outputs
-
-    expected, found = result(np.float64), result(TYPES[kind])
+    expected, found = result_of_type(name, np.float64), result_of_type(name, TYPES[kind])
     for role in operation.outputs():
         if found[role.name] is None:
             assert not role.required and expected[role.name] is None

@@ -17,6 +17,7 @@ from ..resampling import resample
 from .definition import covered
 from .point_fit import linear_transform
 from .robust_fit import RobustFit
+from .sliding import block_tensors
 
 LARGEST_PIXELS = 1024
 """Pixels along an axis in which keypoints are looked for; larger images are made smaller."""
@@ -50,6 +51,8 @@ class Pairs(NamedTuple):
         Distance in which pairs must agree.
     looked
         Places of the fixed image that were looked for where the moving image is.
+    tensors
+        (N, d, d) directions in which the blocks vary, LPS; None for keypoints, which are certain in all of them.
     """
 
     fixed: np.ndarray
@@ -57,6 +60,7 @@ class Pairs(NamedTuple):
     scores: np.ndarray
     tolerance_mm: float
     looked: int
+    tensors: np.ndarray | None = None
 
 
 def keypoint_pairs(
@@ -245,7 +249,8 @@ class _Level(NamedTuple):
             there @ pose.matrix.T + pose.offset,
             blocks.scores,
             TOLERANCE_VOXELS * self.spacing,
-            int(known[tuple(self.places.T)].sum()),
+            max(int(known[tuple(self.places.T)].sum()), len(blocks.places)),
+            block_tensors(self.fixed, blocks.places, BLOCK, np.reshape(self.grid.direction, (3, 3))),
         )
 
 

@@ -20,6 +20,7 @@ from ..geometry import Grid
 from ..kernels.slopes import Slopes
 from ..progress import Progress
 from .flow_level import FlowLevel, Force
+from .models import freedom
 from .pyramid import shrunk, small_mask
 from .relation import FLOOR, Relation
 from .source import Source
@@ -128,31 +129,12 @@ def _step(level: FlowLevel, warped: np.ndarray, relation: Relation, model: str) 
     for a in range(d):
         for b in range(a):
             matrix[a, b] = matrix[b, a]
-    basis = _freedom(model, d)
+    basis = freedom(model, d)
     whole = matrix.transpose(0, 2, 1, 3).reshape((d + d * d,) * 2)
     found = np.linalg.lstsq(basis.T @ whole @ basis, basis.T @ right.ravel(), rcond=1e-10)[0]
     step = (basis @ found).reshape(d, 1 + d)
     step[:, 1:] /= unit
     return step
-
-
-def _freedom(model: str, d: int) -> np.ndarray:
-    """What a model can do: columns of shifts and matrices, each (d, 1 + d) in a row."""
-    ways = []
-    for axis in range(d):
-        ways.append(np.zeros((d, 1 + d)))
-        ways[-1][axis, 0] = 1
-    for a in range(d):
-        for b in range(d):
-            way = np.zeros((d, 1 + d))
-            way[a, 1 + b] = 1
-            if model in ("rigid", "similarity"):
-                way[b, 1 + a] -= 1
-            if model == "affine" or (model != "translation" and a < b):
-                ways.append(way)
-    if model == "similarity":
-        ways.append(np.concatenate([np.zeros((d, 1)), np.eye(d)], axis=1))
-    return np.stack([way.ravel() for way in ways], axis=1)
 
 
 def _moved(grid: Grid, linear: Linear, step: np.ndarray) -> Linear:

@@ -49,6 +49,25 @@ def as_model(model: str, transform: sitk.Transform, centre: np.ndarray) -> sitk.
     return linear(model, *matrix_of(transform), centre)
 
 
+def freedom(model: str, d: int) -> np.ndarray:
+    """What a small step of a model can do: columns of shifts and matrices, each (d, 1 + d) in a row."""
+    ways = []
+    for axis in range(d):
+        ways.append(np.zeros((d, 1 + d)))
+        ways[-1][axis, 0] = 1
+    for a in range(d):
+        for b in range(d):
+            way = np.zeros((d, 1 + d))
+            way[a, 1 + b] = 1
+            if model in ("rigid", "similarity"):
+                way[b, 1 + a] -= 1
+            if model == "affine" or (model != "translation" and a < b):
+                ways.append(way)
+    if model == "similarity":
+        ways.append(np.concatenate([np.zeros((d, 1)), np.eye(d)], axis=1))
+    return np.stack([way.ravel() for way in ways], axis=1)
+
+
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
     """The rotation nearest to a matrix in the least squares sense (polar decomposition), never a reflection."""
     u, _, vt = np.linalg.svd(np.asarray(matrix, float))

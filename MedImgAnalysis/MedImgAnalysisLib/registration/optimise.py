@@ -40,6 +40,8 @@ APART = (
     "The images stopped overlapping while they were aligned. Check that both show the same region, start from "
     "landmarks or moments, or widen the masks."
 )
+SAMPLES_PER_VOXEL = 4
+"""More say nothing new of a small image."""
 LEAST_LEFT = 0.5
 """Part of the samples in the moving image that a leap must leave there."""
 FUNCTION_PRECISION = 1e10
@@ -86,7 +88,8 @@ def method_for(
     fixed_mask, moving_mask = images.masks
     method = sitk.ImageRegistrationMethod()
     metrics.put(settings.metric, method, settings.bins)
-    count = min(samples or settings.samples, settings.samples, metrics.most_samples(settings.metric))
+    most = min(metrics.most_samples(settings.metric), SAMPLES_PER_VOXEL * images.fixed.GetNumberOfPixels())
+    count = min(samples or settings.samples, settings.samples, most)
     points = lattice(images.fixed, fixed_mask, count, settings.seed)
     method.SetVirtualDomain(list(points.size), points.origin, points.spacing, points.direction)
     if fixed_mask is not None:

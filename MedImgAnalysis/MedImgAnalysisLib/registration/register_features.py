@@ -23,6 +23,7 @@ from .feature_pairs import Pairs, block_pairs, keypoint_pairs, levels_mm
 from .landmark_fit import AXES, LINEAR, put_linear
 from .point_fit import linear_transform
 from .robust_fit import RobustFit, robust_fit
+from .sliding import slide_mm
 from .starts import centre_of_mass
 
 LEAST_VOXELS = 8
@@ -33,6 +34,8 @@ CLOSE = {2: 0.4, 3: 0.25}
 """Part of the agreeing pairs that must be within half of the tolerance; by chance it is 1 / 4 and 1 / 8."""
 SURE_PERCENT, SURE_CLOSE = 42.0, 0.48
 """Wrong answers of smooth bodies (3-D) reached 30 % and 0.42, right ones of soft tissue begin at 20 % and 0.27."""
+LARGEST_SLIDE = 0.25
+"""Part of the tolerance that the answer may slide (3-D): right ones slid by up to 0.19, wrong ones from 0.36."""
 ADVICE = (
     "Check that both show the same region in the same kind of image, give masks of what both show, choose another "
     "model or start, raise tolerance_mm for tissue that deforms, or use register or register_landmarks."
@@ -47,6 +50,7 @@ COLUMNS = (
     Column(
         "close_percent", "Close", "%", "Part of the inliers within half of the tolerance; 12.5 (3-D) or 25 by chance"
     ),
+    Column("slide_mm", "Slide", "mm", "How far the answer moves when blocks count only across the surfaces they show"),
     Column("verdict", "Verdict", "", "sure, or doubtful where wrong answers can look like this", str),
     Column("tolerance_mm", "Tolerance", "mm", "Distance within which a pair agrees"),
     Column("residual_rms_mm", "Residual, RMS", "mm", "RMS of |T(f) - m| over the inliers"),
@@ -130,6 +134,7 @@ class RegisterFeatures(Operation):
     title: ClassVar[str] = "Register by features"
     group: ClassVar[str] = "Align"
     memory_factor: ClassVar[float] = 6.0
+    revision: ClassVar[int] = 2
     keeps: ClassVar = {"image": "moving"}
     presets: ClassVar = {
         "Rigid": {},
@@ -251,9 +256,19 @@ class RegisterFeatures(Operation):
         close = float((fit.residuals[fit.inliers] <= tolerance / 2).mean())
         found.put("agreeing_percent", agreeing)
         found.put("close_percent", 100 * close)
-        sure = fixed.GetDimension() == 2 or (agreeing >= SURE_PERCENT and close >= SURE_CLOSE)
-        found.values["verdict"] = "sure" if sure else "doubtful"
-        if not sure:
+        slide = math.nan
+        if pairs.tensors is not None:
+            slide = slide_mm(pairs.fixed, pairs.moving, pairs.tensors, fit, self.model)
+        found.put("slide_mm", slide, "keypoints")
+        slides = slide > LARGEST_SLIDE * tolerance
+        few = fixed.GetDimension() == 3 and not (agreeing >= SURE_PERCENT and close >= SURE_CLOSE)
+        found.values["verdict"] = "doubtful" if slides or few else "sure"
+        if slides:
+            progress.warn(
+                f"The answer is doubtful: it slides by {slide:.2g} mm when blocks count only across the surfaces that "
+                "they show, as with smooth, nearly round bodies; look at the result, or use register."
+            )
+        elif few:
             progress.warn(
                 f"The answer is doubtful: {agreeing:.0f} % of the blocks agree, {close:.0%} of these closely. It is so "
                 "for tissue that deforms, and for wrong answers that bring outlines together; look at the result."
