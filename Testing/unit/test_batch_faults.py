@@ -27,6 +27,7 @@ from cases_testing import (
     write_cohort,
     write_recipe,
 )
+from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.batch import folder as folders
 from MedImgAnalysisLib.batch import plain
 from MedImgAnalysisLib.batch.case import run_case
@@ -310,3 +311,22 @@ def test_what_is_moved_away_before_it_is_deleted_comes_back_when_the_new_one_can
     with pytest.raises(FileError, match="Input/output error"), folders.staged(out) as place:
         (place / "new").touch()
     assert out.stat().st_ino == before and whole(tmp_path / "out") == {"a"} and leftovers(tmp_path) == []
+
+
+def test_cases_that_were_run_one_by_one_are_kept_by_a_batch_that_sums_up(tmp_path: Path) -> None:
+    """As in an array of jobs on a cluster."""
+    cohort, recipe = write_cohort(tmp_path, ["a", "b", "c"]), write_recipe(tmp_path / "recipe.json")
+    for case in ("a", "c"):
+        words = [
+            "run",
+            str(recipe),
+            "--in",
+            f"t1={tmp_path / case}.nrrd",
+            "--out",
+            str(tmp_path / "out"),
+            "--case",
+            case,
+        ]
+        assert main([*words, "--quiet"]) == 0
+    result = run_batch(RECIPE, load(cohort, RECIPE), tmp_path / "out", workers=0)
+    assert result.kept == ("a", "c") and [case.state for case in result.cases] == ["done"] * 3
