@@ -155,11 +155,56 @@ def test_segments_by_hand_of_other_runs_or_one_of_several_are_inputs(logic, volu
     assert len(history_of(table).recipe.steps) == 2
     found.GetSegmentation().GetNthSegment(0).SetName("Mine")
     assert "changed by hand" in history_of(table).notes[0]
-    other = logic.run("threshold", image=volume, lower=60.0, segment="High", outputs={"labels": found}).labels
-    both = logic.run("measure_segments", labels=other)
-    assert other.GetSegmentation().GetNumberOfSegments() == 2
-    assert "has segments that the last run has not made" in history_of(both).notes[0]
-    assert "They are not in the recipe" in history_of(other).notes[0]
+    both = logic.run("threshold", image=volume, lower=60.0, segment="High", outputs={"labels": found}).labels
+    assert both.GetSegmentation().GetNumberOfSegments() == 2
+    table = logic.run("measure_segments", labels=both)
+    assert "has segments that the last run has not made" in history_of(table).notes[0]
+
+
+def test_segments_of_several_runs_in_one_node_are_each_followed_to_their_run(logic, volume, second):
+    low = logic.run("threshold", image=volume, lower=20.0, segment="Low").labels
+    clean = logic.run("median", image=second)
+    logic.run("threshold", image=clean, lower=50.0, segment="High", outputs={"labels": low})
+    logic.run("auto_threshold", image=second, segment="Auto", outputs={"labels": low})
+    segmentation = low.GetSegmentation()
+    ids = {segmentation.GetNthSegment(n).GetName(): segmentation.GetNthSegmentID(n) for n in range(3)}
+    expected = {
+        "Low": (["threshold", "gaussian"], {"T1"}),
+        "High": (["median", "threshold", "gaussian"], {"T1", "T2"}),
+        "Auto": (["auto_threshold", "gaussian"], {"T1", "T2"}),
+    }
+    for name, (operations, inputs) in expected.items():
+        soft = logic.run("gaussian", image=volume, mask=(low, ids[name]))
+        history = history_of(soft)
+        assert [step.operation for step in history.recipe.steps] == operations, name
+        assert {node.GetName() for node in history.inputs.values()} == inputs and history.notes == ()
+        assert again(history) == {"gaussian_image": hash_of(soft, "image")}
+    whole = history_of(low)
+    assert [step.operation for step in whole.recipe.steps] == ["threshold", "median", "threshold", "auto_threshold"]
+    assert len(whole.recipe.outputs) == 3 and whole.notes == ()
+
+
+def test_records_of_runs_without_segments_in_the_node_go(logic, volume):
+    from MedImgAnalysisLib.scene.earlier_runs import EARLIER
+
+    def earlier() -> int:
+        return sum(name.startswith(EARLIER) for name in node.GetAttributeNames())
+
+    def roles() -> list[str]:
+        names = [node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())]
+        return [name for name in names if name.startswith("MedImgAnalysis") and node.GetNumberOfNodeReferences(name)]
+
+    node = logic.run("threshold", image=volume, lower=20.0, segment="A").labels
+    assert earlier() == 0 and len(roles()) == 1
+    logic.run("threshold", image=volume, lower=30.0, segment="B", outputs={"labels": node})
+    assert earlier() == 1 and len(roles()) == 2
+    for lower in (40.0, 45.0):  # each takes the place of the one before
+        logic.run("threshold", image=volume, lower=lower, segment="B", outputs={"labels": node})
+        assert earlier() == 1 and len(roles()) == 2
+    node.GetSegmentation().RemoveSegment(node.GetSegmentation().GetNthSegmentID(0))
+    logic.run("threshold", image=volume, lower=50.0, segment="B", outputs={"labels": node})
+    assert earlier() == 0 and len(roles()) == 1
+    assert len(history_of(node).recipe.steps) == 1
 
 
 def test_one_of_several_segments_is_picked_by_its_name(logic, volume):

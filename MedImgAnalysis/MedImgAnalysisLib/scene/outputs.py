@@ -13,10 +13,10 @@ import slicer
 from .. import catalog
 from ..provenance import ATTRIBUTE
 from ..values import PALETTE, Frames, Labels, Segment
-from . import bridge, curves, segment_writing, segmentations
+from . import bridge, curves, earlier_runs, segment_writing, segmentations
 from .held import held_by
 
-INPUT = "MedImgAnalysis.Input."
+INPUT = earlier_runs.INPUT
 """Role prefix of the references from a result to its inputs; unlike ids in a text they survive renumbering."""
 SEGMENT = "MedImgAnalysis.Segment."
 """Node attribute prefix: which run a segment comes from, and a digest that shows edits by hand."""
@@ -160,11 +160,7 @@ def entries_of(node: Any) -> dict[str, dict[str, Any]]:
 
 def record_of(node: Any) -> dict[str, Any] | None:
     """The provenance record of a node, None when it has none that can be read."""
-    try:
-        found = json.loads(node.GetAttribute(ATTRIBUTE) or "null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    return earlier_runs.read_record(node)
 
 
 def segments_of(node: Any) -> list[str]:
@@ -184,6 +180,8 @@ def add_warning(node: Any, sentence: str) -> None:
 
 
 def _sign(node: Any, output: Output, segments: Mapping[str, str]) -> None:
+    if segments:
+        earlier_runs.keep_last(node, list(segments.values()))
     for name, sources in output.inputs.items():
         node.RemoveNodeReferenceIDs(INPUT + name)
         for source in sources:
