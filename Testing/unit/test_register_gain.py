@@ -87,3 +87,16 @@ def test_pet_made_of_a_ct_stays_on_it(data_dir):
     print(f"PET made of the CT: {np.mean(ways):.2f} mm at the corners")
     assert np.mean(ways) < 1.0
     assert not any("better" in warning or FIT_ABOUT_AS_WELL in warning for warning in result.warnings)
+
+
+def test_a_way_shorter_than_a_voxel_is_judged_at_finer_voxels():
+    """A shift of 1.5 mm hardly shows in voxels of 8 mm, whose mean it leaves nearly the same; it does in its own."""
+    grid = Grid((80, 80, 60), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    random = np.random.default_rng(3)
+    values = gaussian_filter(random.normal(size=grid.size[::-1]), 1.2)
+    images = [image_like((values / values.std() + 0.3 * random.normal(size=values.shape)).astype(np.float32), grid)] * 2
+    shifted = sitk.TranslationTransform(3, (1.5, 0.0, 0.0))
+    coarse = gain((images[0], images[1]), (None, None), (shifted, AS_THEY_ARE), 8.0, SILENT)
+    fine = gain((images[0], images[1]), (None, None), (shifted, AS_THEY_ARE), 8.0, SILENT, 1.0)
+    assert coarse is not None and fine is not None
+    assert fine.sure and fine.mean / fine.error > coarse.mean / coarse.error

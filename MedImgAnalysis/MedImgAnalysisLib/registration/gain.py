@@ -44,6 +44,7 @@ def gain(
     ways: tuple[sitk.Transform, sitk.Transform],
     spacing_mm: float,
     progress: Progress,
+    finest_mm: float | None = None,
 ) -> Gain | None:
     """How much more mutual information fixed points have with the moving image after than before.
 
@@ -56,25 +57,32 @@ def gain(
         Fixed and moving, at any resolution finer than `spacing_mm`.
     ways
         Before and after: linear, fixed to moving points, LPS millimetres.
+    spacing_mm, finest_mm
+        What voxels are averaged to: `spacing_mm`, and less down to `finest_mm` where points went a shorter way, which
+        coarser voxels do not show.
     """
     from scipy.ndimage import map_coordinates
 
+    if finest_mm is not None:
+        corners = Grid.of(images[0]).corners
+        went = np.subtract(*(corners @ matrix.T + offset for matrix, offset in map(matrix_of, ways)))
+        spacing_mm = min(spacing_mm, max(finest_mm, float(np.linalg.norm(went, axis=1).mean())))
     fixed, moving = (shrunk(image, spacing_mm, progress) for image in images)
     small = small_mask(masks[0], fixed), small_mask(masks[1], moving)
     array = sitk.GetArrayViewFromImage(fixed)
-    index = np.argwhere(np.ones(array.shape, bool) if small[0] is None else sitk.GetArrayViewFromImage(small[0]) != 0)
+    inside = np.arange(array.size) if small[0] is None else np.flatnonzero(sitk.GetArrayViewFromImage(small[0]))
     # Between the voxels: at their centres nothing is averaged, and any shift would look like a gain (see `lattice`).
-    chosen = index[:: max(1, len(index) // POINTS)]
+    chosen = np.stack(np.unravel_index(inside[:: max(1, len(inside) // POINTS)], array.shape), axis=1)
     at_fixed = chosen + np.random.default_rng(SEED).uniform(-0.5, 0.5, chosen.shape)
     points, grid = Grid.of(fixed).to_physical(at_fixed[:, ::-1]), Grid.of(moving)
     there = [points @ matrix.T + offset for matrix, offset in map(matrix_of, ways)]
     at = [grid.to_index(one) for one in there]
     met = [np.all((one >= -0.5) & (one <= np.asarray(grid.size) - 0.5), axis=1) for one in at]
     if small[1] is not None:
-        inside = sitk.GetArrayViewFromImage(small[1])
+        allowed = sitk.GetArrayViewFromImage(small[1])
         for one, mapped in zip(met, at):
             near = np.clip(np.rint(mapped[one]), 0, np.asarray(grid.size) - 1).astype(int)
-            one[one] = inside[tuple(near[:, ::-1].T)] != 0
+            one[one] = allowed[tuple(near[:, ::-1].T)] != 0
     both = met[0] & met[1]
     block = _blocks(at_fixed[both])
     if both.sum() <= 0.5 * met[1].sum() or len(np.unique(block)) < FEWEST_BLOCKS:

@@ -13,7 +13,7 @@ from ..progress import Progress
 from ..values import Column, Curve, Curves, Measurements
 from .gain import Gain
 from .metrics import Metric
-from .models import DEFORMABLE, numbers
+from .models import numbers
 from .rigid import matrix_of
 from .starts import Pose, centre
 
@@ -103,7 +103,7 @@ def doubts(
     gained: Gain | None,
     progress: Progress,
 ) -> None:
-    """Warn of what speaks against a result; `gained` is what its linear part is better than where the images were."""
+    """Warn of what speaks against a result; `gained` is that of a linear one over where the images were."""
     row = table.rows[0]
     if max(row["overlap"], row["overlap_moving"]) < LITTLE_OVERLAP:
         progress.warn(
@@ -111,8 +111,6 @@ def doubts(
         )
     before, after = row["metric_before"], row["metric"]
     worse = math.isfinite(before) and not metric.better(after, before) and abs(after - before) > LOSS * abs(before)
-    # What the linear part alone gains says nothing of a deformation that comes after it.
-    gained = None if row["model"] in DEFORMABLE else gained
     if worse and not (gained is not None and gained.moved_mm < STILL_MM):
         progress.warn(
             f"{metric.title} is not better than before ({after:.4g} against {before:.4g}); look at the result, or "

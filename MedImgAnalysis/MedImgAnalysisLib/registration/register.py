@@ -168,7 +168,9 @@ class Register(Operation):
         aligned = align(images, masks, begin.best, steps, settings, progress.part(0.2, share))
         before = self._before(hints, fixed.GetDimension())
         ways = before, aligned.transform
-        gained = gain(images, masks, ways, MIDDLE[0].spacing_mm * scale, progress.part(share, share))
+        coarse, fine = MIDDLE[0].spacing_mm * scale, steps[-1].level.spacing_mm
+        # What the linear part alone gains says nothing of a deformation that comes after it.
+        gained = None if deforms else gain(images, masks, ways, coarse, progress.part(share, share), fine)
         transform, folded, iterations = aligned.transform, 0.0, len(settings.trace)
         series = outcome.series(aligned.names, settings.trace)
         if deforms:
