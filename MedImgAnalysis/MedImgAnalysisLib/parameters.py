@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -58,6 +59,11 @@ def title_of(name: str) -> str:
     first, *others = name.split("_")
     words = [SPELLED.get(first, first.capitalize()), *(SPELLED.get(word, word) for word in others)]
     return " ".join(words).replace("Bland altman", "Bland-Altman")
+
+
+def unit_text(unit: str) -> str:
+    """A unit as people read it: `mm2` is `mm\u00b2`, `intensity2 mm2` is `intensity\u00b2 mm\u00b2`."""
+    return re.sub(r"(?<=[A-Za-z])[23](?![A-Za-z0-9])", lambda found: {"2": "\u00b2", "3": "\u00b3"}[found[0]], unit)
 
 
 SHOWN = 120

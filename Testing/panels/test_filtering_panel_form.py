@@ -10,7 +10,7 @@ import pytest
 from MedImgAnalysisLib.catalog import OPERATIONS
 from MedImgAnalysisLib.errors import ParameterError
 from MedImgAnalysisLib.operation import Operation
-from MedImgAnalysisLib.parameters import Choice, Quantity
+from MedImgAnalysisLib.parameters import Choice, Quantity, unit_text
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.values import Image
 from panel_helpers import FILTERING, add_volume, choose
@@ -104,12 +104,17 @@ def test_every_row_has_a_title_a_unit_and_a_tool_tip(standin, operation):
     for parameter in operation.parameters():
         tip = form.fields[parameter.name].widget.toolTip
         assert parameter.description in tip
-        assert parameter.range_text in tip
+        assert parameter.description or operation is EveryKind
+        assert unit_text(parameter.unit) in tip
+        for choice in parameter.choices:
+            assert choice.replace("_", " ") in tip
+        if not parameter.choices:
+            assert unit_text(parameter.range_text) in tip
         assert parameter.name in tip
         field = form.fields[parameter.name]
         widget = field.inner.widget if parameter.optional else field.widget
         if parameter.kind in ("int", "float"):
-            assert widget.suffix.strip() == parameter.unit
+            assert widget.suffix.strip() == unit_text(parameter.unit)
 
 
 def test_showing_values_tells_nobody_and_editing_does(standin):

@@ -7,7 +7,17 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from panel_helpers import FILTERING, add_segmentation, add_volume, choose, log_text, noisy_image, volumes, voxels
+from panel_helpers import (
+    FILTERING,
+    add_segmentation,
+    add_volume,
+    choose,
+    log_text,
+    noisy_image,
+    view_nodes,
+    volumes,
+    voxels,
+)
 
 
 @pytest.fixture
@@ -182,7 +192,7 @@ def test_the_log_tells_what_was_written_how_long_it_took_and_warnings(filtering,
 def test_the_new_volume_is_shown_without_moving_the_views(filtering, apply):
     from slicer_standin.record import RECORD
 
-    add_volume()
+    view_nodes()[1].SetBackgroundVolumeID(add_volume().GetID())
     filtering.widget.panel.enter()
     (made,) = apply()
     assert RECORD.slice_layers == [{"background": made, "fit": False}]

@@ -131,8 +131,13 @@ class LayoutManager(WithoutViews):
 
     def mrmlSliceLogics(self) -> object:
         import slicer
+        import vtk
 
-        return slicer.app.applicationLogic().GetSliceLogics()
+        logics = vtk.vtkCollection()
+        for logic in PARTS.slice_logics.values():
+            if slicer.mrmlScene.IsNodePresent(logic.GetSliceNode()):
+                logics.AddItem(logic)
+        return logics
 
     def resetThreeDViews(self) -> None:
         """There are no views."""

@@ -66,7 +66,12 @@ def deidentify(options: argparse.Namespace, terminal: Terminal) -> int:
     for reason, count in report.left_out.items():
         terminal.note(f"Left out: {count} {reason}.")
     terminal.note(
-        f"{report.written} files of {len(report.patients)} patients, {len(report.studies)} studies in {out}. "
-        f"{data['not_done']}"
+        f"{_count(report.written, 'file')} of {_count(len(report.patients), 'patient')}, "
+        f"{_count(len(report.studies), 'study', 'studies')} in {out}. {data['not_done']}"
     )
     return 0
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from ..parameters import unit_text
 from ..values import PALETTE, Curve, Curves
 
 WIDTH, HEIGHT = 460, 300
@@ -124,4 +125,4 @@ def _legend(series: list[Curve], right: float) -> str:
 
 
 def _axis(title: str, unit: str) -> str:
-    return f"{title} ({unit})" if unit else title
+    return f"{title} ({unit_text(unit)})" if unit else title

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from .. import __version__
 from ..files.paths import appearing
 from ..geometry import Grid
+from ..parameters import unit_text
 from ..values import Column, Curves, Labels, Measurements
 from .page import page
 from .plots import svg
@@ -168,7 +169,7 @@ def _upright(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> st
     lines = "".join(
         f"<tr><td>{escape(c.title)}</td>"
         + "".join(f"<td{_css(c)}>{cell(row.get(c.key), c)}</td>" for row in rows)
-        + f'<td class="unit">{escape(c.unit)}</td><td class="text soft">{escape(c.description)}</td></tr>'
+        + f'<td class="unit">{escape(unit_text(c.unit))}</td><td class="text soft">{escape(c.description)}</td></tr>'
         for c in columns
         if any(row.get(c.key) not in (None, "") for row in rows)
     )
@@ -176,7 +177,7 @@ def _upright(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> st
 
 
 def _heading(column: Column) -> str:
-    unit = f' <span class="unit">{escape(column.unit)}</span>' if column.unit else ""
+    unit = f' <span class="unit">{escape(unit_text(column.unit))}</span>' if column.unit else ""
     return escape(column.title) + unit
 
 

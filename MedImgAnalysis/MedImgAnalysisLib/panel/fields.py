@@ -14,7 +14,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..parameters import Parameter
+from ..parameters import Parameter, unit_text
 
 LIMIT = 1e15
 """Stands for infinity in spin boxes; integers are exact up to here."""
@@ -48,16 +48,41 @@ def push_button(name: str, text: str, slot: Callable[[], Any], tip: str) -> Any:
 
 
 def tool_tip(parameter: Parameter) -> str:
-    """The sentence, the range with its unit and the default."""
+    """What the parameter does, its range with the unit, its default and its name in scripts."""
     lines = [parameter.description] if parameter.description else []
-    if parameter.range_text:
-        lines.append(_("Range: {range}.").format(range=parameter.range_text))
+    if parameter.kind == "choice":
+        lines.append(_("Choices: {choices}.").format(choices=", ".join(readable(word) for word in parameter.choices)))
+    elif parameter.range_text:
+        lines.append(_("Range: {range}.").format(range=unit_text(parameter.range_text)))
+    elif parameter.unit:
+        lines.append(_("Unit: {unit}.").format(unit=unit_text(parameter.unit)))
     if parameter.kind == "floats":
         lines.append(_("Several numbers, separated by commas."))
     if parameter.optional:
         lines.append(_("Not used unless the box is checked."))
+    default = default_text(parameter)
+    if default:
+        lines.append(_("Default: {default}.").format(default=default))
     lines.append(_("Name in scripts: {name}.").format(name=parameter.name))
     return "\n".join(lines)
+
+
+def readable(word: str) -> str:
+    """What people read for a choice: `multi_start` is `multi start`."""
+    return word.replace("_", " ")
+
+
+def default_text(parameter: Parameter) -> str:
+    """The default with its unit; empty where it says nothing."""
+    value = parameter.default
+    if value is None or value == "" or value == ():
+        return ""
+    if parameter.kind == "bool":
+        return _("on") if value else _("off")
+    if parameter.kind in ("text", "choice"):
+        return readable(value) if parameter.kind == "choice" else str(value)
+    numbers = ", ".join(f"{number:g}" for number in (value if parameter.kind == "floats" else (value,)))
+    return f"{numbers} {unit_text(parameter.unit)}".strip()
 
 
 def field_for(parameter: Parameter, operation: str, on_change: Callable[[], None], shown_with: list[Any]) -> Field:
@@ -146,7 +171,7 @@ class NumberField(Field):
         else:
             box.setStepType(qt.QAbstractSpinBox.AdaptiveDecimalStepType)
         if self.parameter.unit:
-            box.suffix = f" {self.parameter.unit}"
+            box.suffix = f" {unit_text(self.parameter.unit)}"
         box.connect("valueChanged(double)", lambda number: self._edited())
         self.widget = box
 
@@ -178,7 +203,7 @@ class ChoiceField(Field):
     def _build(self, shown_with: list[Any]) -> None:
         self.widget = narrow_combo()
         for word in self.parameter.choices:
-            self.widget.addItem(word.replace("_", " "), word)
+            self.widget.addItem(readable(word), word)
         self.widget.connect("currentIndexChanged(int)", lambda index: self._edited())
 
     def show(self, value: Any) -> None:

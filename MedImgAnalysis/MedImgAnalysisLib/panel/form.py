@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ..errors import ParameterError
 from ..operation import Operation
+from ..parameters import unit_text
 from .fields import Field, field_for, narrow_combo
 
 
@@ -79,7 +80,7 @@ class ParameterForm:
         row = qt.QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(field.widget, 1)
-        hint = qt.QLabel(unit if field.parameter.kind == "floats" else "")
+        hint = qt.QLabel(unit_text(unit) if field.parameter.kind == "floats" else "")
         hint.objectName = f"hint_{field.parameter.name}"
         row.addWidget(hint)
         if unit == "voxels" and field.parameter.kind != "floats":

@@ -267,8 +267,7 @@ class OperationPanel(VTKObservationMixin):
 
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
         self.preview.switch_off()
-        self.run.drop(_("The scene was closed while the operation was running."))
-        self.run.forget_results()
+        self.run.scene_closed(_("The scene was closed while the operation was running."))
         self._follow(None)
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..parameters import unit_text
 from ..scene import places, showing, tables
 from ..values import Column, Measurements
 from .request import is_watched
@@ -200,4 +201,4 @@ def show_chart(chart: Any) -> None:
 
 
 def _heading(column: Column) -> str:
-    return f"{column.title} ({column.unit})" if column.unit else column.title
+    return f"{column.title} ({unit_text(column.unit)})" if column.unit else column.title

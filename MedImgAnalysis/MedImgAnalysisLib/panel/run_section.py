@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 from ..errors import Cancelled, MedImgError, MissingPackageError
 from ..progress import Progress
 from ..recipe import RecipeResult
+from ..scene.layers import Layers
 from ..scene.pages import write_page
 from ..scene.run import SceneRun
 from ..values import Curves, Measurements
@@ -51,6 +52,7 @@ class RunSection:
         self._on_idle = on_idle
         self.runner = Runner(self._on_progress, self._on_warning, self._on_end)
         self.watched: list[tuple[Any, str]] = []
+        self.layers = Layers()
         self._scene_run: SceneRun | None = None
         self._running: Runnable | None = None
         self._dropped = ""
@@ -164,6 +166,12 @@ class RunSection:
             self.watched = []
             self.runner.cancel()
 
+    def scene_closed(self, reason: str) -> None:
+        """The scene goes away: what runs is dropped, and nothing of what was shown comes back."""
+        self.drop(reason)
+        self.forget_results()
+        self.layers.forget()
+
     def forget_results(self) -> None:
         """The results of the last run are gone."""
         self.results.clear()
@@ -176,6 +184,7 @@ class RunSection:
     def nodes_removed(self) -> None:
         """Nodes left the scene: nothing of them is shown any more, and a run that needs them is dropped."""
         self.results.forget_removed()
+        self.layers.nodes_removed()
         if not all(is_watched(node) for node in (*self._written, *(self._pair or ()))):
             self.forget_results()
         for watched, name in self.watched:
@@ -238,9 +247,6 @@ class RunSection:
         titles = request.titles()
         seconds = sum(record["seconds"] for record in result.records)
         self.log.finish({titles[role]: node.GetName() for role, node in nodes.items()}, seconds)
-        for role, value in request.by_role(result.outputs).items():
-            if isinstance(value, Measurements):
-                self.log.measurements(titles[role], value)
         self.status.text = _("Done in {seconds} s.").format(seconds=f"{seconds:.2f}")
         self.results.show_results(titles, nodes)
         self.surfaces.offer(nodes.values())
@@ -248,7 +254,7 @@ class RunSection:
         self.page_button.setVisible(any(isinstance(value, (Measurements, Curves)) for value in result.outputs.values()))
         self._pair = aligned_pair(request, nodes)
         self.blend_button.setVisible(self._pair is not None)
-        show_results(request, nodes)
+        show_results(request, nodes, self.layers)
 
     def _failed(self, error: BaseException) -> None:
         """Say what went wrong: one line for what the user can mend, a dialog for what is a bug."""
@@ -296,7 +302,7 @@ class RunSection:
     def show_blended(self) -> None:
         """Show the fixed and the aligned volume of the last run, half and half."""
         if self._pair is not None:
-            show_blended(*self._pair)
+            show_blended(*self._pair, self.layers)
 
     def save_page(self) -> None:
         """Ask for a file and write the page of the last run."""

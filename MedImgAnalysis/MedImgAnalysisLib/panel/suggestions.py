@@ -10,6 +10,7 @@ import slicer
 from ..errors import InputError
 from ..operation import Role
 from ..scene import bridge
+from ..scene.layers import background_volume
 from .selectors import NODE_CLASSES, input_classes
 from .state import PanelState
 
@@ -46,7 +47,7 @@ def candidates(kind: str) -> list[Any]:
         for node in slicer.util.getNodesByClass(name)
         if node.GetClassName() == name and not node.GetHideFromEditors() and _fits(node, kind)
     ]
-    shown = shown_volume()
+    shown = background_volume()
     return sorted(found, key=lambda node: node is not shown)
 
 
@@ -57,12 +58,3 @@ def _fits(node: Any, kind: str) -> bool:
     except InputError:
         return False
     return True
-
-
-def shown_volume() -> Any:
-    """The background volume of the first slice view that has one, else None."""
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-        node = slicer.mrmlScene.GetNodeByID(view.GetBackgroundVolumeID() or "")
-        if node is not None:
-            return node
-    return None

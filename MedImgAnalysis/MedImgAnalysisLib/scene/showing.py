@@ -69,12 +69,35 @@ def shows_surfaces(display: Any) -> bool:
     )
 
 
+def show_in_slices(node: Any, segments: Collection[str]) -> None:
+    """Show segments (ids) of a segmentation in the slice views, with their outlines."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    before = display.StartModify()
+    for switch in (display.SetVisibility, display.SetVisibility2D, display.SetVisibility2DOutline):
+        switch(True)
+    for identity in segments:
+        display.SetSegmentVisibility(identity, True)
+        display.SetSegmentVisibility2DOutline(identity, True)
+    display.EndModify(before)
+
+
 def layout_with_3d(manager: Any) -> None:
     """Change to the layout of four views when the present one has no 3D view."""
     nodes = slicer.mrmlScene.GetNodesByClass("vtkMRMLViewNode")
     nodes.UnRegister(None)
     if not any(nodes.GetItemAsObject(n).IsMappedInLayout() for n in range(nodes.GetNumberOfItems())):
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
+
+def show_in_table_view(node: Any) -> bool:
+    """Make a table the active one where the present layout has a table view; returns whether it has."""
+    views = slicer.util.getNodesByClass("vtkMRMLTableViewNode")
+    if not any(view.IsMappedInLayout() for view in views):
+        return False
+    show_table(node)
+    return True
 
 
 def show_table(node: Any, manager: Any = None) -> None:

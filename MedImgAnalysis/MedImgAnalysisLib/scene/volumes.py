@@ -221,9 +221,9 @@ def keep_display(node: Any, source: Any) -> None:
     if own is None or other is None:
         return
     own.SetAndObserveColorNodeID(other.GetColorNodeID())
-    if not other.GetAutoWindowLevel():
-        own.SetAutoWindowLevel(0)
-        own.SetWindowLevel(other.GetWindow(), other.GetLevel())
+    # Also where they were found automatically: else the picture would get another contrast than that beside it.
+    own.SetAutoWindowLevel(0)
+    own.SetWindowLevel(other.GetWindow(), other.GetLevel())
 
 
 def new_display(node: Any) -> None:
