@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -171,3 +172,33 @@ def test_a_study_of_two_patient_ids_is_warned_of(tmp_path: Path) -> None:
     write_series(tmp_path / "in" / "b", ball()[:1], series="1.2.88", IssuerOfPatientID="elsewhere")
     report = run(tmp_path / "in", tmp_path / "out")
     assert len(report.patients) == 2 and any("several patient ids" in sentence for sentence in report.warnings)
+
+
+def test_damaged_headers_leak_nothing(tmp_path: Path) -> None:
+    """Bytes, types and lengths of elements are changed at random; a file is clean or not written."""
+    planted(tmp_path / "whole")
+    data = next((tmp_path / "whole").iterdir()).read_bytes()
+    end = data.find(b"\xe0\x7f\x10\x00")
+    kinds = [b"OB", b"UN", b"LO", b"SQ", b"UI", b"DS", b"TM", b"PN", b"SH", b"CS", b"AS", b"IS", b"UT", b"US", b"FD"]
+    places = [m.start() for m in re.finditer(rb"AE|AS|CS|DA|DS|DT|IS|LO|PN|SH|SQ|TM|UI|UT|US|OW|UN", data[:end])]
+    random = np.random.default_rng(7)
+    written = 0
+    for n in range(120):
+        changed, source, out = bytearray(data), tmp_path / f"in{n}", tmp_path / f"out{n}"
+        for _ in range(random.integers(1, 5)):
+            at = places[random.integers(len(places))]
+            what = random.integers(3)
+            if what == 0:
+                changed[random.integers(132, end)] = random.integers(256)
+            elif what == 1:
+                changed[at : at + 2] = kinds[random.integers(len(kinds))]
+            else:
+                changed[at + 2] = random.integers(256)
+        source.mkdir()
+        (source / "m.dcm").write_bytes(changed)
+        try:
+            written += run(source, out).written
+        except InputError:
+            continue
+        assert planted_in(out, WORDS) == [], n
+    assert 30 < written < 110

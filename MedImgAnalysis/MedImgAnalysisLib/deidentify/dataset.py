@@ -10,10 +10,10 @@ from typing import Any
 from .. import __version__
 from .choices import Choices
 from .dates import moved_date, moved_datetime
+from .forms import BINARY, PIXELS, TEXTS, well_formed
 from .profile import EDITION, UNDATED, Profile, profile
 from .secret import Secret
 
-TEXTS = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 DATES = ("DA", "DT", "TM")
 DUMMY = "REMOVED"
 DUMMIES: dict[str, Any] = {
@@ -30,6 +30,8 @@ WELL_KNOWN = "1.2.840.10008."
 """UIDs of the standard itself: kinds of objects, transfer syntaxes, coding schemes."""
 KINDS = ("SOPClassUID", "TransferSyntaxUID", "CodingSchemeUID", "ContextUID", "MappingResourceUID", "SOPClassesInStudy")
 """Endings of attributes that say what something is, not which one; vendors have kinds of their own."""
+ANYWHERE = 5
+"""From so many letters on a name is found inside of a word, too."""
 REQUIRED = ("AcquisitionContextSequence",)
 """Sequences that some kinds of objects need, but which may be empty."""
 STRUCTURE = (
@@ -75,9 +77,12 @@ class Cleaner:
         identity = self.identity(dataset)
         words = Remnants(dataset)
         self._level(dataset, self.secret.days(identity))
-        for holder, element in list(_texts(dataset)):
-            if element.keyword not in STRUCTURE and words.found_in(element):
-                holder[element.tag].value = DUMMIES.get(element.VR, DUMMY)
+        for holder, element in list(_texts(dataset, (*TEXTS, *BINARY))):
+            if element.keyword not in (*STRUCTURE, *PIXELS) and words.found_in(element):
+                if element.VR in BINARY:
+                    del holder[element.tag]
+                else:
+                    holder[element.tag].value = DUMMIES.get(element.VR, DUMMY)
                 self._count(element, "held a name or number of the patient")
         patient = self.secret.patient(identity)
         dataset.PatientID = dataset.PatientName = patient
@@ -95,6 +100,10 @@ class Cleaner:
                 continue
             element = dataset[tag]
             keyword, action = element.keyword, self._profile.action(tag)
+            if keyword and not well_formed(element):
+                del dataset[tag]
+                self._count(element, "removed, not being of its type")
+                continue
             repeating = tag.group & 0xFF00 in (0x5000, 0x6000)
             if keyword in kept:
                 self._keep(element)
@@ -221,19 +230,27 @@ class Remnants:
                 words |= {str(value).strip() for value in (element.value if element.VM > 1 else [element.value])}
         for name in ("PatientBirthDate", "PatientID"):
             words.add(str(dataset.get(name, "") or "").strip())
-        chosen = sorted((re.escape(word) for word in words if len(word) >= 3), key=len, reverse=True)
-        self._pattern = re.compile(rf"(?<![^\W_])({'|'.join(chosen)})(?![^\W_])", re.IGNORECASE) if chosen else None
+        short = "|".join(re.escape(word) for word in words if 3 <= len(word) < ANYWHERE)
+        long = "|".join(re.escape(word) for word in words if len(word) >= ANYWHERE)
+        forms = [rf"(?<![^\W_])(?:{short})(?![^\W_])"] * bool(short) + [long] * bool(long)
+        self._pattern = re.compile("|".join(forms), re.IGNORECASE) if forms else None
 
     def found_in(self, element: Any) -> bool:
-        """Whether one of them is in the text of an attribute, as a word."""
-        return self._pattern is not None and bool(self._pattern.search(str(element.value or "")))
+        """Whether one of them is in an attribute: as a word, a long one anywhere."""
+        if self._pattern is None or element.is_empty:
+            return False
+        if isinstance(element.value, bytes):
+            texts = [element.value.decode(code, errors="ignore") for code in ("utf-8", "latin-1")]
+        else:
+            texts = [str(element.value)]
+        return any(self._pattern.search(text) for text in texts)
 
 
-def _texts(dataset: Any) -> Iterator[tuple[Any, Any]]:
-    """All attributes of text, with the data set or item that holds them."""
+def _texts(dataset: Any, kinds: tuple[str, ...] = TEXTS) -> Iterator[tuple[Any, Any]]:
+    """All attributes of these types, with the data set or item that holds them."""
     for element in dataset:
         if element.VR == "SQ":
             for item in element.value:
-                yield from _texts(item)
-        elif element.VR in TEXTS:
+                yield from _texts(item, kinds)
+        elif element.VR in kinds:
             yield dataset, element

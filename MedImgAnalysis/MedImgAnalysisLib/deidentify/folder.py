@@ -15,12 +15,13 @@ from typing import Any
 
 from .. import __version__
 from ..errors import FileError, InputError
-from ..files.dicom_headers import read_dataset
+from ..files.dicom_headers import damaged, read_dataset
 from ..files.tables import FORMULA
 from ..progress import SILENT, Progress
 from .choices import ANNOTATED, Choices
 from .dataset import Cleaner
-from .pixels import PIXELS, annotated, clear_spare_bits, face
+from .forms import PIXELS
+from .pixels import annotated, clear_spare_bits, face
 from .profile import EDITION
 from .secret import Secret
 
@@ -166,17 +167,17 @@ class _Work:
         except (FileError, OSError) as error:
             self._leave("damaged files", f"{path}: left out: {error}")
             return
-        reason = self._reason(dataset)
-        if reason:
-            self._leave(reason)
-            return
         before = self.cleaner.counts.copy()
         try:
             with warnings.catch_warnings():
                 # pydicom warns of every odd value, and its words hold the value.
                 warnings.simplefilter("ignore")
-                self._write(path, dataset)
-        except (ValueError, TypeError, KeyError, AttributeError, LookupError, OverflowError) as error:
+                reason = self._reason(dataset)
+                if reason:
+                    self._leave(reason)
+                else:
+                    self._write(path, dataset)
+        except damaged() as error:
             self.cleaner.counts = before
             self._leave("damaged files", f"{path}: left out: the DICOM file is damaged ({type(error).__name__}).")
 
@@ -239,7 +240,11 @@ class _Work:
             return
         place.parent.mkdir(parents=True, exist_ok=True)
         _fresh_meta(dataset)
-        dataset.save_as(place, enforce_file_format=True)
+        try:
+            dataset.save_as(place, enforce_file_format=True)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
         report = self.report
         report.written += 1
         report.patients[patient] = report.patients.get(patient, 0) + 1

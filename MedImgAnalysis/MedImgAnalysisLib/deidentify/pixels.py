@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 WITH_TEXT = ("US", "IVUS", "ES", "XC", "GM", "OP", "OT", "SC")
 """Modalities whose images usually carry text: ultrasound, endoscopy, photographs, captured screens."""
 WITH_FACES = ("CT", "MR", "PT", "NM")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -143,13 +144,20 @@ def files_below(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def damaged() -> tuple[type[Exception], ...]:
+    """What reading an element of a damaged data set may raise; pydicom converts values when they are asked for."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    own = (ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RuntimeError, StopIteration)
+    return (*own, TypeError, ValueError, struct.error, BytesLengthException, InvalidDicomError)
+
+
 def read_dataset(path: Path, pixels: bool = True, tags: Sequence[str] = TAGS) -> tuple[Any, bool]:
     """The data elements of a DICOM file (None when it is none), and whether it lacks the preamble.
 
     Without `pixels` it holds those of `tags` alone.
     """
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     from .images import bare_dicom
 
@@ -165,7 +173,7 @@ def read_dataset(path: Path, pixels: bool = True, tags: Sequence[str] = TAGS) ->
             dataset = pydicom.dcmread(
                 path, force=bare, stop_before_pixels=not pixels, specific_tags=None if pixels else list(tags)
             )
-        except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        except damaged() as error:
             if bare:
                 return None, False
             raise FileError(f"{path}: the DICOM file is damaged: {error}.", path=path) from error

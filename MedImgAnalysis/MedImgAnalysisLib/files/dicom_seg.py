@@ -13,7 +13,7 @@ from ..geometry import Grid, image_like
 from ..progress import SILENT, Progress
 from ..values import PALETTE, Color, Labels, Segment
 from .cielab import rgb_of
-from .dicom_headers import SEGMENTATION, read_dataset
+from .dicom_headers import SEGMENTATION, damaged, read_dataset
 from .dicom_pixels import NATIVE
 from .header import lps_grid
 from .memory import check_memory
@@ -31,9 +31,12 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
     Probability maps (FRACTIONAL) and compressed ones are refused.
     """
     dataset, _ = read_dataset(path)
-    if dataset is None or str(dataset.get("SOPClassUID", "")) not in SEGMENTATION:
+    try:
+        found, kind = (str(dataset.get(name, "")) for name in ("SOPClassUID", "SegmentationType"))
+    except damaged():
+        found = kind = ""
+    if found not in SEGMENTATION:
         raise FileError(f"{path}: this DICOM file holds no segmentation.", path=path)
-    kind = str(dataset.get("SegmentationType", ""))
     if kind not in ("BINARY", "LABELMAP"):
         raise FileError(
             f"{path}: DICOM segmentations of type {kind or 'unknown'} are not supported, only BINARY and LABELMAP; "
@@ -56,8 +59,11 @@ def read_dicom_seg(path: Path, progress: Progress = SILENT) -> Labels:
             where = {number: (0, number) for number, *_ in described}
         else:
             layers, where = _painted(dataset, frames, places, grid, [number for number, *_ in described], progress)
-    except (AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
-        raise FileError(f"{path}: the DICOM segmentation is incomplete: {error}.", path=path) from error
+    except FileError:
+        raise
+    except damaged() as error:
+        why = str(error) or type(error).__name__
+        raise FileError(f"{path}: the DICOM segmentation is incomplete: {why}.", path=path) from error
     segments = []
     for n, (number, name, colour, item) in enumerate(described, start=1):
         layer, value = where[number]
