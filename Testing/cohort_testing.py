@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from MedImgAnalysisLib.batch.results import CaseResult
-from MedImgAnalysisLib.batch.thumbnails import write_small
+from MedImgAnalysisLib.batch.thumbnails import SMALL, write_small
 
 ORGANS = ("Liver", "Spleen", "Left kidney", "Right kidney", "Lesion <3>")
 ABOUT = {
@@ -30,12 +32,13 @@ def made_cohort(count: int, folder: Path | None = None, organs: int = 5, sets: i
     With `folder` each finished case has 3 pictures for each of `sets` outputs there.
     """
     rng = np.random.default_rng(7)
-    drawn = [_picture(rng) for _ in range(6)] if folder is not None else []
-    return [_case(number, rng, folder, drawn, organs, sets) for number in range(count)]
+    with tempfile.TemporaryDirectory() as name:
+        drawn = _drawn(Path(name), rng) if folder is not None else []
+        return [_case(number, rng, folder, drawn, organs, sets) for number in range(count)]
 
 
 def _case(
-    number: int, rng: np.random.Generator, folder: Path | None, drawn: list[sitk.Image], organs: int, sets: int
+    number: int, rng: np.random.Generator, folder: Path | None, drawn: list[tuple[Path, Path]], organs: int, sets: int
 ) -> CaseResult:
     name = f"patient {number:04d}"
     carried = {"age": str(int(rng.integers(20, 90))), "site": "ABC"[number % 3]}
@@ -61,13 +64,13 @@ def _case(
     pictures: list[str] = []
     if folder is not None:
         place = folder / name / "snapshots"
-        place.mkdir(parents=True)
+        (place / SMALL).mkdir(parents=True)
         for group in range(sets):
             for order, plane in enumerate(PLANES):
                 pictures.append(f"snapshots/organs{group or ''}-{plane}.png")
-                picture = folder / name / pictures[-1]
-                sitk.WriteImage(drawn[(number + order + group) % len(drawn)], str(picture))
-                write_small(picture)
+                large, small = drawn[(number + order + group) % len(drawn)]
+                shutil.copyfile(large, folder / name / pictures[-1])
+                shutil.copyfile(small, place / SMALL / Path(pictures[-1]).with_suffix(".jpg").name)
     columns = {key: {"title": title, "unit": unit, "description": text} for key, (title, unit, text) in ABOUT.items()}
     digest = f"{number:064x}"
     return CaseResult(name, carried, "done", None, {
@@ -82,6 +85,18 @@ def _case(
         "software": {"MedImgAnalysis": "1.0", "SimpleITK": "2.5.5"},
         "snapshots": pictures,
     })  # fmt: skip
+
+
+def _drawn(folder: Path, rng: np.random.Generator) -> list[tuple[Path, Path]]:
+    """Six pictures with their small copies, of which those of all cases are copies."""
+    found = []
+    for number in range(6):
+        picture = folder / f"{number}.png"
+        sitk.WriteImage(_picture(rng), str(picture))
+        small = write_small(picture)
+        assert small is not None
+        found.append((picture, small))
+    return found
 
 
 def _picture(rng: np.random.Generator, size: int = 512) -> sitk.Image:

@@ -16,6 +16,8 @@ from MedImgAnalysisLib.batch.report import as_html
 from MedImgAnalysisLib.batch.report_numbers import Numbers
 from MedImgAnalysisLib.batch.results import CaseResult, columns_of
 from MedImgAnalysisLib.pages.cohort_page import SCRIPT
+from MedImgAnalysisLib.pages.cohort_page import STYLE as cohort_style
+from MedImgAnalysisLib.pages.page import STYLE as page_style
 from MedImgAnalysisLib.recipe import Recipe
 
 COUNT = 70
@@ -207,3 +209,26 @@ def test_on_paper_every_case_and_every_number_is_there(page: Path, tmp_path: Pat
     assert CASES[0].record is not None
     assert CASES[0].record["inputs"]["ct"]["sha256"] in flat, "what is folded on the screen is open on paper"
     assert "Reset" not in words
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2."""
+    digits = colour.removeprefix("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark", "paper"])
+def test_every_colour_of_text_can_be_read_on_its_ground(mode: str) -> None:
+    colours: dict[str, str] = {}
+    for style in (page_style, cohort_style):
+        blocks = re.findall(r"(@media[^{]*\{\s*)?:root \{([^}]*)\}", style)
+        for media, body in blocks:
+            if not media or (("dark" in media) == (mode == "dark") and ("print" in media) == (mode == "paper")):
+                colours |= dict(re.findall(r"--(\w+): (#\w+)", body))
+    for text in ("ink", "soft", "good", "bad", "warn", "accent", "mark"):
+        for ground in ("page", "card", "marked") if text == "mark" else ("page", "card"):
+            light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text} on {ground}"

@@ -28,6 +28,7 @@ html.js:not(.ready) #cases tbody { display: none; }
 summary { white-space: nowrap; cursor: pointer; color: var(--accent); }
 .card.brief { max-height: 40vh; }
 .pager { display: flex; gap: .8rem; align-items: center; margin: .6rem 0; color: var(--soft); }
+.pager[hidden] { display: none; }
 .pager button:disabled { opacity: .4; cursor: default; }
 #cases tr.away { display: none; }
 @media screen { #cases tr.later { display: none; } }
@@ -109,6 +110,15 @@ addEventListener('DOMContentLoaded', () => {
     own = location.hash;
     show();
   };
+  // All rows are put in order, hidden ones as well, so that a filter moves none.
+  const sorted = (column, sign) => {
+    const keys = new Map(rows.map(row => [row, value(row, column)]));
+    return [...rows].sort((a, b) => {
+      const x = keys.get(a), y = keys.get(b);
+      if (x === '' || y === '') return (x === '') - (y === '');
+      return sign * (!isNaN(x) && !isNaN(y) ? x - y : order(x, y));
+    });
+  };
   const bound = found => found === null || found.trim() === '' || isNaN(found) ? null : Number(found);
   const rules = [];
   const hide = names => {
@@ -142,15 +152,8 @@ addEventListener('DOMContentLoaded', () => {
       }
       return words.every(word => text(row).includes(word));
     };
-    const found = rows.filter(fits), sort = columns.get(view.get('sort')), sign = view.get('order') === 'desc' ? -1 : 1;
-    if (sort !== undefined) {
-      const keys = new Map(found.map(row => [row, value(row, sort)]));
-      found.sort((a, b) => {
-        const x = keys.get(a), y = keys.get(b);
-        if (x === '' || y === '') return (x === '') - (y === '');
-        return sign * (!isNaN(x) && !isNaN(y) ? x - y : order(x, y));
-      });
-    }
+    const sort = columns.get(view.get('sort')), sign = view.get('order') === 'desc' ? -1 : 1;
+    const next = sort === undefined ? rows : sorted(sort, sign), found = next.filter(fits);
     const size = view.get('rows') === 'all' ? Infinity : Math.max(1, parseInt(view.get('rows') ?? '50') || 50);
     const pages = Math.max(1, Math.ceil(found.length / size));
     const page = Math.min(pages, Math.max(1, parseInt(view.get('page') ?? '1') || 1));
@@ -162,7 +165,6 @@ addEventListener('DOMContentLoaded', () => {
       const css = place === undefined ? 'away' : place < first || place >= last ? 'later' : '';
       if (row.className !== css) row.className = css;
     }
-    const next = sort === undefined ? rows : [...found, ...rows.filter(row => !places.has(row))];
     if (next.some((row, place) => row !== placed[place])) {
       body.append(...next);
       placed = next;
