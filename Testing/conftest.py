@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import settings
-from medimg_testing import Figures, find_data, oblique_grid
+from medimg_testing import Figures, find_data, oblique_grid, write_figures
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("medimg", deadline=None)
@@ -35,7 +35,12 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return Figures(request.node.user_properties)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of this project."""
+    parser.addoption("--figures", metavar="FILE", help="write what tests counted to a JSON file")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what tests counted."""
     reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind) if r.when == "call"]
     lines = [str(value) for report in reports for key, value in report.user_properties if key == "figure"]
@@ -50,6 +55,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
     for line in sorted(set(lines)):
         terminalreporter.write_line(line)
+    if config.getoption("--figures"):
+        numbers = {kind: len(terminalreporter.getreports(kind)) for kind in ("passed", "failed", "skipped")}
+        write_figures(Path(config.getoption("--figures")), sorted(set(lines)), numbers)
 
 
 @pytest.fixture

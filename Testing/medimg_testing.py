@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -74,3 +76,11 @@ class Figures:
     def count(self, group: str, what: str, number: int = 1) -> None:
         """Add to a number of the line of a group, over all tests."""
         self._properties.append(("count", (group, what, number)))
+
+
+def write_figures(path: Path, lines: list[str], numbers: dict[str, int]) -> None:
+    """What tests counted, on which machine and with which packages, as JSON."""
+    packages = {name: version(name) for name in ("SimpleITK", "numpy", "scipy")}
+    machine = {"python": f"Python {platform.python_version()}", "platform": f"{platform.system()} {platform.machine()}"}
+    found = {"version": version("MedImgAnalysis"), **machine, "packages": packages, **numbers, "lines": lines}
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -94,6 +94,20 @@ def test_without_slicer_core_the_error_names_the_package():
     )
 
 
+def test_another_package_of_the_name_slicer_is_told_apart(tmp_path):
+    (tmp_path / "slicer.py").write_text("class Explanation: pass\n")
+    done = python(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from MedImgAnalysisLib.scene import standalone\n"
+        "try: standalone.start()\n"
+        "except ImportError as error: print(type(error).__name__, error.package, error)"
+    )
+    assert done.stdout.startswith(
+        "MissingPackageError slicer-core The installed package slicer is not that of 3D Slicer"
+    )
+    assert str(tmp_path) in done.stdout
+
+
 def test_starting_twice_keeps_the_scene(scene):
     standalone.start()
     assert slicer.mrmlScene is scene

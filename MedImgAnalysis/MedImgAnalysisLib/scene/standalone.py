@@ -103,7 +103,7 @@ def application_logic() -> Any:
 def start() -> None:
     """Make the scene; does nothing when there is one, or inside Slicer.
 
-    Raises `MissingPackageError` where the package slicer-core is not installed.
+    Raises `MissingPackageError` where the package slicer-core is not installed, or hidden by another one.
     """
     global _state
     if _state is not None or inside_slicer():
@@ -116,6 +116,12 @@ def start() -> None:
             f"A scene outside Slicer needs the package slicer-core: pip install slicer-core ({error}).",
             package="slicer-core",
         ) from None
+    if not hasattr(slicer, "vtkMRMLScene"):
+        raise MissingPackageError(
+            "The installed package slicer is not that of 3D Slicer and hides it: pip uninstall slicer, then "
+            f"pip install --force-reinstall slicer-core ({slicer.__file__}).",
+            package="slicer-core",
+        )
     _route_messages()
     folder = tempfile.TemporaryDirectory(prefix="medimg-scene-")
     scene = slicer.vtkMRMLScene()
