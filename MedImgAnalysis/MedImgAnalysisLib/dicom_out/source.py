@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -151,7 +152,10 @@ def source_of(path: str | os.PathLike[str], value: Any, name: str, progress: Pro
     datasets = []
     for file in files:
         progress.check()
-        datasets.append(_complete(pydicom.dcmread(file, stop_before_pixels=True), file, name))
+        with warnings.catch_warnings():
+            # Odd values were told of, where they matter, when the image was read.
+            warnings.simplefilter("ignore")
+            datasets.append(_complete(pydicom.dcmread(file, stop_before_pixels=True), file, name))
     frames = tuple(int(one.frame or 0) for one in slices) if multi else None
     if frames is not None and not problem:
         datasets[0].PerFrameFunctionalGroupsSequence = [
