@@ -61,12 +61,13 @@ def test_drawings_in_spare_bits_are_cleared_and_values_stay(tmp_path: Path) -> N
     dataset = pydicom.dcmread(path)
     values = np.frombuffer(dataset.PixelData, "<i2")
     dataset.BitsStored, dataset.HighBit = 12, 11
-    dataset.PixelData = (values & 0x0FFF | 0x5000).astype("<i2").tobytes()
+    dataset.PixelData = (values & 0x0FFF | 0x5000).astype("<i2").tobytes() + b"Planted behind them."
     dataset.save_as(path)
     report = run(tmp_path / "in", tmp_path / "out")
     (made,) = read_all(tmp_path / "out")
     assert np.array_equal(np.frombuffer(made.PixelData, "<i2"), values)
     assert any("spare bits" in sentence for sentence in report.warnings)
+    assert planted_in(tmp_path / "out", ["planted"]) == []
 
 
 def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ..progress import SILENT, Progress
 from .choices import ANNOTATED, Choices
 from .dataset import Cleaner
 from .forms import PIXELS
-from .pixels import annotated, clear_spare_bits, face
+from .pixels import annotated, clear_spare_bits, cut_surplus, face
 from .profile import EDITION
 from .secret import Secret
 
@@ -202,7 +202,9 @@ class _Work:
                 "numbers of days."
             )
         if self._spare:
-            self._warn(f"{self._spare} files had something drawn into spare bits of their pixels; it was cleared.")
+            self._warn(
+                f"{self._spare} files had something in spare bits of their pixels or behind them; it was cleared."
+            )
         if report.choices.keep:
             self._warn(
                 f"{', '.join(report.choices.keep)} kept on request: free text was searched for the patient's own names "
@@ -228,7 +230,7 @@ class _Work:
         shows_face, identity = face(dataset), self.cleaner.identity(dataset)
         if not dataset.get("SOPInstanceUID"):
             dataset.SOPInstanceUID = self.cleaner.secret.uid(hashlib.sha256(path.read_bytes()).hexdigest())
-        if clear_spare_bits(dataset):
+        if clear_spare_bits(dataset) | cut_surplus(dataset):
             self._spare += 1
         patient = self.cleaner.clean(dataset)
         secret = self.cleaner.secret

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -74,3 +75,17 @@ def clear_spare_bits(dataset: Any) -> bool:
         return False
     dataset.PixelData = clean.tobytes() + dataset.PixelData[whole:]
     return True
+
+
+def cut_surplus(dataset: Any) -> bool:
+    """Cut off what follows the pixels of an uncompressed image; True when there was anything."""
+    if str(dataset.file_meta.get("TransferSyntaxUID", "")) not in NATIVE or "PixelData" not in dataset:
+        return False
+    names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    bits = int(dataset.get("NumberOfFrames") or 1) * math.prod(int(dataset.get(name) or 1) for name in names)
+    needed = (bits + 15) // 16 * 2
+    if len(dataset.PixelData) <= needed:
+        return False
+    surplus = dataset.PixelData[needed:]
+    dataset.PixelData = dataset.PixelData[:needed]
+    return any(surplus)
