@@ -79,6 +79,7 @@ def test_after_apply_fixed_and_aligned_are_shown_half_and_half_and_one_click_bri
 
     fixed, moving = pair()
     register(panel, fixed, moving)
+    slicer.util.setSliceViewerLayers(background=fixed)
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     zoom = [node.GetFieldOfView() for node in views]
     panel.apply()

@@ -8,6 +8,7 @@ loaded scene) is shown. `cleanup` has to be called at the end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
@@ -17,6 +18,7 @@ from slicer.util import VTKObservationMixin
 from .. import catalog
 from ..errors import InputError, ParameterError
 from ..evidence import compared_roles
+from .advice import AdviceLine
 from .chooser import OperationChooser
 from .form import ParameterForm
 from .preview_section import PreviewSection
@@ -62,6 +64,8 @@ class OperationPanel(VTKObservationMixin):
         self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
         self.run.evidence_box.connect("toggled(bool)", self._evidence_chosen)
         self.run.apply_button.connect("clicked()", self.preview.switch_off)
+        self.advice = AdviceLine(self._take_parameters)
+        self.ui.parametersSection.layout().addWidget(self.advice.label)
         self._build(next(iter(self.operations)))
         for event, handler in (
             (SCENE.StartCloseEvent, self._scene_closes),
@@ -132,11 +136,13 @@ class OperationPanel(VTKObservationMixin):
             self.addObserver(state.node, MODIFIED, self._node_modified)
             self._show_state()
             self._suggest()
+            self._advise()
         self._check()
 
     def _node_modified(self, caller: Any = None, event: Any = None) -> None:
         if not self._updating:
             self._show_state()
+            self._advise()
 
     def _show_state(self) -> None:
         if self.state is None:
@@ -209,13 +215,27 @@ class OperationPanel(VTKObservationMixin):
         if self.state is not None and not self._updating:
             self.state.operation = name
             self._suggest()
+            self._advise()
 
     def _form_changed(self) -> None:
         if self.state is not None and not self._updating and not self.form.problem():
             self._updating = True
-            self.state.keep_parameters(self._shown, self.form.build().values())
+            values = self.form.build().values()
+            self.state.keep_parameters(self._shown, values)
+            self.advice.show(values)
             self._updating = False
         self._check()
+
+    def _take_parameters(self, values: Mapping[str, Any]) -> None:
+        """Set parameters that nobody has typed."""
+        self.form.show(values)
+        self._form_changed()
+
+    def _advise(self) -> None:
+        """Say what is known of the inputs; parameters that nobody has touched become those that suit."""
+        if self.state is not None:
+            chosen = {role: selector.nodes()[0] for role, selector in self.inputs.selectors.items() if selector.nodes()}
+            self.advice.update(self.operation, chosen, self.state.parameters(self._shown))
 
     def _evidence_chosen(self, wanted: bool) -> None:
         if self.state is not None and not self._updating:
@@ -230,6 +250,7 @@ class OperationPanel(VTKObservationMixin):
                     self.state.keep_inputs(role, selector.nodes())
                     self.state.keep_segment(role, selector.segment())
             self._updating = False
+            self._advise()
             self._check()
 
     def _outputs_changed(self) -> None:
@@ -268,6 +289,7 @@ class OperationPanel(VTKObservationMixin):
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
         self.preview.switch_off()
         self.run.scene_closed(_("The scene was closed while the operation was running."))
+        self.advice.forget()
         self._follow(None)
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
