@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import SimpleITK as sitk
 from cases_testing import recipe_data
+from cohort_testing import made_cohort
 from hypothesis import given
 from hypothesis import strategies as st
 from MedImgAnalysisLib.batch.report import as_html
+from MedImgAnalysisLib.batch.report_pictures import names_of, pictures
 from MedImgAnalysisLib.batch.results import CaseResult, as_csv, as_data, cell, columns_of
 from MedImgAnalysisLib.batch.thumbnails import data_uri
 from MedImgAnalysisLib.recipe import Recipe
@@ -231,6 +233,21 @@ def test_pictures_are_part_of_the_page_small_and_linked(tmp_path: Path) -> None:
         len(page.images) == 1 and page.images[0].startswith("data:image/jpeg;base64,") and len(page.images[0]) < 15_000
     )
     assert "a%20b/snapshots/seg-axial.png" in page.addresses and "a%20b/snapshots/gone.png" in page.addresses
+
+
+@pytest.mark.parametrize(("pictures_each", "expected"), [(12, 6), (5.5, 3), (2.9, 2), (1.5, 1), (0.5, 0)])
+def test_all_cases_show_as_many_pictures_as_there_is_room_for(
+    tmp_path: Path, pictures_each: float, expected: int
+) -> None:
+    cases = made_cohort(22, tmp_path, sets=2)
+    having = [made for made in cases if names_of(made)]
+    size = len(data_uri(tmp_path / cases[0].id / names_of(cases[0])[0]) or "")
+    room = int(pictures_each * len(having) * size)
+    cells, sentence = pictures(tmp_path, cases, room)
+    assert {cell.count("<img ") for cell in cells if "<a " in cell} == {expected}
+    assert sum(map(len, cells)) < room or not expected
+    assert sum("<a " in cell for cell in cells) == len(having), "a case without room for its pictures links to them"
+    assert ("Of up to 6 pictures per case" in sentence) == (expected < 6)
 
 
 def test_thin_outlines_stay_in_small_pictures(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from .thumbnails import data_uri
 PAGE_BYTES = 48_000_000
 """The whole page stays below this."""
 PER_CASE = (12, 9, 6, 3, 2, 1)
+LINKS = 3
+"""So many links stand for the pictures where there is no room for one of each case."""
 SAMPLE = 12
 MARGIN = 1.2
 """The other cases may have somewhat larger pictures than those of the sample."""
@@ -46,7 +48,7 @@ def pictures(folder: Path, cases: Sequence[CaseResult], room: int) -> tuple[list
     )
     if count < most:
         words += f" Of up to {most} pictures per case {count or 'none'} are shown here, the others are in the folders."
-    if left:
+    if left and count:
         words += f" For {left} pictures there was no room or no file: they are links."
     return cells, words
 
@@ -66,8 +68,8 @@ def _per_case(folder: Path, cases: Sequence[CaseResult], room: int) -> int:
 
 def _cell(folder: Path, case: CaseResult, count: int, room: int) -> tuple[list[str], int]:
     links, missing = [], 0
-    for name in names_of(case)[:count]:
-        small = data_uri(folder / case.id / name)
+    for name in names_of(case)[: count or LINKS]:
+        small = data_uri(folder / case.id / name) if count else None
         alt = escape(Path(name).stem)
         if small is None or len(small) > room:
             missing += 1
