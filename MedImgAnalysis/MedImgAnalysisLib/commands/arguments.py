@@ -30,6 +30,15 @@ VALUE_OPTIONS = (
     "--from-dicom",
     "--case-by",
     "--id",
+    "--noise",
+    "--rotate",
+    "--shift",
+    "--deform",
+    "--spacing",
+    "--blur",
+    "--gamma",
+    "--repeat",
+    "--seed",
 )
 FLAGS = (
     "--json",
