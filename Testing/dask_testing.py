@@ -22,7 +22,7 @@ class DaskProcesses:
         self.folder = folder
         self.file = folder / "scheduler.json"
         self.scheduler = self._start("dask_scheduler", "--port", "0", "--no-dashboard", "--no-jupyter")
-        wait_for(self._address)
+        wait_for(self._address, 200)
         self.address = self._address()
         self.workers = [self.add_worker() for _ in range(workers)]
 

@@ -219,7 +219,7 @@ def kills(place: Path, options: argparse.Namespace) -> None:
                 break
         count["other"] += {case: hashes(out / case) for case in now} != wanted
         count["rounds"] += 1
-    print(", ".join(f"{number} {name}" for name, number in count.items()))
+        print(", ".join(f"{number} {name}" for name, number in count.items()), flush=True)
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -86,9 +86,9 @@ def test_a_worker_killed_in_the_middle_costs_nothing(place: Path, dask: DaskProc
     out = place / "killed"
     command = ["batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", dask.address, "--json"]
     batch = start(*command)
-    lost = wait_for(lambda: (found := busy(out, dask)) is not None and count(out, "done") and [found])[0]
+    lost = wait_for(lambda: (found := busy(out, dask)) is not None and count(out, "done") and [found], 200)[0]
     kill(dask.workers[lost])
-    stdout, stderr = batch.communicate(timeout=60)
+    stdout, stderr = batch.communicate(timeout=200)
     answer = json.loads(stdout)
     assert batch.returncode == 0 and stderr == ""
     assert answer["done"] == CASES and answer["failed"] == [] and answer["kept"] == []
@@ -108,12 +108,12 @@ def test_a_worker_killed_in_the_middle_costs_nothing(place: Path, dask: DaskProc
 def test_ctrl_c_stops_the_cases_on_the_cluster(place: Path, dask: DaskProcesses) -> None:
     out = place / "stopped"
     batch = start("batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", dask.file)
-    wait_for(lambda: count(out, "done") and len(count(out, "started")) >= 2)
+    wait_for(lambda: count(out, "done") and len(count(out, "started")) >= 2, 200)
     batch.send_signal(signal.SIGINT)
-    _, stderr = batch.communicate(timeout=30)
+    _, stderr = batch.communicate(timeout=200)
     assert batch.returncode == 130 and "goes on" in stderr and stderr.count("\n") == 1
     running = {entry["process"] for entry in events(out) if entry["event"] == "started"}
-    wait_for(lambda: not any(alive(process) for process in running), seconds=15)
+    wait_for(lambda: not any(alive(process) for process in running))
     finished = {path.name for path in out.iterdir() if path.is_dir()}
     assert finished and finished < set(CASES) and leftovers(out) == []
     states = {entry["id"]: entry["status"] for entry in json.loads((out / "results.json").read_text())["cases"]}
@@ -123,11 +123,11 @@ def test_ctrl_c_stops_the_cases_on_the_cluster(place: Path, dask: DaskProcesses)
 def test_a_case_whose_client_was_killed_does_not_go_on(place: Path, dask: DaskProcesses) -> None:
     out = place / "orphaned"
     batch = start("batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", dask.address)
-    wait_for(lambda: count(out, "started"))
+    wait_for(lambda: count(out, "started"), 200)
     kill(batch.pid)
     batch.communicate()
     running = {entry["process"] for entry in events(out) if entry["event"] == "started"}
-    wait_for(lambda: not any(alive(process) for process in running), seconds=30)
+    wait_for(lambda: not any(alive(process) for process in running))
 
 
 def test_dask_in_this_process_gives_the_same(place: Path) -> None:
