@@ -262,6 +262,13 @@ def test_thin_outlines_stay_in_small_pictures(tmp_path: Path) -> None:
     assert max(small[small.GetWidth() // 2, j][0] for j in range(small.GetHeight())) > 150
 
 
+def test_a_picture_outside_the_folder_of_its_case_is_not_shown(tmp_path: Path) -> None:
+    picture(tmp_path / "secret.png")
+    shown = case("a")
+    shown.record = {**(shown.record or {}), "snapshots": ["../secret.png", str(tmp_path / "secret.png")]}
+    assert Page(as_html(tmp_path, RECIPE, [shown], ())).images == []
+
+
 def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"garbage")
     assert data_uri(tmp_path / "x.png") is None and data_uri(tmp_path / "none.png") is None

@@ -155,6 +155,14 @@ def test_inputs_that_are_somewhere_else_can_be_given(
         verify(out, inputs={"ct": tmp_path / "elsewhere.nrrd"})
 
 
+@pytest.mark.parametrize("name", ["../../t1.nrrd", "{root}/t1.nrrd", "link.nrrd"])
+def test_files_outside_the_folder_of_the_case_are_not_read(out: Path, tmp_path: Path, name: str) -> None:
+    (out / "link.nrrd").symlink_to(tmp_path / "t1.nrrd")
+    edit(out, lambda record: record["outputs"]["smoothed"].update(file=name.format(root=tmp_path)))
+    with pytest.raises(FileError, match="which lies outside its folder"):
+        verify(out)
+
+
 def test_one_file_of_a_case_is_compared_alone(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(out / "smoothed.nrrd")
     assert main(["verify", str(out / "seg.seg.nrrd")]) == 0

@@ -21,8 +21,9 @@ MARGIN = 1.2
 
 
 def names_of(case: CaseResult) -> list[str]:
-    """The pictures of slices that were taken of a case, relative to its folder."""
-    return [str(name) for name in (case.record or {}).get("snapshots", [])]
+    """The pictures of slices that were taken of a case, relative to its folder; what lies elsewhere is none of them."""
+    names = [Path(str(name)) for name in (case.record or {}).get("snapshots", [])]
+    return [name.as_posix() for name in names if not name.is_absolute() and ".." not in name.parts]
 
 
 def pictures(folder: Path, cases: Sequence[CaseResult], room: int) -> tuple[list[str], str]:

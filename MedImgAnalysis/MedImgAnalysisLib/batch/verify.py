@@ -21,7 +21,7 @@ from ..recipe import Recipe
 from .folder import RECORD, record_of
 from .plain import rows_of
 from .sources import content
-from .verify_record import file_notes, record_differences, revision_notes, software_notes
+from .verify_record import check_inside, file_notes, record_differences, revision_notes, software_notes
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def _verified(
     if unknown:
         raise RecipeError(f"The case has no input {unknown[0]!r}; it has {', '.join(record['inputs'])}.")
     entries = record["outputs"]
+    check_inside(folder, [*record.get("files", []), *(entry["file"] for entry in entries.values())])
     wanted = [name for name, entry in entries.items() if only in (None, entry["file"])]
     if only is not None and not wanted:
         raise FileError(f"{only} is no output of the case {record['case']}.", path=folder / only)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,18 @@ from ..progress import SILENT, Progress
 from ..recipe import Recipe
 from .case import recipe_key
 from .sources import content
+
+
+def check_inside(folder: Path, names: Iterable[str]) -> None:
+    """Raise `FileError` when a file that a record names does not lie in the folder of the case."""
+    for name in names:
+        place = Path(name)
+        if (
+            place.is_absolute()
+            or ".." in place.parts
+            or not (folder / place).resolve().is_relative_to(folder.resolve())
+        ):
+            raise FileError(f"The record of {folder.name} names {name}, which lies outside its folder.", path=folder)
 
 
 def software_notes(record: Mapping[str, Any]) -> list[str]:
