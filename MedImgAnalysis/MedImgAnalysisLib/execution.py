@@ -40,6 +40,10 @@ CLASSES: dict[str, type] = {
 }
 
 
+LARGEST = 1e17
+"""Magnitude up to which squares, and sums of them, are within the range of float32."""
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a run gave: values by output role, the provenance record and the warnings."""
@@ -197,6 +201,15 @@ def _check_image(operation: Operation, role: Role, image: sitk.Image, which: str
                 role=role.name,
                 nonfinite=wrong,
             )
+        if operation.squares and array.size:
+            largest = max(abs(float(array.min())), abs(float(array.max())))
+            if largest > LARGEST or 0 < largest < 1 / LARGEST:
+                raise InputError(
+                    f"{where} has values of a magnitude of {largest:.3g}, whose squares leave the range of numbers; "
+                    f"mask or rescale it, so that the largest is between {1 / LARGEST:g} and {LARGEST:g}.",
+                    role=role.name,
+                    largest=largest,
+                )
 
 
 def _binary(role: Role, image: sitk.Image, progress: Progress) -> sitk.Image:

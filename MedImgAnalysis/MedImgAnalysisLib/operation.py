@@ -79,6 +79,8 @@ class Operation:
         Whether images with several components are filtered component by component.
     finite_only
         Whether NaN and infinite voxels are refused (they spread or have no rank in most filters).
+    squares
+        Whether values are squared on the way, so that magnitudes beyond 1e17, or all below 1e-17, are refused.
     presets
         Named parameter sets, each a mapping from field to value.
     keeps
@@ -104,6 +106,7 @@ class Operation:
     tolerance: ClassVar[float] = 0.0
     vector: ClassVar[bool] = False
     finite_only: ClassVar[bool] = True
+    squares: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     keeps: ClassVar[Mapping[str, str]] = {}
     keeps_grid: ClassVar[bool] = True

@@ -16,6 +16,7 @@ Run = Callable[[Any, np.ndarray], Any]
 """(SimpleITK image, its array) -> a result."""
 LIMITS = {
     "gaussian": 1000,
+    "median 1 again": 10,
     "median": 1000,
     "gradient diffusion": 1000,
     "wavelet": 1000,
@@ -215,20 +216,37 @@ def add_others(found: dict[str, dict[str, Run]]) -> None:
     """Peers that are rarely installed."""
     try:
         import torch
-        from monai.networks.layers import GaussianFilter
+        from monai.networks.layers import GaussianFilter, MedianFilter
+        from monai.transforms import ScaleIntensityRange, SobelGradients
 
-        def monai(image: Any, array: np.ndarray) -> Any:
-            with torch.no_grad():
-                return GaussianFilter(3, 2.0)(torch.from_numpy(array.astype(np.float32))[None, None])[0, 0].numpy()
+        def monai(layer: Any, axes: int = 2) -> Run:
+            def run(image: Any, array: np.ndarray) -> Any:
+                with torch.no_grad():
+                    given = torch.from_numpy(array.astype(np.float32))
+                    return layer(given[(None,) * axes]).numpy()[(0,) * axes]
 
-        found["gaussian 2"]["MONAI"] = monai
+            return run
+
+        found["gaussian 2"]["MONAI"] = monai(GaussianFilter(3, 2.0))
+        # It holds 27 images.
+        found["median 1 again"] = {"ours": found["median 1"]["ours"], "MONAI": monai(MedianFilter(1))}
+        found["sobel"]["MONAI"] = monai(SobelGradients(3), 1)
+        found["window"]["MONAI"] = monai(ScaleIntensityRange(-150, 250, 0, 1, clip=True), 1)
     except ImportError:
         pass
     try:
         from dipy.denoise.nlmeans import nlmeans
 
-        found["non-local means 1/3"]["dipy"] = lambda image, array: nlmeans(
-            array.astype(np.float32), NOISE, patch_radius=1, block_radius=3, rician=False
-        )
+        def by_dipy(method: str) -> Run:
+            # It takes what is below 0 for 0.
+            return lambda image, array: (
+                nlmeans(
+                    array.astype(np.float32) + 1200, NOISE, patch_radius=1, block_radius=3, rician=False, method=method
+                )
+                - 1200
+            )
+
+        for method in ("blockwise", "classic"):
+            found["non-local means 1/3"][f"dipy {method}"] = by_dipy(method)
     except ImportError:
         pass

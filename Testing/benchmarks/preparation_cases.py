@@ -98,7 +98,25 @@ def preparation() -> dict[str, dict[str, Tool]]:
         "evidence": {"ours": lambda image: filtering.FilterEvidence().run(image, image + 1)},
     }  # fmt: skip
     add_monai(found)
+    add_dipy(found)
     return found
+
+
+def add_dipy(found: dict[str, dict[str, Tool]]) -> None:
+    """dipy's resampling, where it is installed."""
+    try:
+        import SimpleITK as sitk
+        from dipy.align.reslice import reslice
+    except ImportError:
+        return
+
+    def run(image: Any) -> Any:
+        array = sitk.GetArrayFromImage(image).astype(np.float32)
+        return reslice(array, np.diag([*reversed(SPACING), 1.0]), SPACING[::-1], (1.0,) * 3, order=1, num_processes=2)[
+            0
+        ]
+
+    found["resample linear"]["dipy"] = run
 
 
 def add_monai(found: dict[str, dict[str, Tool]]) -> None:

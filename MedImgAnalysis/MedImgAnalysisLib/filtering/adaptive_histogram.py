@@ -52,6 +52,7 @@ class AdaptiveHistogram(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.5
+    squares: ClassVar[bool] = True
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the range of the whole image sets the tiles and bins"
     presets: ClassVar = {"Mild": {"contrast_limit": 2.0}, "Strong": {"contrast_limit": 8.0}}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from typing import Annotated, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import InputError
 from ..geometry import Grid
 from ..kernels.neighbours import bilateral
 from ..parameters import Quantity
@@ -20,6 +21,7 @@ from .region import Measuring, filter_measured, wanted
 from .voxels import floating
 
 CUT = 2.5
+MOST_NEIGHBOURS = 1_000_000
 """Half width of the neighbourhood in sigmas, as in ITK."""
 
 
@@ -59,6 +61,7 @@ class Bilateral(Measuring):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.25
+    squares: ClassVar[bool] = True
     revision: ClassVar[int] = 2
     measuring_factor: ClassVar[float] = 1.5
     keeps: ClassVar = {"image": "image"}
@@ -85,6 +88,12 @@ class Bilateral(Measuring):
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)
         radii = self.halo(grid)
+        if prod(2 * r + 1 for r in radii) > MOST_NEIGHBOURS:
+            raise InputError(
+                f"Sigma {self.sigma_mm:g} mm is {max(radii) / CUT:.3g} voxels of this image, so that every voxel has "
+                f"more than {MOST_NEIGHBOURS} neighbours; take a smaller sigma, or gradient_diffusion.",
+                role="image",
+            )
         warn_of_still_axes(radii, f"Sigma {self.sigma_mm:g} mm", grid, progress)
         extra = (0,) * (3 - grid.dimension)
         sigmas = [1.0] * len(extra) + sigmas_kji((self.sigma_mm,) * grid.dimension, grid)

@@ -60,6 +60,7 @@ class Canny(Operation):
     title: ClassVar[str] = "Canny edges"
     group: ClassVar[str] = "Edges"
     memory_factor: ClassVar[float] = 5.75
+    squares: ClassVar[bool] = True
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "edges are followed through the whole image"
     presets: ClassVar = {"Fine": {"sigma_mm": 0.7, "low": 80.0, "high": 92.0}, "Coarse": {"sigma_mm": 2.0}}

@@ -92,6 +92,7 @@ class CorrectBias(Operation):
     title: ClassVar[str] = "Bias field correction (N4)"
     group: ClassVar[str] = "Bias field"
     memory_factor: ClassVar[float] = 4.0
+    squares: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the field is fitted to all of it"
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {

@@ -54,6 +54,7 @@ class CurvatureFlow(Measuring):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.75
+    squares: ClassVar[bool] = True
     memory_bytes: ClassVar[float] = 1e7
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"iterations": 3}, "Medium": {"iterations": 8}, "Strong": {"iterations": 20}}

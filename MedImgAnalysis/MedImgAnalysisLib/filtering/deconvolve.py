@@ -70,6 +70,7 @@ class Deconvolve(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 4.5
+    squares: ClassVar[bool] = True
     memory_bytes: ClassVar[float] = 3e7
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the blur is undone step by step through the whole image"

@@ -40,6 +40,7 @@ class Diffusion(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.75
+    squares: ClassVar[bool] = True
     memory_bytes: ClassVar[float] = 3e7
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "each step is steered by the mean gradient of the whole image"

@@ -109,6 +109,7 @@ class EstimateNoise(Operation):
     title: ClassVar[str] = "Estimate noise"
     group: ClassVar[str] = "Noise"
     memory_factor: ClassVar[float] = 9.0
+    squares: ClassVar[bool] = True
     revision: ClassVar[int] = 3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Estimate:

@@ -17,6 +17,9 @@ from .voxels import floating, halfway
 Evolve = Callable[[np.ndarray, Scales, Progress], np.ndarray]
 """(voxels (k, j, i), scales, progress) -> voxels after all iterations."""
 
+USUAL_BITS = 20
+"""Values up to 2 to this power are taken as they are."""
+
 
 def moving_spacing(grid: Grid) -> list[float]:
     """Spacing of the axes along which there is anything to differ: those of more than one voxel."""
@@ -60,7 +63,12 @@ def evolve_inside(
         # Differences are taken near zero, where float32 has its digits.
         middle = array.dtype.type(next(middles) if middles else halfway(part))
         solid -= middle
+        # The equations are the same in all units, but powers of large values would leave the numbers.
+        exponent = int(np.frexp(np.abs(solid).max())[1])
+        unit = np.ldexp(array.dtype.type(1), exponent if abs(exponent) > USUAL_BITS else 0)
+        solid /= unit
         found = evolve(solid, scales(spacing), progress)
+        found *= unit
         found += middle
         return found.reshape(array.shape)
 

@@ -137,6 +137,7 @@ class FilterEvidence(Operation):
     title: ClassVar[str] = "Evidence of filtering"
     group: ClassVar[str] = "Evidence"
     memory_factor: ClassVar[float] = 5.5
+    squares: ClassVar[bool] = True
     revision: ClassVar[int] = 3
 
     residual_image: bool = True

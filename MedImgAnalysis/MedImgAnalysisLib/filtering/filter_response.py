@@ -75,6 +75,7 @@ class FilterResponse(Operation):
     title: ClassVar[str] = "Filter response (IBSI 2)"
     group: ClassVar[str] = "Texture"
     memory_factor: ClassVar[float] = 4.75
+    squares: ClassVar[bool] = True
     why_whole: ClassVar[str] = "it is computed by Fourier transforms"
     presets: ClassVar = {
         "Mean, 15 voxels": {"filter": "mean", "support_voxels": 15},

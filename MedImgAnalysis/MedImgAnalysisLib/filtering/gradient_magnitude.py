@@ -51,6 +51,7 @@ class GradientMagnitude(Measuring):
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.5
+    squares: ClassVar[bool] = True
 
     measured_by: ClassVar[tuple[str, ...]] = ("sigma_mm",)
 

@@ -52,6 +52,7 @@ class LaplacianOfGaussian(Measuring):
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.5
+    squares: ClassVar[bool] = True
     presets: ClassVar = {"Fine": {"sigma_mm": 1.0}, "Coarse": {"sigma_mm": 4.0}}
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=50.0)] = 2.0

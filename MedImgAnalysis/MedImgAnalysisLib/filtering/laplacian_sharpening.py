@@ -50,6 +50,7 @@ class LaplacianSharpening(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.25
+    squares: ClassVar[bool] = True
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
 

@@ -7,6 +7,8 @@ from ..geometry import Grid
 from ..kernels.gaussian import radius
 from ..progress import Progress
 
+LONGEST = 1e6
+
 
 def per_axis(length: float, lengths: tuple[float, ...], grid: Grid, field: str) -> tuple[float, ...]:
     """Millimetres along (i, j, k): `lengths` where given, else `length` along each axis.
@@ -24,8 +26,15 @@ def per_axis(length: float, lengths: tuple[float, ...], grid: Grid, field: str) 
 
 
 def sigmas_kji(sigma_mm: tuple[float, ...], grid: Grid) -> list[float]:
-    """Sigmas along (i, j, k) in millimetres as voxels in the order of numpy axes."""
-    return [sigma / s for sigma, s in zip(reversed(sigma_mm), grid.spacing_kji, strict=True)]
+    """Sigmas along (i, j, k) in millimetres as voxels in the order of numpy axes; `InputError` beyond a million."""
+    found = [sigma / s for sigma, s in zip(reversed(sigma_mm), grid.spacing_kji, strict=True)]
+    if max(found) > LONGEST:
+        raise InputError(
+            f"A sigma of {max(sigma_mm):g} mm is {max(found):.3g} voxels of this image ({grid.describe()}): is the "
+            "spacing right?",
+            role="image",
+        )
+    return found
 
 
 def gaussian_halo(sigma_mm: tuple[float, ...], grid: Grid, least: int = 0) -> tuple[int, ...]:

@@ -63,6 +63,7 @@ class NonlocalMeans(Measuring):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 3.5
+    squares: ClassVar[bool] = True
     measuring_factor: ClassVar[float] = 1.5
     revision: ClassVar[int] = 2
     keeps: ClassVar = {"image": "image"}

@@ -42,6 +42,7 @@ class NormaliseZscore(Operation):
     title: ClassVar[str] = "Normalise to z-scores"
     group: ClassVar[str] = "Intensity"
     memory_factor: ClassVar[float] = 2.75
+    squares: ClassVar[bool] = True
     measuring_factor: ClassVar[float] = 1.25
 
     def halo(self, grid: Grid) -> tuple[int, ...]:

@@ -50,7 +50,8 @@ class Shrink(Operation):
     title: ClassVar[str] = "Shrink"
     group: ClassVar[str] = "Geometry"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 1.0
+    memory_factor: ClassVar[float] = 2.0
+    revision: ClassVar[int] = 2
     keeps: ClassVar = {"image": "image"}
     keeps_grid: ClassVar[bool] = False
     presets: ClassVar = {"Half": {}, "Half in plane": {"factor": [2.0, 2.0, 1.0]}, "A quarter": {"factor": [4.0]}}
@@ -86,10 +87,13 @@ def _means(image: sitk.Image, factors: list[int], progress: Progress) -> sitk.Im
                 for c in range(parts)
             ]
         )
+    # Sums of integers of 32 bits do not fit into them, and ITK lets them wrap.
+    wide = sitk.GetArrayViewFromImage(image).dtype.kind in "iu" and image.GetSizeOfPixelComponent() >= 4
     shrinker = sitk.BinShrinkImageFilter()
     shrinker.SetShrinkFactors(factors)
-    smaller: sitk.Image = run_filter(shrinker, image, progress=progress, message="Shrinking")
-    return smaller
+    given = sitk.Cast(image, sitk.sitkFloat64) if wide else image
+    smaller: sitk.Image = run_filter(shrinker, given, progress=progress, message="Shrinking")
+    return sitk.Cast(sitk.Round(smaller), image.GetPixelID()) if wide else smaller
 
 
 def _every(image: sitk.Image, factors: list[int], progress: Progress) -> sitk.Image:

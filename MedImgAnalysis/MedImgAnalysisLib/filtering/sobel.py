@@ -43,6 +43,7 @@ class Sobel(Measuring):
     group: ClassVar[str] = "Edges"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.5
+    squares: ClassVar[bool] = True
 
     def halo(self, grid: Grid) -> tuple[int, ...]:
         return (1,) * grid.dimension

@@ -63,6 +63,7 @@ class TotalVariation(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 4.0
+    squares: ClassVar[bool] = True
     revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the steps end when the whole image has settled"

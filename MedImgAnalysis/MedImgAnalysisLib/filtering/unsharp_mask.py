@@ -54,6 +54,7 @@ class UnsharpMask(Operation):
     group: ClassVar[str] = "Enhance"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 2.25
+    squares: ClassVar[bool] = True
     works_in_mask: ClassVar[bool] = True
     keeps: ClassVar = {"image": "image"}
     presets: ClassVar = {"Light": {"amount": 0.3}, "Medium": {"amount": 0.7}, "Strong": {"amount": 1.5}}

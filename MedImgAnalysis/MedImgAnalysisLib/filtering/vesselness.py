@@ -70,6 +70,7 @@ class Vesselness(Measuring):
     title: ClassVar[str] = "Vesselness"
     group: ClassVar[str] = "Enhance"
     memory_factor: ClassVar[float] = 5.0
+    squares: ClassVar[bool] = True
     memory_bytes: ClassVar[float] = 2.5e8
     why_whole: ClassVar[str] = "the contrast of tubes is that of the strongest one; give `contrast`"
     presets: ClassVar = {

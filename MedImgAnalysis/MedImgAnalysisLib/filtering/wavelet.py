@@ -64,6 +64,7 @@ class Wavelet(Operation):
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
     memory_factor: ClassVar[float] = 5.0
+    squares: ClassVar[bool] = True
     revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
     why_whole: ClassVar[str] = "the thresholds come from all details of a band"

@@ -56,6 +56,7 @@ class ZeroCrossings(Measuring):
     title: ClassVar[str] = "Zero crossings"
     group: ClassVar[str] = "Edges"
     memory_factor: ClassVar[float] = 3.5
+    squares: ClassVar[bool] = True
     memory_bytes: ClassVar[float] = 4e7
 
     sigma_mm: Annotated[float, Quantity("mm", low=0.05, high=50.0)] = 2.0

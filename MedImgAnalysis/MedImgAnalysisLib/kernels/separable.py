@@ -44,7 +44,11 @@ def reflected(n: int, weights: np.ndarray) -> np.ndarray:
     radius = len(weights) // 2
     matrix = np.zeros((n, n))
     rows = np.arange(n)
-    for offset, weight in zip(range(-radius, radius + 1), weights[::-1], strict=True):
+    offsets, values = np.arange(-radius, radius + 1), weights[::-1]
+    if len(offsets) > 2 * n:
+        # The mirrored values repeat themselves.
+        values, offsets = np.bincount(np.mod(offsets, 2 * n), values, 2 * n), np.arange(2 * n)
+    for offset, weight in zip(offsets.tolist(), values, strict=True):
         columns = np.mod(rows + offset, 2 * n)
         np.add.at(matrix, (rows, np.where(columns >= n, 2 * n - 1 - columns, columns)), weight)
     return matrix
