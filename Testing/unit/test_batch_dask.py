@@ -180,3 +180,66 @@ def test_wrong_requests_are_said_in_one_line(place: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingPackageError, match="pip install"):
         run_batch(RECIPE, cohort, place / "wrong", dask="tcp://127.0.0.1:1")
+
+
+def test_a_scheduler_that_is_lost_ends_the_batch_and_says_so(place: Path, tmp_path: Path) -> None:
+    alone = DaskProcesses(tmp_path, workers=1)
+    out = place / "lost"
+    try:
+        batch = start("batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", alone.address)
+        wait_for(lambda: count(out, "done"), 200)
+        kill(alone.scheduler)
+        _, stderr = batch.communicate(timeout=200)
+    finally:
+        alone.stop()
+    done, failed = count(out, "done"), count(out, "failed")
+    assert batch.returncode == 1
+    assert not done.keys() & failed.keys() and sum(done.values()) + sum(failed.values()) == len(CASES)
+    assert all("is gone" in line for line in stderr.splitlines()[:-1]) and "distributed" not in stderr
+    states = {entry["id"]: entry["status"] for entry in json.loads((out / "results.json").read_text())["cases"]}
+    assert states == dict.fromkeys(done, "done") | dict.fromkeys(failed, "failed")
+    again = run_batch(RECIPE, load(place / "cohort.csv", RECIPE), out, workers=1, threads=1)
+    assert set(done) <= set(again.kept) and again.failed == []
+
+
+def test_a_case_that_loses_too_many_workers_fails_with_their_number() -> None:
+    from distributed.scheduler import KilledWorker
+
+    error = KilledWorker("case", None, 3)
+    assert cluster._why(error, "tcp://x")["message"].startswith("4 workers of the cluster were lost")
+
+
+def test_each_answer_of_a_case_is_handed_over_once_in_whatever_way_it_comes() -> None:
+    told: list[tuple[str, str]] = []
+
+    class Future:
+        def __init__(self, outcome: Any) -> None:
+            self.outcome = outcome
+
+        def result(self, timeout: float) -> Any:
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            return self.outcome
+
+    submitted = cluster._Submitted(None, "x", lambda task, answer: told.append((task["case"], next(iter(answer)))))
+    answers = [{"started": 1}, {"warning": "w"}, {"done": {}}]
+    outcomes = [("1", answers), ("2", answers), TimeoutError(), TimeoutError(), ("5", answers)]
+    submitted._open = {str(n): ({"case": str(n)}, Future(outcome)) for n, outcome in enumerate(outcomes, 1)}
+    for event in (
+        ("event", "1", ("1", 0, answers[0])),
+        ("event", "2", ("lost attempt", 0, answers[0])),
+        ("event", "1", ("1", 1, answers[1])),
+        ("event", "1", ("1", 2, answers[2])),
+        ("ended", "1", None),
+        ("ended", "2", None),
+        ("ended", "3", None),
+        ("ended", "4", None),
+        ("event", "5", ("5", 2, answers[2])),
+        ("ended", "5", None),
+        ("event", "5", ("5", 0, answers[0])),
+    ):
+        submitted._take(*event, None)
+    assert submitted._open == {}
+    by_case = {case: [answer for name, answer in told if name == case] for case in "12345"}
+    whole = ["started", "warning", "done"]
+    assert by_case == {"1": whole, "2": ["started", *whole], "3": ["failed"], "4": ["failed"], "5": whole}

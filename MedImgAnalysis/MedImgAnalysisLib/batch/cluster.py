@@ -15,13 +15,14 @@ from ..progress import SILENT, Progress
 from ..provenance import software
 from . import cluster_worker
 from .admission import Admission, Running, resident
-from .task import Answer
+from .task import LAST, Answer
 from .workers import OnAnswer
 
 CONNECT_SECONDS = 30
+RESULT_SECONDS = 30
 ALIKE = ("python", "SimpleITK", "numpy", "scipy")
 """Software whose version may shift results in the last digits."""
-NOISY = ("distributed", "tornado.application", "asyncio")
+NOISY = ("distributed", "tornado", "asyncio")
 NOBODY = "127.0.0.1:0"
 """Where the status pages of a cluster in this process are: Dask has no way to leave them out."""
 SUBMIT = 500
@@ -147,6 +148,7 @@ class _Submitted:
         self._open: dict[str, tuple[dict[str, Any], Any]] = {}
         self._told: dict[str, int] = {}
         """By attempt, how many of its answers have been handed over."""
+        self._lost = False
 
     def run(self, tasks: list[dict[str, Any]], held: _Held | None, progress: Progress) -> None:
         """Submit all tasks, one by one as `held` lets them, and hand over what they tell."""
@@ -184,40 +186,46 @@ class _Submitted:
         task, future = self._open[case]
         if kind == "event":
             attempt, number, answer = content
-            if number < 0 or number == self._told.get(attempt, 0):
-                self._hand_over(task, attempt, [answer] if number >= 0 else [], held)
-                if number < 0:
-                    self._on_answer(task, answer)
+            if number < 0:
+                self._on_answer(task, answer)
+            elif number == self._told.get(attempt, 0):
+                self._hand_over(task, attempt, [answer], held)
             return
-        attempt, answers = self._outcome(future)
-        del self._open[case]
-        if held is not None:
-            held.ended(task)
-        self._hand_over(task, attempt, answers[self._told.pop(attempt, 0) :], None)
+        try:
+            attempt, answers = future.result(timeout=RESULT_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever the cluster says of a case is the case's own
+            self._lost = self._lost or _is_lost(error)
+            self._hand_over(task, f"lost {case}", [{"failed": _why(error, self._address)}], held)
+        else:
+            self._hand_over(task, attempt, answers[self._told.get(attempt, 0) :], held)
 
     def _hand_over(self, task: dict[str, Any], attempt: str, answers: list[Answer], held: _Held | None) -> None:
+        """Each answer once; the last one of a case ends it, whether it comes as an event or as the result."""
         for answer in answers:
             self._told[attempt] = self._told.get(attempt, 0) + 1
             if held is not None and "started" in answer:
                 held.started(task["case"], answer["started"])
+            if answer.keys() & LAST:
+                del self._open[task["case"]], self._told[attempt]
+                if held is not None:
+                    held.ended(task)
             self._on_answer(task, answer)
-
-    def _outcome(self, future: Any) -> tuple[str, list[Answer]]:
-        """The attempt that ended the case and its answers; a lost case is a failed one."""
-        try:
-            attempt, answers = future.result(timeout=30)
-            return attempt, answers
-        except Exception as error:  # noqa: BLE001 - whatever the cluster says of a case is the case's own
-            return "", [{"failed": _why(error, self._address)}]
 
     def _end(self, topic: str) -> None:
         """Stop what still runs, wait for it, and hand over what was completed meanwhile."""
+        if self._lost:  # nobody is there to be told
+            return
         with suppress(Exception):
             if self._open:
                 self._client.run(cluster_worker.cancel, topic, on_error="ignore")
                 self._client.cancel([future for _, future in self._open.values()])
             self._client.unsubscribe_topic(topic)
             self._client.run(cluster_worker.end, topic, on_error="ignore")
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the scheduler does not answer, or knows nothing of the case any more."""
+    return type(error).__name__ in ("CancelledError", "FutureCancelledError", "CommClosedError", "TimeoutError")
 
 
 def _why(error: Exception, address: str) -> dict[str, Any]:
@@ -229,7 +237,7 @@ def _why(error: Exception, address: str) -> dict[str, Any]:
             f"{times} workers of the cluster were lost while they ran this case; most likely it needs more memory than "
             "a worker has."
         ).as_json() | {"kind": "WorkerDied"}
-    if name in ("CancelledError", "FutureCancelledError", "CommClosedError", "TimeoutError"):
+    if _is_lost(error):
         return MedImgError(
             f"The Dask scheduler at {address} is gone or has dropped this case; the same command goes on."
         ).as_json() | {"kind": "SchedulerLost"}
@@ -288,7 +296,9 @@ def package() -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What Dask logs about lost connections is said by the cases; lines of it would stand between ours."""
-    loggers = [logging.getLogger(name) for name in NOISY]
+    package()  # makes its loggers, each with a level of its own
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in NOISY]
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
