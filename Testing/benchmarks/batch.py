@@ -1,6 +1,6 @@
 """What a batch costs beyond its operations, how it scales, and what it survives.
 
-    python Testing/benchmarks/batch.py scale [--cases 100 1000]     peak memory and overhead of small cases
+    python Testing/benchmarks/batch.py scale [--cases 100 1000] [--dask local]    peak memory, overhead of small cases
     python Testing/benchmarks/batch.py speedup [--repeats 3]        two workers against one, one thread each
     python Testing/benchmarks/batch.py dask [--repeats 3]           Dask against the pool
     python Testing/benchmarks/batch.py kills [--kills 40]           SIGKILL at random moments, on a pool of two workers
@@ -69,7 +69,8 @@ def timed(data: dict[str, Any], csv: Path, out: Path, **how: Any) -> tuple[float
 def scale(place: Path, options: argparse.Namespace) -> None:
     """Each size in a process of its own, whose peak memory is that of the parent."""
     for cases in options.cases:
-        subprocess.run([sys.executable, __file__, "one", "--cases", str(cases)], check=True)
+        more = ["--dask", options.dask] if options.dask else []
+        subprocess.run([sys.executable, __file__, "one", "--cases", str(cases), *more], check=True)
 
 
 def one(place: Path, options: argparse.Namespace) -> None:
@@ -86,14 +87,15 @@ def one(place: Path, options: argparse.Namespace) -> None:
             for process in seen:
                 peaks[process] = max(peaks.get(process, 0), peak_of(process))
 
-    seconds, operations = timed(SMALL, csv, place / "out", workers=2, on_event=look)
+    seconds, operations = timed(SMALL, csv, place / "out", workers=2, dask=options.dask, on_event=look)
     parent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     processor = sum(usage.ru_utime + usage.ru_stime for usage in used)
     overhead = (2 * seconds - operations) / cases
     working = processor_of_operations(csv)
+    where = "workers of Dask" if options.dask else "workers"
     print(
-        f"{cases} cases, 2 workers: {seconds:.1f} s; overhead {overhead * 1e3:.1f} ms a case, "
+        f"{cases} cases, 2 {where}: {seconds:.1f} s; overhead {overhead * 1e3:.1f} ms a case, "
         f"in processor time {(processor / cases - working) * 1e3:.1f} ms beside operations of {working * 1e3:.1f} ms; "
         f"gap {gap(place / 'out') * 1e3:.1f} ms; "
         f"peak memory: parent {parent / 1e3:.0f} MB, worker {max(peaks.values()) / 1e3:.0f} MB; "
@@ -233,6 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["scale", "one", "speedup", "dask", "kills"])
     parser.add_argument("--cases", type=int, nargs="+")
+    parser.add_argument("--dask", choices=["local"], help="of scale: the same on Dask")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=4.0, help="latest moment of a kill")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cases_testing import SLOW, SMOOTH, blob, events, recipe_data, write_cohort,
 from MedImgAnalysisLib import files, machine
 from MedImgAnalysisLib.batch.admission import LOOK_AHEAD, Admission, Running, resident
 from MedImgAnalysisLib.batch.case_memory import CaseNeed, case_need
+from MedImgAnalysisLib.batch.cluster_worker import _refusal
 from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.executors import InProcess, choose
 from MedImgAnalysisLib.batch.runner import run_batch
@@ -246,3 +248,20 @@ def test_a_batch_in_this_process_can_be_stopped(tmp_path: Path) -> None:
         run_batch(recipe, cohort, tmp_path / "out", workers=0, on_event=stop, progress=progress)
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["a"]
     assert time.monotonic() - started < 60
+
+
+def test_a_dask_worker_refuses_what_its_memory_does_not_hold(tmp_path: Path) -> None:
+    sitk.WriteImage(blob(0, 64), str(tmp_path / "x.nrrd"))
+    task = {"recipe": RECIPE.as_data(), "inputs": {"t1": str(tmp_path / "x.nrrd")}}
+    need = case_need(RECIPE, task["inputs"])
+    assert need is not None
+
+    def place(limit: float, threads: int) -> Any:
+        return SimpleNamespace(
+            memory_manager=SimpleNamespace(memory_limit=limit), state=SimpleNamespace(nthreads=threads)
+        )
+
+    assert _refusal(task, place(2.1 * need.bytes, 2)) == "" and _refusal(task, place(0, 2)) == ""
+    sentence = _refusal(task, place(1.9 * need.bytes, 2))
+    assert need.text in sentence and "--memory-limit" in sentence
+    assert _refusal({**task, "inputs": {"t1": "none.nrrd"}}, place(1, 1)) == ""
