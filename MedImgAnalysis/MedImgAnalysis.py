@@ -65,6 +65,10 @@ class MedImgAnalysisWidget(ScriptedLoadableModuleWidget):
     def enter(self):
         self.page.enter()
 
+    def cleanup(self):
+        if self.page is not None:
+            self.page.cleanup()
+
     def onReload(self):
         from MedImgAnalysisLib.panel import forget_library
 
@@ -80,17 +84,39 @@ class MedImgAnalysisLogic(ScriptedLoadableModuleLogic):
 
         The volumes differ by a known motion; equal seeds give equal voxels.
         """
+        from MedImgAnalysisLib.progress import SILENT
+
+        nodes = self.add_sample_data(self.make_sample_data(SILENT, seed))
+        if slicer.app.layoutManager() is not None:
+            slicer.util.setSliceViewerLayers(background=nodes[0], fit=True)
+        return nodes
+
+    def make_sample_data(self, progress, seed=1):
+        """The head phantom as plain values, in any thread."""
         from MedImgAnalysisLib import phantom
-        from MedImgAnalysisLib.scene import bridge
 
         head = phantom.head(seed=seed)
+        progress.check()
+        return head
+
+    def add_sample_data(self, head):
+        """The nodes of a phantom: FLAIR, T1, and the true segmentation."""
+        from MedImgAnalysisLib.scene import bridge
+
         with slicer.util.RenderBlocker():
             flair = bridge.add_node(head.flair, "Phantom FLAIR", kind="image")
             t1 = bridge.add_node(head.t1, "Phantom T1", kind="image")
             truth = bridge.add_node(head.truth, "Phantom truth", kind="labels", like=flair)
-        if slicer.app.layoutManager() is not None:
-            slicer.util.setSliceViewerLayers(background=flair, fit=True)
         return [flair, t1, truth]
+
+    def add_true_lesions(self, head, flair):
+        """A segmentation with the lesions of a phantom alone."""
+        from MedImgAnalysisLib.scene import bridge
+        from MedImgAnalysisLib.values import Labels
+
+        lesions = next(segment for segment in head.truth.segments if segment.name == "Lesions")
+        labels = Labels.from_masks([("Lesions", head.truth.mask(lesions))])
+        return bridge.add_node(labels, "Phantom true lesions", kind="labels", like=flair)
 
 
 class MedImgAnalysisTest(ScriptedLoadableModuleTest):

@@ -14,6 +14,10 @@ import MedImgAnalysisLib
 
 from .. import catalog
 from ..provenance import software
+from .guide import GuidedExample
+from .packages import packages_text
+from .report_section import ReportSection
+from .samples import SampleList
 
 MODULES = {
     "filtering": "MedImgFiltering",
@@ -97,6 +101,15 @@ class OverviewPage:
         self.buttons: dict[str, Any] = {}
         self._cards: Any = None
         self.ui.samplesButton.connect("clicked()", self.load_samples)
+        self.guide = GuidedExample(
+            self.ui.exampleSection.layout(),
+            module_widget.logic.make_sample_data,
+            self._add_example,
+            self._select_module,
+        )
+        self.samples = SampleList(self.ui.samplesSection.layout(), self._say)
+        self.report = ReportSection(self.ui.reportSection.layout())
+        self.ui.packagesLabel.text = packages_text()
         self.ui.copyVersionsButton.connect("clicked()", self.copy_versions)
         self.ui.versionsLabel.text = _table(versions())
         self.ui.versionsLabel.toolTip = _("The library is in {folder}.").format(folder=library_folder())
@@ -105,8 +118,13 @@ class OverviewPage:
         self.ui.libraryWarningLabel.setVisible(bool(warning))
         self.enter()
 
+    def cleanup(self) -> None:
+        """The page goes away: what runs in the background is stopped."""
+        self.guide.cleanup()
+
     def enter(self) -> None:
-        """Show the modules that are loaded by now."""
+        """Show the modules that are loaded by now, and the steps that can be done."""
+        self.guide.update()
         present = present_modules()
         if list(self.buttons) == [package for package, module in present] and self._cards is not None:
             return
@@ -148,22 +166,34 @@ class OverviewPage:
 
     def open_module(self, package: str) -> None:
         """Go to a module; without a main window there is nowhere to go."""
+        self._select_module(MODULES[package])
+
+    def _select_module(self, name: str) -> None:
         if slicer.util.mainWindow() is None:
-            self.ui.statusLabel.text = _("There is no main window to show the module in.")
+            self._say(_("There is no main window to show the module in."))
             return
-        slicer.util.selectModule(MODULES[package])
+        slicer.util.selectModule(name)
+
+    def _say(self, sentence: str) -> None:
+        self.ui.statusLabel.text = sentence
+
+    def _add_example(self, head: Any) -> dict[str, Any]:
+        """The nodes that the steps of the example need."""
+        logic = self.module_widget.logic
+        flair, t1, truth = logic.add_sample_data(head)
+        return {"flair": flair, "t1": t1, "truth": truth, "lesions": logic.add_true_lesions(head, flair)}
 
     def load_samples(self) -> None:
         """Put the sample data into the scene."""
         with slicer.util.WaitCursor():
             names = [node.GetName() for node in self.module_widget.logic.load_sample_data()]
-        self.ui.statusLabel.text = _("Loaded: {names}.").format(names=", ".join(names))
+        self._say(_("Loaded: {names}.").format(names=", ".join(names)))
 
     def copy_versions(self) -> None:
         """Put the versions on the clipboard, for a report of a problem."""
         rows = [*versions(), ("library", library_folder())]
         slicer.app.clipboard().setText("\n".join(f"{name}: {value}" for name, value in rows))
-        self.ui.statusLabel.text = _("The versions are on the clipboard.")
+        self._say(_("The versions are on the clipboard."))
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

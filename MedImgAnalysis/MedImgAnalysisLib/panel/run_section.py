@@ -19,6 +19,7 @@ from ..scene.layers import Layers
 from ..scene.pages import write_page
 from ..scene.run import SceneRun
 from ..values import Curves, Measurements
+from . import last_error
 from .display import aligned_pair, show_blended, show_results
 from .fields import push_button
 from .request import Runnable, is_watched
@@ -258,6 +259,8 @@ class RunSection:
 
     def _failed(self, error: BaseException) -> None:
         """Say what went wrong: one line for what the user can mend, a dialog for what is a bug."""
+        if not isinstance(error, Cancelled):
+            last_error.remember(error)
         if isinstance(error, (Cancelled, MedImgError)):
             self._say(str(error))
             if isinstance(error, MissingPackageError):
