@@ -91,6 +91,12 @@ class MedImgAnalysisLogic(ScriptedLoadableModuleLogic):
             slicer.util.setSliceViewerLayers(background=nodes[0], fit=True)
         return nodes
 
+    def load_public_sample(self, name):
+        """Load a sample of Slicer's own, such as MRHead, through the module Sample Data; gives its node."""
+        import SampleData
+
+        return SampleData.downloadSample(name)
+
     def make_sample_data(self, progress, seed=1):
         """The head phantom as plain values, in any thread."""
         from MedImgAnalysisLib import phantom

@@ -107,7 +107,8 @@ class OverviewPage:
             self._add_example,
             self._select_module,
         )
-        self.samples = SampleList(self.ui.samplesSection.layout(), self._say)
+        logic = module_widget.logic
+        self.samples = SampleList(self.ui.samplesSection.layout(), logic.load_public_sample, self._say)
         self.report = ReportSection(self.ui.reportSection.layout())
         self.ui.packagesLabel.text = packages_text()
         self.ui.copyVersionsButton.connect("clicked()", self.copy_versions)

@@ -33,12 +33,14 @@ class SampleList:
     ----------
     column
         Layout that the rows go into.
+    download
+        Loads a sample by its name and gives its node, None when there is none.
     say
         Shows a sentence.
     """
 
-    def __init__(self, column: Any, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, column: Any, download: Callable[[str], Any], say: Callable[[str], None]) -> None:
+        self._download, self._say = download, say
         self.buttons: dict[str, Any] = {}
         available = hasattr(slicer.modules, "sampledata")
         for name, purpose in public_samples().items():
@@ -63,12 +65,10 @@ class SampleList:
 
     def load(self, name: str) -> None:
         """Load a sample; Slicer shows the progress of the download."""
-        import SampleData
-
         self._say(_("Loading {name}...").format(name=name))
         try:
             with slicer.util.WaitCursor():
-                node = SampleData.downloadSample(name)
+                node = self._download(name)
         except Exception as error:  # noqa: BLE001  a download fails in many ways; the user reads which
             self._say(_("{name} could not be loaded: {error}").format(name=name, error=error))
             return
