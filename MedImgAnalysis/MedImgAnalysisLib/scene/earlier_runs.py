@@ -6,7 +6,6 @@ attribute of its own, and the references to its inputs get roles of their own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -54,9 +53,15 @@ def read_record(node: Any, attribute: str = ATTRIBUTE) -> dict[str, Any] | None:
 def runs_of(node: Any) -> list[RunRecord]:
     """The runs whose records a node has, the last one first."""
     pairs = [(ATTRIBUTE, INPUT)]
-    pairs += [(name, _role(name)) for name in node.GetAttributeNames() if name.startswith(EARLIER)]
+    pairs += [(name, _role(name)) for name in reversed(_earlier(node))]
     found = [(read_record(node, attribute), role) for attribute, role in pairs]
     return [RunRecord(record, role) for record, role in found if record is not None and _in_scene(record)]
+
+
+def _earlier(node: Any) -> list[str]:
+    """The attributes with records of runs before the last one, the oldest first."""
+    numbers = [name.removeprefix(EARLIER) for name in node.GetAttributeNames() if name.startswith(EARLIER)]
+    return [f"{EARLIER}{number}" for number in sorted(map(int, filter(str.isdecimal, numbers)))]
 
 
 def keep_last(node: Any, written: Collection[str]) -> None:
@@ -66,14 +71,15 @@ def keep_last(node: Any, written: Collection[str]) -> None:
     """
     text, last = node.GetAttribute(ATTRIBUTE), read_record(node)
     if last is not None and _in_scene(last):
-        attribute = EARLIER + hashlib.sha256(text.encode()).hexdigest()[:12]
+        number = max((int(name.removeprefix(EARLIER)) for name in _earlier(node)), default=0) + 1
+        attribute = f"{EARLIER}{number}"
         node.SetAttribute(attribute, text)
         for name in last["scene"].get("inputs", {}):
             _forget(node, _role(attribute) + name)
             for source in RunRecord(last, INPUT).inputs(node, name):
                 if source is not None:
                     node.AddNodeReferenceID(_role(attribute) + name, source.GetID())
-    for attribute in [name for name in node.GetAttributeNames() if name.startswith(EARLIER)]:
+    for attribute in _earlier(node):
         record = read_record(node, attribute) or {"scene": {}}
         own = set(RunRecord(record, "").segments) - set(written)
         if not any(node.GetSegmentation().GetSegment(identity) is not None for identity in own):
