@@ -135,7 +135,8 @@ def reference(lines: list[str]) -> str:
 
 def counted(lines: list[str]) -> str:
     """The section of the other lines."""
-    return COUNTED + "\n".join(f"* {line}" for line in lines if "reference values" not in line) + "\n"
+    elsewhere = re.compile(r"reference values|^tier \d:|^review:")
+    return COUNTED + "\n".join(f"* {line}" for line in lines if not elsewhere.search(line)) + "\n"
 
 
 def data() -> str:

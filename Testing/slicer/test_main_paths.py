@@ -20,9 +20,10 @@ TIMEOUT_SECONDS = 180
 class MainPaths(unittest.TestCase):
     """One run by the page of every module; that of MedImgRecipes is in test_modules_together.py."""
 
-    def setUp(self):
+    @classmethod
+    def setUpClass(cls):
         slicer.mrmlScene.Clear()
-        self.flair, self.t1, self.truth = slicer.util.getModuleLogic("MedImgAnalysis").load_sample_data()
+        cls.flair, cls.t1, cls.truth = slicer.util.getModuleLogic("MedImgAnalysis").load_sample_data()
 
     def run_page(self, module, operation, parameters, **inputs):
         """Choose an operation on the page of a module, press Apply and wait; the new nodes by class."""
@@ -54,7 +55,7 @@ class MainPaths(unittest.TestCase):
         self.assertLess(slicer.util.arrayFromVolume(volume).std(), slicer.util.arrayFromVolume(self.t1).std())
 
     def test_registration_gives_a_transform_and_a_volume(self):
-        parameters = {"model": "translation", "finest_mm": 6.0}
+        parameters = {"model": "translation", "finest_mm": 8.0, "samples": 5000}
         made = self.run_page("MedImgRegistration", "register", parameters, fixed=self.flair, moving=self.t1)
         self.assertEqual(len(made["vtkMRMLLinearTransformNode"]), 1)
         (volume,) = made["vtkMRMLScalarVolumeNode"]
