@@ -35,7 +35,9 @@ class ParameterForm:
         rows.fieldGrowthPolicy = qt.QFormLayout.AllNonFixedFieldsGrow
         self._build_presets()
         if operation.parameters():
-            rows.addRow(qt.QLabel(_("Preset:")), self.preset_row)
+            title = qt.QLabel(_("Preset:"))
+            title.setBuddy(self.preset)
+            rows.addRow(title, self.preset_row)
         else:
             rows.addRow(qt.QLabel(_("There is nothing to set.")))
         self.fields: dict[str, Field] = {}
@@ -47,6 +49,7 @@ class ParameterForm:
             self.fields[parameter.name] = field
             label = qt.QLabel(_("{title}:").format(title=parameter.title))
             label.toolTip = field.widget.toolTip
+            label.setBuddy(field.widget)
             rows.addRow(label, self._with_hint(field))
         self._showing = False
         self.show(operation().values())

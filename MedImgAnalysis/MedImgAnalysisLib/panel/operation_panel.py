@@ -27,6 +27,7 @@ from .run_section import RunSection
 from .selectors import InputSelectors, OutputSelectors
 from .state import PanelState
 from .suggestions import suggest_inputs
+from .tab_order import arrange
 
 SCENE = slicer.vtkMRMLScene
 MODIFIED = "ModifiedEvent"
@@ -55,13 +56,14 @@ class OperationPanel(VTKObservationMixin):
         self.outputs: OutputSelectors
         root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
         module_widget.layout.addWidget(root)
+        self.root = root
         self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
         root.setMRMLScene(slicer.mrmlScene)
         self.chooser = OperationChooser(list(self.operations.values()), self._operation_chosen)
         self.ui.operationSection.layout().addWidget(self.chooser.widget)
         self.preview = PreviewSection(self._complete_request)
         self.ui.runSection.layout().addWidget(self.preview.widget)
-        self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._check)
+        self.run = RunSection(self.ui, module_widget.moduleName, self.request, self._idle)
         self.run.evidence_box.connect("toggled(bool)", self._evidence_chosen)
         self.run.apply_button.connect("clicked()", self.preview.switch_off)
         self.advice = AdviceLine(self._take_parameters)
@@ -208,6 +210,7 @@ class OperationPanel(VTKObservationMixin):
             (self.ui.outputsSection, self.outputs),
         ):
             section.layout().addWidget(part.widget)
+        arrange(self.root)
 
     # Page to parameter node
 
@@ -265,6 +268,11 @@ class OperationPanel(VTKObservationMixin):
         """Choose inputs for required roles that have none, to save the user some clicks."""
         if self.state is not None and suggest_inputs(self.operation.inputs(), self.state):
             self._show_state()
+
+    def _idle(self) -> None:
+        """A run has ended; its results may have brought buttons."""
+        arrange(self.root)
+        self._check()
 
     def _check(self) -> None:
         """Show whether Apply can run, new names, and millimetres beside voxels."""

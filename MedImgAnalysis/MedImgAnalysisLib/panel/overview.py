@@ -18,6 +18,7 @@ from .guide import GuidedExample
 from .packages import packages_text
 from .report_section import ReportSection
 from .samples import SampleList
+from .tab_order import arrange
 
 MODULES = {
     "filtering": "MedImgFiltering",
@@ -96,6 +97,7 @@ class OverviewPage:
         self.module_widget = module_widget
         root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
         module_widget.layout.addWidget(root)
+        self.root = root
         self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
         root.setMRMLScene(slicer.mrmlScene)
         self.buttons: dict[str, Any] = {}
@@ -141,6 +143,7 @@ class OverviewPage:
         if not present:
             column.addWidget(qt.QLabel(_("No module of this extension is loaded.")))
         self.ui.modulesSection.layout().addWidget(self._cards)
+        arrange(self.root)
 
     def _card(self, package: str, module: Any) -> Any:
         card = qt.QFrame()

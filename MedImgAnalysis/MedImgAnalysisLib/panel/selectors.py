@@ -260,6 +260,7 @@ class InputSelectors:
         for selector in self.selectors.values():
             _add_row(rows, selector.role, selector.row, selector.widget.toolTip)
             if selector.regions is not None:
+                selector.regions.label.setBuddy(selector.regions.widget)
                 rows.addRow(selector.regions.label, selector.regions.widget)
 
     def rest(self) -> None:
@@ -326,4 +327,5 @@ def _form() -> tuple[Any, Any]:
 def _add_row(rows: Any, role: Role, widget: Any, tip: str) -> None:
     label = qt.QLabel(_("{title}:").format(title=role.title))
     label.toolTip = tip
+    label.setBuddy(widget)
     rows.addRow(label, widget)
