@@ -68,13 +68,24 @@ def source_files() -> list[Path]:
     return sorted(path for path in (ROOT / "MedImgAnalysis").rglob("*.py") if "__pycache__" not in path.parts)
 
 
-def imports() -> Iterator[tuple[Path, str]]:
-    for path in source_files():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((path, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                yield path, node.module or ""
+@cache
+def nodes() -> list[tuple[Path, ast.AST]]:
+    """What the source files consist of."""
+    return [(p, node) for p in source_files() for node in ast.walk(ast.parse(p.read_text(encoding="utf-8")))]
+
+
+@cache
+def imports() -> list[tuple[Path, str]]:
+    """Files and what they import, by full names."""
+    return list(_imports())
+
+
+def _imports() -> Iterator[tuple[Path, str]]:
+    for path, node in nodes():
+        if isinstance(node, ast.Import):
+            yield from ((path, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield path, node.module or ""
 
 
 def name_is_reasonable() -> bool:
@@ -197,13 +208,8 @@ def every_operation_and_module_is_tested() -> bool:
 
 
 def no_package_is_installed_without_a_question() -> bool:
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in source_files())
-    called = {
-        node.func.attr
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    }
+    calls = (node.func for _path, node in nodes() if isinstance(node, ast.Call))
+    called = {function.attr for function in calls if isinstance(function, ast.Attribute)}
     return "pip_install" not in called and "torch" not in {name.split(".")[0] for _path, name in imports()}
 
 
