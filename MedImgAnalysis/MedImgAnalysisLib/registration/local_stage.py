@@ -90,16 +90,20 @@ def _steps(
         if iteration:
             level.follow(here)
         warped, relation = level.compared()
-        measures.append(relation.measure)
-        text = f"Aligning, {model}: {spacing_mm:.3g} mm, local correlation {relation.measure:.4f}"
-        progress.report((iteration + 1) / ITERATIONS, text)
-        if relation.measure > highest:
-            best, highest, shortened = here, relation.measure, 0
+        measure = relation.measure
+        measures.append(measure)
+        progress.report(
+            (iteration + 1) / ITERATIONS, f"Aligning, {model}: {spacing_mm:.3g} mm, local correlation {measure:.4f}"
+        )
+        if measure > highest:
+            best, highest, shortened = here, measure, 0
             step = _step(level, warped, relation, model)
         elif shortened == SHORTENED:
             break
         else:
             step, shortened = step / 2, shortened + 1
+        # As large as the images: not to be held while the next ones are made.
+        del warped, relation
         here = _moved(level.grid, best, step)
         moved = np.linalg.norm((here[0] - best[0]) @ corners.T + (here[1] - best[1])[:, None], axis=0).max()
         if moved < STILL_VOXELS * spacing_mm:

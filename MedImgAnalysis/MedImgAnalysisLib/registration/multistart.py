@@ -187,7 +187,10 @@ def binned(array: np.ndarray) -> np.ndarray:
     low, high = np.percentile(array, [0.5, 99.5])
     if high <= low:
         low, high = float(array.min()), float(array.max())
-    return np.clip((array - low) * ((BINS - 1) / max(high - low, 1e-12)), 0, BINS - 1).astype(np.float32)
+    made = array.astype(np.float32)
+    made -= np.float32(low)
+    made *= np.float32((BINS - 1) / max(high - low, 1e-12))
+    return np.clip(made, 0, BINS - 1, out=made)
 
 
 def _entropy(p: np.ndarray) -> float:
