@@ -57,6 +57,7 @@ class MedImgRecipesWidget(ScriptedLoadableModuleWidget):
     def onReload(self):
         from MedImgAnalysisLib.panel import forget_library
 
+        self.cleanup()  # a run that goes on would take parts of two libraries
         forget_library()
         ScriptedLoadableModuleWidget.onReload(self)
 
