@@ -23,8 +23,8 @@ class MedImgRecipes(ScriptedLoadableModule):
         parent.contributors = ["MedImgAnalysis contributors"]
         parent.helpText = _(
             "Put operations of all modules in a row, and run them again and again. Add steps from the list, choose the "
-            "inputs, and press Apply; a sequence is worked on frame by frame. Run on the cohort does the same for every "
-            "patient of a table. Recipe from this makes a recipe from how a result came about. "
+            "inputs, and press Apply; a sequence is worked on frame by frame. Run on the cohort does the same for "
+            "every patient of a table. Recipe from this makes a recipe from how a result came about. "
             'See the <a href="{url}">documentation</a>.'
         ).format(url="https://github.com/MedImgAnalysis/SlicerMedImgAnalysis#readme")
         parent.acknowledgementText = _("Built on 3D Slicer, SimpleITK, NumPy and SciPy.")
