@@ -34,8 +34,13 @@ def test_filtering_after_a_run(filtering, press, wait_until, grab, folder):
 
 
 def test_filtering_with_median_and_the_whole_description(filtering, grab, folder):
+    from slicer_standin.record import RECORD
+
     choose(filtering.chooser.combo, "median")
     filtering.chooser.label.linkActivated("#more")
+    assert "docs/operations.md#median" in filtering.chooser.label.text
+    filtering.chooser.label.linkActivated("https://example.org/operations.md#median")
+    assert RECORD.urls == ["https://example.org/operations.md#median"]
     assert looks_drawn(grab(filtering.module_widget.parent, folder / "MedImgFiltering-median.png"))
 
 

@@ -9,11 +9,15 @@ from typing import Any
 
 import ctk
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from ..docstrings import body, summary
 from ..operation import Operation
 from .fields import narrow_combo
+
+REFERENCE = "https://github.com/MedImgAnalysis/SlicerMedImgAnalysis/blob/main/docs/operations.md"
+"""The page that says all of every operation; the name of an operation is its anchor."""
 
 FLAGS_ROLE = qt.Qt.UserRole - 1
 """Where a combo box keeps the flags of an item; 0 makes it a heading that cannot be chosen."""
@@ -54,6 +58,7 @@ class OperationChooser:
         column.addWidget(self.search)
         self.combo = narrow_combo()
         self.combo.objectName = "operationSelector"
+        self.combo.toolTip = _("What to do with the inputs; below is what the chosen one does.")
         self.combo.setMaxVisibleItems(30)
         self.combo.connect("currentIndexChanged(int)", self._chosen)
         column.addWidget(self.combo)
@@ -121,6 +126,9 @@ class OperationChooser:
         self._on_choice(name)
 
     def _toggle_more(self, link: str) -> None:
+        if link.startswith("https:"):
+            slicer.app.openUrl(link)
+            return
         self._more = not self._more
         self._describe()
 
@@ -131,7 +139,9 @@ class OperationChooser:
             return
         if self._more:
             text = "".join(f"<p>{_plain(part)}</p>" for part in body(operation.__doc__).split("\n\n"))
-            self.label.text = text + f'<a href="#less">{html.escape(_("Less"))}</a>'
+            less = f'<a href="#less">{html.escape(_("Less"))}</a>'
+            reference = f'<a href="{REFERENCE}#{operation.name}">{html.escape(_("Reference"))}</a>'
+            self.label.text = f"{text}{less} {reference}"
         else:
             self.label.text = _plain(summary(operation.__doc__)) + f' <a href="#more">{html.escape(_("More..."))}</a>'
 
