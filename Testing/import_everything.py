@@ -33,7 +33,11 @@ def modules(folders: list[Path]) -> dict[str, str]:
     from slicer_standin.modules import LoadedModule
 
     paths = sorted(path for folder in folders for path in folder.glob("MedImg*.py"))
-    return {path.stem: str(LoadedModule(path).python.__file__) for path in paths}
+    loaded = [LoadedModule(path) for path in paths]
+    found = {module.name: str(module.python.__file__) for module in loaded}
+    for module in loaded:
+        module.unload()
+    return found
 
 
 def main(words: list[str]) -> None:
