@@ -11,6 +11,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..operation import Operation
+from ..scene import sequences
 from ..scene.modality import Modality, modality_of
 
 PRESETS: dict[tuple[str, ...], str] = {
@@ -72,7 +73,8 @@ def _sentence(name: str, modality: Modality) -> str:
 
 def _seen(operation: str, node: Any) -> dict[str, Any]:
     """Numbers from the window and level of the volume, for operations that need a place on its scale."""
-    display = node.GetDisplayNode()
+    shown = next(iter(sequences.proxies_of(node)), None) if sequences.is_sequence(node) else node
+    display = shown.GetDisplayNode() if shown is not None else None
     if display is None or not display.IsA("vtkMRMLScalarVolumeDisplayNode") or not display.GetWindow() > 0:
         return {}
     level, width = _short(display.GetLevel()), _short(display.GetWindow())
