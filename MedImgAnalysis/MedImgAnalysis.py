@@ -172,3 +172,12 @@ class MedImgAnalysisTest(ScriptedLoadableModuleTest):
             self.assertAlmostEqual((low + high) / 2, 0.0, places=3)
         self.assertGreater(truth.GetSegmentation().GetNumberOfSegments(), 3)
         self.assertIsNotNone(t1.GetImageData())
+
+    def test_a_report_for_a_bug_names_nobody(self):
+        from MedImgAnalysisLib.panel.bug_report import bug_report
+
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MUSTERMANN^Erika")
+        report = bug_report()
+        self.assertIn("SimpleITK: ", report)
+        self.assertIn("1 vtkMRMLScalarVolumeNode", report)
+        self.assertNotIn("MUSTERMANN", report)

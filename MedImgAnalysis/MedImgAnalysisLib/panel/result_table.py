@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ..parameters import unit_text
 from ..scene import places, showing, tables
 from ..values import Column, Measurements
+from .fields import narrow_combo
 from .request import is_watched
 from .result_log import cell_text, tells
 
@@ -37,7 +38,7 @@ class ResultTable:
         self.widget = qt.QWidget()
         column = qt.QVBoxLayout(self.widget)
         column.setContentsMargins(0, 0, 0, 0)
-        self.choice = qt.QComboBox()
+        self.choice = narrow_combo()
         self.choice.objectName = "resultTableChoice"
         self.choice.toolTip = _("The tables of the last run.")
         self.choice.connect("currentIndexChanged(int)", lambda index: self._fill())
