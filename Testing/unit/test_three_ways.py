@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,8 +75,8 @@ def test_the_folders_of_the_sources_are_enough(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what the build reads, without the network."""
-    if not find_spec("setuptools"):
-        pytest.skip("setuptools is not installed, so no wheel can be built without the network")
+    if not find_spec("setuptools") or int(version("setuptools").split(".")[0]) < 77:
+        pytest.skip("setuptools 77 or newer is not installed, so no wheel can be built without the network")
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(MODULES, folder / "source" / "MedImgAnalysis", ignore=shutil.ignore_patterns("*.egg-info", "*.pyc"))
     for name in ("pyproject.toml", "README.md", "LICENSE.txt"):
