@@ -41,7 +41,7 @@ def test_the_standard_case_takes_two_clicks(load_module, scene, press, wait_unti
     assert len(clicks) <= 3
 
 
-@pytest.mark.parametrize("name", [*PAGES, "MedImgAnalysis"])
+@pytest.mark.parametrize("name", [*PAGES, "MedImgRecipes", "MedImgAnalysis"])
 def test_tab_goes_from_top_to_bottom(load_module, scene, process_events, name):
     path = HOST if name == "MedImgAnalysis" else MODULES / name / f"{name}.py"
     loaded = load_module(path)
@@ -66,11 +66,21 @@ def positions(parent, process_events) -> list[tuple[str, tuple[int, int]]]:
     while widget is not parent:
         usable = QWidget.isVisible(widget) and QWidget.isEnabled(widget) and QWidget.isAncestorOf(parent, widget)
         by_tab = QWidget.focusPolicy(widget).value & Qt.FocusPolicy.TabFocus.value
-        if usable and by_tab and QWidget.focusProxy(widget) is None:
+        if usable and by_tab and QWidget.focusProxy(widget) is None and not folded(widget):
             place = QWidget.mapTo(widget, parent, QPoint(0, 0))
             found.append((f"{type(widget).__name__} {widget.objectName}", (place.x(), place.y())))
         widget = QWidget.nextInFocusChain(widget)
     return found
+
+
+def folded(widget) -> bool:
+    """Whether a widget is in a section that is collapsed."""
+    from PySide6.QtWidgets import QWidget
+
+    above = QWidget.parentWidget(widget)
+    while above is not None and not getattr(above, "collapsed", False):
+        above = QWidget.parentWidget(above)
+    return above is not None
 
 
 def test_enter_in_a_field_runs_nothing(load_module, scene, process_events):

@@ -18,6 +18,7 @@ from .. import recipe_edit
 from ..errors import InputError, MedImgError
 from ..recipe import Recipe
 from ..scene import history, recipes
+from .colours import on_window
 from .operation_panel import SCENE
 from .recipe_bar import RecipeBar
 from .recipe_catalog import OperationList
@@ -28,6 +29,7 @@ from .recipe_scene import SceneSection
 from .recipe_state import RecipeState
 from .recipe_step import StepEditor
 from .recipe_steps import StepList
+from .tab_order import arrange
 
 
 class RecipePanel(VTKObservationMixin):
@@ -46,6 +48,7 @@ class RecipePanel(VTKObservationMixin):
         self._selected = ""
         root = slicer.util.loadUI(module_widget.resourcePath(f"UI/{module_widget.moduleName}.ui"))
         module_widget.layout.addWidget(root)
+        self.root = root
         self.ui = module_widget.ui = slicer.util.childWidgetVariables(root)
         root.setMRMLScene(slicer.mrmlScene)
         self.bar = RecipeBar(self.document.choose, self._renamed, self.import_from, self.delete, self.say)
@@ -243,11 +246,13 @@ class RecipePanel(VTKObservationMixin):
             self.editor.show(recipe, step, [text for one, text in complaints if one == self._selected and one])
             self.inputs.show(recipe)
             self.ui.problemsLabel.text = _summary(complaints, bool(recipe.steps))
+            self.ui.problemsLabel.styleSheet = f"color: {on_window(self.ui.problemsLabel)};"
             self.ui.problemsLabel.setVisible(bool(self.ui.problemsLabel.text))
             self.scene.show(recipe, self.document.state)
         if check:
             self.scene.check(self._obstacle())
             self.cohort.check()
+        arrange(self.root)
 
     def _obstacle(self) -> str:
         """Why the recipe cannot run anywhere, empty when it can."""
@@ -281,8 +286,7 @@ class RecipePanel(VTKObservationMixin):
     # Scene
 
     def _scene_closes(self, caller: Any = None, event: Any = None) -> None:
-        self.run.drop(_("The scene was closed while the recipe was running."))
-        self.run.forget_results()
+        self.run.scene_closed(_("The scene was closed while the recipe was running."))
         self.document.forget()
         self.show()
 

@@ -14,9 +14,9 @@ from ..errors import MedImgError, ParameterError
 from ..operation import Operation, Role
 from ..recipe import Recipe, Step
 from ..recipe_steps import names_of
+from .colours import on_window
 from .form import ParameterForm
 from .recipe_roles import NEW, MadeRow, TakenListRow, TakenRow, taken_row
-from .recipe_steps import PROBLEM_COLOR
 
 Change = Callable[[Recipe], Recipe]
 
@@ -48,7 +48,6 @@ class StepEditor:
         self._column.setContentsMargins(0, 0, 0, 0)
         self.title = _label("stepTitle")
         self.problem = _label("stepProblem")
-        self.problem.styleSheet = f"color: {PROBLEM_COLOR};"
         name_row = qt.QHBoxLayout()
         self._name_label = qt.QLabel(_("Step name:"))
         self.name = qt.QLineEdit()
@@ -72,6 +71,7 @@ class StepEditor:
         self.name.setVisible(step is not None)
         self._name_label.setVisible(step is not None)
         said = [*problems, *([self.invalid] if self.invalid else [])]
+        self.problem.styleSheet = f"color: {on_window(self.problem)};"
         self.problem.text = "\n".join(said)
         self.problem.setVisible(bool(said))
         if step is None:

@@ -12,10 +12,9 @@ from slicer.i18n import tr as _
 from ..recipe import Recipe, Step
 from ..recipe_edit import operation_of
 from ..recipe_steps import names_of
+from .colours import OFF, on_base
 
 ID_ROLE = qt.Qt.UserRole
-PROBLEM_COLOR = "#b3261e"
-OFF_COLOR = "#8a8a8a"
 HEIGHT = 150
 
 
@@ -113,7 +112,7 @@ class StepList:
         item.setText(f"{row + 1}. {title}{name}\n{below}")
         item.setToolTip(problem or below)
         item.setCheckState(qt.Qt.Checked if step.enabled else qt.Qt.Unchecked)
-        color = PROBLEM_COLOR if problem else None if step.enabled else OFF_COLOR
+        color = on_base(self.list) if problem else None if step.enabled else on_base(self.list, OFF)
         item.setData(qt.Qt.ForegroundRole, qt.QBrush(qt.QColor(color)) if color else None)
         style = slicer.app.style()
         item.setIcon(style.standardIcon(qt.QStyle.SP_MessageBoxWarning) if problem else qt.QIcon())
