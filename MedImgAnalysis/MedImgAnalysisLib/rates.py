@@ -29,16 +29,20 @@ KEPT = 9
 WORTH = 0.2
 """Seconds of a run below which its start is most of it."""
 
+BELIEVED = 1000
+"""Times the listed rate beyond which a run says nothing: the computer slept, or the image was tiny."""
+
 
 def seconds_per_megavoxel(operation: Operation) -> tuple[float, bool] | None:
     """Seconds per megavoxel and whether they are from own runs; None where nothing is known of the operation."""
     own = _remembered().get(_key(operation), [])
+    listed = SECONDS_PER_MEGAVOXEL.get(operation.name)
+    if listed is not None:
+        listed *= probe_seconds() / PROBE_SECONDS
+        own = [rate for rate in own if rate <= BELIEVED * listed]
     if own:
         return statistics.median(own) * operation.effort(), True
-    listed = SECONDS_PER_MEGAVOXEL.get(operation.name)
-    if listed is None:
-        return None
-    return listed * operation.effort() * probe_seconds() / PROBE_SECONDS, False
+    return None if listed is None else (listed * operation.effort(), False)
 
 
 def remember(operation: Operation, megavoxels: float, seconds: float) -> None:

@@ -120,3 +120,11 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
 
 def test_the_probe_is_a_small_piece_of_work():
     assert 0 < rates.probe_seconds() < 2
+
+
+def test_a_run_in_which_the_computer_slept_is_not_believed(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDIMG_CACHE", str(tmp_path))
+    listed, here = seconds_per_megavoxel(Gaussian())
+    assert not here
+    remember(Gaussian(), 1.0, 1000.0 * max(listed, 1.0))
+    assert seconds_per_megavoxel(Gaussian()) == (pytest.approx(listed, rel=0.01), False)

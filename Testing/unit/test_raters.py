@@ -210,6 +210,11 @@ def test_a_constant_bias_lowers_absolute_agreement_only():
     assert icc(values[:1])["status"] == "too_few_subjects"
 
 
+def test_subjects_that_are_all_alike_have_no_correlation_also_when_raters_differ():
+    row = icc(np.tile([10.0, 11.5, 9.0], (4, 1)))
+    assert row["status"] == "zero_variance" and np.isnan(row["icc_2_1"]) and np.isnan(row["icc_3_1"])
+
+
 def test_limits_of_agreement_by_hand():
     row = differences(np.array([1.0, 2, 3, 4, np.nan]), np.array([2.0, 2, 5, 5, 7]))
     apart = np.array([1.0, 0, 2, 1])

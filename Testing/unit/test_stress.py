@@ -53,6 +53,12 @@ def test_numbers_have_their_closed_forms():
     assert zero["rms"] == 0 and math.isnan(zero["rms_percent"]) and "undisturbed_zero" in zero["status"]
 
 
+def test_cases_that_are_alike_have_no_agreement_but_a_change():
+    runs = [Run(Perturbation("blur", 2.0), 0, (case("a", v=3.0), case("b", v=3.0)))]
+    row = only(movements({"a": case("a", v=2.0), "b": case("b", v=2.0)}, runs), "t.v")
+    assert row["rms"] == 1 and row["status"] == "zero_variance" and math.isnan(row["icc_2_1"])
+
+
 def test_a_result_that_is_always_lost_is_a_row_that_says_so():
     runs = [Run(Perturbation("blur", 2.0), 0, (CaseResult("a", {}, "failed", {"message": "x"}),))]
     row = only(movements({"a": case("a", v=1.0)}, runs), "t.v")

@@ -62,7 +62,8 @@ def icc(values: np.ndarray) -> dict[str, Any]:
     rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0, keepdims=True) + grand
     mse = float((rest**2).sum()) / ((n - 1) * (k - 1))
     scale = float((table**2).mean())
-    if max(msr, msc, mse) <= 1e-24 * scale or scale == 0:
+    if max(msr, mse) <= 1e-24 * scale or scale == 0:
+        # Subjects that are all alike tell nothing about how well raters agree on them, also when raters differ.
         return row | dict.fromkeys(keys, math.nan) | {"status": "zero_variance"}
     two = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
     three = (msr - mse) / (msr + (k - 1) * mse)
