@@ -56,6 +56,7 @@ class LoadedModule:
         import slicer
 
         self.name = Path(path).stem
+        self.unloaded = False
         self.python = _imported(self.name, Path(path))
         before = list(_startup_slots())
         described = module_object("qSlicerScriptedLoadableModule", self.name, str(path))
@@ -97,8 +98,9 @@ class LoadedModule:
         """What happens when Slicer ends: exit, cleanup, and the widget is deleted."""
         import slicer
 
-        if self.name not in PARTS.module_names:
+        if self.unloaded:
             return
+        self.unloaded = True
         self.exit()
         emit(PARTS.module_manager, "moduleAboutToBeUnloaded(QString)", self.name)
         for suffix in ("Instance", "Widget"):

@@ -28,15 +28,21 @@ def observe(widget: QObject, subjects: Iterable, events: Iterable[int], method: 
     for old, tag in tags.pop(method, ()):
         old.RemoveObserver(tag)
     reference = weakref.ref(widget)
+    mine: dict[str, list[int]] = {}  # numbers alone: a subject here would be such a cycle, too
 
     def tell(caller: object, event: str, *node: object) -> None:
         alive = reference()
         if alive is not None and shiboken6.isValid(alive):
             getattr(alive, method)(*node)
+            return
+        for number in mine.pop(caller.__this__, ()):
+            caller.RemoveObserver(number)
 
     if method == NODE_LEAVES:  # only there the data of the event is an object; elsewhere VTK would crash on it
         tell.CallDataType = vtk.VTK_OBJECT
     tags[method] = [(subject, subject.AddObserver(event, tell)) for subject in subjects for event in events]
+    for subject, tag in tags[method]:
+        mine.setdefault(subject.__this__, []).append(tag)
 
 
 class SceneHolder:
