@@ -203,3 +203,11 @@ def test_damaged_headers_leak_nothing(tmp_path: Path) -> None:
             continue
         assert planted_in(out, WORDS) == [], n
     assert 30 < written < 110
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 studies"), (1, "1 study"), (2, "2 studies")])
+def test_counts_are_said_in_the_right_number(number, said):
+    from MedImgAnalysisLib.commands.deidentify import _count
+
+    assert _count(number, "study", "studies") == said
+    assert _count(number, "patient") == said.replace("studies", "patients").replace("study", "patient")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from MedImgAnalysisLib.errors import ParameterError
 from MedImgAnalysisLib.operation import Operation
-from MedImgAnalysisLib.parameters import Choice, Quantity
+from MedImgAnalysisLib.parameters import Choice, Quantity, unit_text
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.values import Image
 
@@ -143,3 +143,19 @@ def test_the_schema_says_type_range_unit_and_choices():
 
 def test_no_numbers_on_the_command_line_are_an_empty_list():
     assert BY_NAME["weights"].parse(" ", "sample") == ()
+
+
+@pytest.mark.parametrize(
+    ("unit", "read"),
+    [
+        ("mm2", "mm\u00b2"),
+        ("mm3", "mm\u00b3"),
+        ("intensity2 mm2", "intensity\u00b2 mm\u00b2"),
+        ("1/mm2", "1/mm\u00b2"),
+        ("at least 2 mm", "at least 2 mm"),
+        ("degrees", "degrees"),
+        ("", ""),
+    ],
+)
+def test_powers_in_units_read_as_people_write_them(unit, read):
+    assert unit_text(unit) == read
