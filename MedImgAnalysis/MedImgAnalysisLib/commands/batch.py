@@ -79,7 +79,7 @@ def batch(options: argparse.Namespace, terminal: Terminal) -> int:
                 snapshots=options.snapshots,
                 pages=options.pages,
                 dicom=options.dicom,
-            private=options.private,
+                private=options.private,
                 on_event=events,
                 progress=progress,
             )
