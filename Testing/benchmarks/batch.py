@@ -42,6 +42,16 @@ from MedImgAnalysisLib.recipe import Recipe
 
 SMALL = recipe_data(SMOOTH, THRESHOLD)
 LONG = recipe_data(SLOW, outputs=["slow"])
+BARE = """
+import json, sys
+from MedImgAnalysisLib import files
+from MedImgAnalysisLib.blockwise import set_thread_count
+from MedImgAnalysisLib.recipe import Recipe
+set_thread_count(1)
+recipe = Recipe.from_data(json.loads(sys.argv[1]))
+for path in sys.argv[2:]:
+    recipe.run({"t1": files.read(path, "image")})
+"""
 
 
 def cohort(folder: Path, cases: int, shape: tuple[int, int, int]) -> Path:
@@ -158,6 +168,24 @@ def speedup(place: Path, options: argparse.Namespace) -> None:
         lambda: timed(LONG, csv, place / "out", workers=1)[0],
         lambda: timed(LONG, csv, place / "out", workers=2)[0],
     )
+    ratios("the same operations in one process / in two", options.repeats, lambda: bare(csv, 1), lambda: bare(csv, 2))
+
+
+def bare(csv: Path, count: int) -> float:
+    """Seconds for the same operations in `count` processes that do nothing else: what the computer itself allows."""
+    recipe = Recipe.from_data(LONG)
+    paths = [case.inputs["t1"] for case in load(csv, recipe).cases]
+    started = time.perf_counter()
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", BARE, json.dumps(LONG), *paths[n::count]],
+            env=environment() | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        )
+        for n in range(count)
+    ]
+    if any(process.wait() for process in running):
+        raise SystemExit("A process failed.")
+    return time.perf_counter() - started
 
 
 def dask(place: Path, options: argparse.Namespace) -> None:
