@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,6 +75,16 @@ def load(path: str | Path, recipe: Recipe) -> Cohort:
     if not cases:
         raise InputError(f"{path} has no cases: there is no row below the header.", path=path)
     return Cohort(checked_ids(cases), tuple(t for n, t in enumerate(header) if n != key and t not in recipe.inputs))
+
+
+def check_inputs(given: Collection[str], recipe: Recipe, what: str) -> None:
+    """Raise `InputError` unless the inputs that have a `what` (a pattern, a rule) are the recipe's, none missing."""
+    unknown = [name for name in given if name not in recipe.inputs]
+    if unknown:
+        raise InputError(f"The recipe has no input {unknown[0]!r}; it has {', '.join(recipe.inputs)}.")
+    missing = [name for name in recipe.needed() if name not in given]
+    if missing:
+        raise InputError(f"A {what} is missing for the recipe input {', '.join(missing)}.", missing=missing)
 
 
 def checked_ids(cases: Iterable[tuple[str, Case]]) -> tuple[Case, ...]:

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..files.dicom_headers import SEGMENTATION, files_below, read_dataset
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
-from .cohort import Case, Cohort, checked_ids
+from .cohort import Case, Cohort, check_inputs, checked_ids
 from .ids import FORBIDDEN
 from .patterns import sentence
 
@@ -176,12 +176,7 @@ def from_dicom(
     if by not in ("study", "patient"):
         raise InputError(f"Cases are made by study or patient, not by {by!r}.")
     made = {name: Rule(text) for name, text in rules.items()}
-    unknown = [name for name in made if name not in recipe.inputs]
-    if unknown:
-        raise InputError(f"The recipe has no input {unknown[0]!r}; it has {', '.join(recipe.inputs)}.")
-    missing = [name for name in recipe.needed() if name not in made]
-    if missing:
-        raise InputError(f"A rule is missing for the recipe input {', '.join(missing)}.", missing=missing)
+    check_inputs(made, recipe, "rule")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.", path=folder)
     every = series_below(folder, progress)

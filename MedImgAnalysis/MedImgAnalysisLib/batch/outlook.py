@@ -17,7 +17,7 @@ from ..plan import time_text
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
 from .case import recipe_key
-from .case_memory import CaseNeed, need_of
+from .case_memory import need_of
 from .cohort import Case, Cohort
 from .folder import check_free, record_of
 from .sources import size_of
@@ -128,11 +128,12 @@ def _case(recipe: Recipe, key: str, case: Case, folder: Path, restart: bool) -> 
         why = _changed(record, key, case) or ("asked for" if restart else "")
         if not why:
             return CaseOutlook(case.id, "kept")
-    need = need_of(recipe, case.inputs) or CaseNeed(float("nan"))
-    if need.refusal:
-        return CaseOutlook(case.id, "problem", need.refusal, need.seconds, need.bytes, need.kept_bytes)
-    size = None if need.bytes != need.bytes else need.bytes
-    return CaseOutlook(case.id, "run", f"Again: {why}." if why else "", need.seconds, size, need.kept_bytes)
+    again = f"Again: {why}." if why else ""
+    need = need_of(recipe, case.inputs)
+    if need is None:
+        return CaseOutlook(case.id, "run", again, disk_bytes=0.0)
+    state, text = ("problem", need.refusal) if need.refusal else ("run", again)
+    return CaseOutlook(case.id, state, text, need.seconds, need.bytes, need.kept_bytes)
 
 
 def _missing(recipe: Recipe, case: Case) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
-from .cohort import Case, Cohort, checked_ids
+from .cohort import Case, Cohort, check_inputs, checked_ids
 
 PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|\*\*|\*|\?|[{}]")
 MOST_ENTRIES = 2_000_000
@@ -179,12 +179,7 @@ def sentence(problems: Sequence[str]) -> str:
 
 def _check(patterns: Mapping[str, Pattern], recipe: Recipe) -> list[str]:
     """The named parts in their order."""
-    unknown = [name for name in patterns if name not in recipe.inputs]
-    if unknown:
-        raise InputError(f"The recipe has no input {unknown[0]!r}; it has {', '.join(recipe.inputs)}.")
-    missing = [name for name in recipe.needed() if name not in patterns]
-    if missing:
-        raise InputError(f"A pattern is missing for the recipe input {', '.join(missing)}.", missing=missing)
+    check_inputs(patterns, recipe, "pattern")
     names = list(dict.fromkeys(name for pattern in patterns.values() for name in pattern.names))
     if not names:
         raise InputError("No pattern has a named part such as {subject}; it tells the cases apart.")
