@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +28,7 @@ from cases_testing import (
 )
 from dask_testing import DaskProcesses, children_of, kill
 from medimg_testing import Figures
-from MedImgAnalysisLib.batch import cluster
+from MedImgAnalysisLib.batch import cluster, cluster_worker
 from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.runner import run_batch
 from MedImgAnalysisLib.errors import InputError, MissingPackageError, ParameterError
@@ -72,13 +74,9 @@ def count(out: Path, event: str) -> Counter[str]:
     return Counter(entry["case"] for entry in events(out) if entry["event"] == event)
 
 
-def busy(out: Path, dask: DaskProcesses) -> int | None:
-    """The number of a worker that runs a case."""
-    run = {
-        entry["process"]
-        for entry in events(out)
-        if entry["event"] == "started" and not count(out, "done")[entry["case"]]
-    }
+def busy(out: Path, dask: DaskProcesses, known: set[str]) -> int | None:
+    """The number of a worker that has just begun a case that is not among `known`."""
+    run = {entry["process"] for entry in events(out) if entry["event"] == "started" and entry["case"] not in known}
     return next((n for n, worker in enumerate(dask.workers) if run & set(children_of(worker.pid))), None)
 
 
@@ -86,7 +84,9 @@ def test_a_worker_killed_in_the_middle_costs_nothing(place: Path, dask: DaskProc
     out = place / "killed"
     command = ["batch", place / "recipe.json", place / "cohort.csv", "--out", out, "--dask", dask.address, "--json"]
     batch = start(*command)
-    lost = wait_for(lambda: (found := busy(out, dask)) is not None and count(out, "done") and [found], 200)[0]
+    wait_for(lambda: count(out, "done"), 200)
+    known = set(count(out, "started"))
+    lost = wait_for(lambda: (found := busy(out, dask, known)) is not None and [found], 200)[0]
     kill(dask.workers[lost])
     stdout, stderr = batch.communicate(timeout=200)
     answer = json.loads(stdout)
@@ -118,6 +118,26 @@ def test_ctrl_c_stops_the_cases_on_the_cluster(place: Path, dask: DaskProcesses)
     assert finished and finished < set(CASES) and leftovers(out) == []
     states = {entry["id"]: entry["status"] for entry in json.loads((out / "results.json").read_text())["cases"]}
     assert {case for case, state in states.items() if state == "done"} == finished
+
+
+def test_a_process_that_finishes_its_case_as_the_batch_ends_is_ended_too() -> None:
+    kept, late = (cluster_worker._take(1) for _ in range(2))
+    cluster_worker._give_back(1, *kept, "this batch")
+    assert asyncio.run(cluster_worker.end("this batch")) == []
+    cluster_worker._give_back(1, *late, "this batch")
+    assert [worker.process.poll() for worker, _ in (kept, late)] == [0, 0]
+
+
+def test_a_process_that_gets_no_more_cases_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_worker, "IDLE_SECONDS", 0.5)
+    worker, worker_events = cluster_worker._take(1)
+    cluster_worker._give_back(1, worker, worker_events, "a batch whose client was killed")
+    again, _ = cluster_worker._take(1)
+    assert again is worker
+    time.sleep(1.0)
+    assert worker.process.poll() is None, "it has a case"
+    cluster_worker._give_back(1, worker, worker_events, "a batch whose client was killed")
+    wait_for(lambda: worker.process.poll() == 0)
 
 
 def test_a_case_whose_client_was_killed_does_not_go_on(place: Path, dask: DaskProcesses) -> None:

@@ -23,7 +23,10 @@ Pages purgeable:                            500.
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
+    """Where runs are remembered; the listed rates count as they are, however fast this computer is."""
     monkeypatch.setenv("MEDIMG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(rates, "SECONDS_PER_MEGAVOXEL", {"gaussian": 0.5, "nonlocal_means": 10.0})
+    monkeypatch.setattr(rates, "probe_seconds", lambda: rates.PROBE_SECONDS)
     return tmp_path / "cache"
 
 
@@ -77,7 +80,6 @@ def test_memory_is_told_in_words():
 
 
 def test_without_runs_the_table_counts_scaled_to_this_computer(folder, monkeypatch):
-    monkeypatch.setattr(rates, "SECONDS_PER_MEGAVOXEL", {"gaussian": 0.5})
     monkeypatch.setattr(rates, "probe_seconds", lambda: 2 * rates.PROBE_SECONDS)
     assert seconds_per_megavoxel(Gaussian()) == (1.0, False)
     assert seconds_per_megavoxel(Median()) is None

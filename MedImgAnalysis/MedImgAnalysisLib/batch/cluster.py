@@ -167,7 +167,7 @@ class _Submitted:
                 with suppress(queue.Empty):
                     self._take(*self._events.get(timeout=0.05 if waiting else 0.1), held)
         finally:
-            self._end(topic)
+            self._end(topic, held)
 
     def _submit(self, tasks: list[dict[str, Any]], topic: str) -> None:
         if not tasks:
@@ -211,16 +211,20 @@ class _Submitted:
                     held.ended(task)
             self._on_answer(task, answer)
 
-    def _end(self, topic: str) -> None:
+    def _end(self, topic: str, held: _Held | None) -> None:
         """Stop what still runs, wait for it, and hand over what was completed meanwhile."""
         if self._lost:  # nobody is there to be told
             return
+        late: dict[str, Any] = {}
         with suppress(Exception):
             if self._open:
                 self._client.run(cluster_worker.cancel, topic, on_error="ignore")
                 self._client.cancel([future for _, future in self._open.values()])
+            late = self._client.run(cluster_worker.end, topic, on_error="ignore")
             self._client.unsubscribe_topic(topic)
-            self._client.run(cluster_worker.end, topic, on_error="ignore")
+        for case, attempt, answers in (entry for entries in late.values() for entry in entries):
+            if case in self._open and answers[-1].keys() & {"done", "kept"}:
+                self._hand_over(self._open[case][0], attempt, answers[self._told.get(attempt, 0) :], held)
 
 
 def _is_lost(error: Exception) -> bool:

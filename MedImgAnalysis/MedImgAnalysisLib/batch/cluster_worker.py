@@ -6,9 +6,11 @@ of a case, and takes nothing but itself with it when it ends. A Dask worker keep
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
+from collections import Counter, deque
 from contextlib import suppress
 from typing import Any
 
@@ -18,14 +20,24 @@ from ..machine import memory_text
 from ..recipe import Recipe
 from .case_memory import need_of
 from .task import LAST, Answer
-from .workers import Worker, stop
+from .workers import CANCEL_SECONDS, Worker, stop
 
 PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 0.2
+STOP_SECONDS = CANCEL_SECONDS + 5.0
+IDLE_SECONDS = 30.0
+"""How long a process waits for another case: the client may have been killed, and nobody says that the batch ended."""
+
+Events = queue.Queue[tuple[Worker, Any]]
 
 _lock = threading.Lock()
-_idle: list[tuple[int, Worker, queue.Queue[tuple[Worker, Any]]]] = []
+_idle: list[tuple[int, Worker, Events]] = []
 _cancelled: set[str] = set()
+_ended: set[str] = set()
+_running: Counter[str] = Counter()
+"""By topic, how many cases run here."""
+_completed: deque[tuple[str, str, str, list[Answer]]] = deque(maxlen=100)
+"""Topic, case, attempt and answers of what was completed last."""
 
 
 def run(task: dict[str, Any], topic: str) -> tuple[str, list[Answer]]:
@@ -33,6 +45,18 @@ def run(task: dict[str, Any], topic: str) -> tuple[str, list[Answer]]:
 
     Raises `Cancelled` when the batch is stopped or nobody waits for the case any more.
     """
+    with _lock:
+        _running[topic] += 1
+    try:
+        attempt, answers = _run(task, topic)
+        _completed.append((topic, task["case"], attempt, answers))
+        return attempt, answers
+    finally:
+        with _lock:
+            _running[topic] -= 1
+
+
+def _run(task: dict[str, Any], topic: str) -> tuple[str, list[Answer]]:
     import distributed
 
     place = distributed.get_worker()
@@ -77,7 +101,7 @@ def run(task: dict[str, Any], topic: str) -> tuple[str, list[Answer]]:
                 return attempt, answers
         raise
     if alive:
-        _give_back(threads, worker, events)
+        _give_back(threads, worker, events, topic)
     return attempt, answers
 
 
@@ -86,9 +110,17 @@ def cancel(topic: str) -> None:
     _cancelled.add(topic)
 
 
-def end(topic: str) -> None:
-    """A batch has ended: its processes are not needed any more."""
+async def end(topic: str) -> list[tuple[str, str, list[Answer]]]:
+    """A batch has ended: wait for cases that are being stopped, and end the processes, which nobody needs any more.
+
+    Returns case, attempt and answers of what was completed last: word of it may still be on its way.
+    """
+    _ended.add(topic)
+    until = time.monotonic() + STOP_SECONDS
+    while _running[topic] and time.monotonic() < until:
+        await asyncio.sleep(0.02)
     close_idle()
+    return [(case, attempt, answers) for of, case, attempt, answers in list(_completed) if of == topic]
 
 
 def close_idle() -> None:
@@ -99,19 +131,38 @@ def close_idle() -> None:
     stop(idle, cancel=False)
 
 
-def _take(threads: int) -> tuple[Worker, queue.Queue[tuple[Worker, Any]]]:
+def _take(threads: int) -> tuple[Worker, Events]:
     with _lock:
         for number, (count, worker, events) in enumerate(_idle):
             if count == threads and worker.process.poll() is None:
                 del _idle[number]
                 return worker, events
-    events = queue.Queue()
-    return Worker(events, threads), events
+    fresh: Events = queue.Queue()
+    return Worker(fresh, threads), fresh
 
 
-def _give_back(threads: int, worker: Worker, events: queue.Queue[tuple[Worker, Any]]) -> None:
+def _give_back(threads: int, worker: Worker, events: Events, topic: str) -> None:
+    entry = (threads, worker, events)
     with _lock:
-        _idle.append((threads, worker, events))
+        # Under the lock: `end` first says that the batch has ended, then takes what is idle.
+        kept = topic not in _ended
+        if kept:
+            _idle.append(entry)
+    if not kept:
+        stop([worker], cancel=False)
+        return
+    timer = threading.Timer(IDLE_SECONDS, _close_if_idle, [entry])
+    timer.daemon = True
+    timer.start()
+
+
+def _close_if_idle(entry: tuple[int, Worker, Events]) -> None:
+    """End a process that has got no case since it was given back as this entry."""
+    with _lock:
+        still = any(other is entry for other in _idle)
+        _idle[:] = [other for other in _idle if other is not entry]
+    if still:
+        stop([entry[1]], cancel=False)
 
 
 def _wanted(place: Any, key: Any) -> bool:
