@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -51,7 +52,12 @@ def main(words: list[str]) -> None:
         driving.installed()
         driving.begin()
     made = {"modules": modules(folders)} if with_modules else {}
-    print(json.dumps({**made, "library": library(with_modules)}))
+    print(json.dumps({**made, "library": library(with_modules)}), flush=True)
+    if with_modules:
+        driving.end()
+        driving.stop()
+        # Qt and VTK are taken apart by the interpreter in any order, and crash once in a hundred times.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,14 @@ def end() -> None:
         raise AssertionError(f"dialogs came up that the test did not expect: {dialogs}")
 
 
+def stop() -> None:
+    """Take the scene apart, as at the end of a program."""
+    from MedImgAnalysisLib.scene import standalone
+
+    process_events()
+    standalone.stop()
+
+
 def expect_dialogs(*answers: object) -> list[Dialog]:
     """Allow modal dialogs in this test, answered in turn; returns the (growing) list of those shown.
 
