@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import GeometryError, InputError
+from MedImgAnalysisLib.frames import Frames
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
-from MedImgAnalysisLib.scene import bridge, frames, volumes
+from MedImgAnalysisLib.provenance import fingerprint
+from MedImgAnalysisLib.scene import bridge, frames, standalone, volumes
 from scene_helpers import add_transform, put_under, ramp, rigid_matrix, same_voxels
 
 TYPES = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64]
@@ -75,6 +77,23 @@ def test_left_handed_grids_keep_voxel_order_and_place():
     image.SetDirection(direction.ravel().tolist())
     assert np.linalg.det(direction) < 0
     assert same_voxels(bridge.value_of(bridge.add_node(image, "x", kind="image"), "image"), image)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_left_handed_grids_keep_voxel_order_and_place_in_a_saved_scene(tmp_path, axis):
+    image = ramp()
+    mirrored = np.eye(3)
+    mirrored[axis, axis] = -1
+    image.SetDirection((np.reshape(image.GetDirection(), (3, 3)) @ mirrored).ravel().tolist())
+    moving = Frames((image, sitk.Cast(image + 1, image.GetPixelID())), (0.0, 1.0))
+    bridge.add_node(image, "volume", kind="image")
+    bridge.add_node(moving, "sequence", kind="image")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = bridge.value_of(slicer.mrmlScene.GetFirstNodeByName("volume"), "image")
+    assert same_voxels(back, image)
+    assert fingerprint(back) == fingerprint(image)
+    again = bridge.value_of(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSequenceNode"), "image")
+    assert all(same_voxels(a, b) for a, b in zip(again.values, moving.values, strict=True))
 
 
 @settings(max_examples=25, deadline=None)

@@ -212,6 +212,8 @@ def put_value(
             raise InputError("A sequence cannot be under a transform; take the inputs out of theirs.")
         shown = _one_of(like) if keeps_display else None
         sequences.put_frames(value, node, lambda item: _new_item(item, item_kind(kind), name, shown))
+        if item_kind(kind) == "image":
+            volumes.keep_voxel_order(node, value.values[0])
         return
     if kind in ("image", "transform", "landmarks", "labels", "mask", "surface"):
         _set_parent(node, parent)
@@ -222,6 +224,7 @@ def put_value(
                 f"{value.GetNumberOfComponentsPerPixel()} numbers per voxel. Choose another output."
             )
         volumes.put_image(value, node)
+        volumes.keep_voxel_order(node, value)
         volumes.new_display(node)
         if keeps_display and like is not None:
             volumes.keep_display(node, _one_of(like))

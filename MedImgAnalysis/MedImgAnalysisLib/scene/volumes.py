@@ -213,6 +213,21 @@ def put_image(image: sitk.Image, node: Any) -> None:
     node.EndModify(before)
 
 
+def keep_voxel_order(node: Any, image: sitk.Image) -> None:
+    """Make a saved scene give back the voxels of left-handed images as they are; `node` is a volume or a sequence.
+
+    By default the k axis is turned round on reading. Every voxel would be in the same place, but they would no longer
+    be the voxels that records of runs tell of.
+    """
+    if np.linalg.det(frames.grid_matrix(Grid.of(image))[:3, :3]) >= 0:
+        return
+    if node.GetStorageNode() is None:
+        node.AddDefaultStorageNode()
+    storage = node.GetStorageNode()
+    if hasattr(storage, "SetForceRightHandedIJKCoordinateSystem"):
+        storage.SetForceRightHandedIJKCoordinateSystem(False)
+
+
 def keep_display(node: Any, source: Any) -> None:
     """Give `node` the unit, window, level and colours of `source`, which shows the same quantity."""
     node.SetVoxelValueQuantity(source.GetVoxelValueQuantity())
