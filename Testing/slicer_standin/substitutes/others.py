@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from pathlib import Path
+
 from ..record import RECORD
 from ..toolkit import NotModelled
 
 
-def tr(text: str) -> str:
-    return text
-
-
 def translate(context: str, text: str) -> str:
-    return text
+    import slicer
+
+    return slicer.app.translate(context, text)
+
+
+def tr(text: str) -> str:
+    return translate(getContext(sys._getframe(1).f_code.co_filename), text)
+
+
+@cache
+def getContext(sourceFile: str) -> str:
+    path = Path(sourceFile)
+    package = path.parent.name + "." if (path.parent / "__init__.py").is_file() else ""
+    return package + path.stem
 
 
 def run(
@@ -37,7 +50,7 @@ def pip_ensure(requirements, *arguments, **keywords) -> None:
     RECORD.messages.append(f"pip_ensure: {requirements}")
 
 
-I18N = {"tr": tr, "translate": translate}
+I18N = {"tr": tr, "translate": translate, "getContext": getContext}
 CLI = {"run": run, "runSync": runSync}
 TESTING = {"exitSuccess": exitSuccess, "exitFailure": exitFailure}
 PACKAGING = {"pip_ensure": pip_ensure}
