@@ -26,6 +26,11 @@ def body(doc: str | None) -> str:
     return re.split(r"^\w[\w ]*\n-{3,}$", inspect.cleandoc(doc or ""), maxsplit=1, flags=re.M)[0].strip()
 
 
+def paragraphs(doc: str | None) -> list[str]:
+    """The text before the first section, a line per paragraph; the first one is the summary."""
+    return [" ".join(part.split()) for part in body(doc).split("\n\n") if part.strip()]
+
+
 def sections(doc: str | None) -> dict[str, dict[str, str]]:
     """`{"Parameters": {"sigma_mm": "Standard deviation of the kernel."}, ...}`."""
     parts = re.split(r"^(\w[\w ]*)\n-{3,}$", inspect.cleandoc(doc or ""), flags=re.M)

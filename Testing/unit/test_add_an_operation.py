@@ -62,7 +62,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_the_page_gives_an_operation_that_keeps_every_contract(repository: Path) -> None:
-    assert len(files_to_write()) == 2 and len(lines_to_add()) == 2 and len(commands()) == 4
+    assert len(files_to_write()) == 2 and len(lines_to_add()) == 2 and len(commands()) == 5
     sitk.WriteImage(sitk.GetImageFromArray(np.arange(27, dtype=np.float32).reshape(3, 3, 3)), repository / "t1.nrrd")
     environment = {**os.environ, "PYTHONPATH": str(repository / "MedImgAnalysis")}
     said = []
@@ -74,7 +74,9 @@ def test_the_page_gives_an_operation_that_keeps_every_contract(repository: Path)
     assert "[100%]" in said[0]
     page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
     assert "\n## logarithm\n" in page and "Step above `lowest` that becomes log 2" in page
-    assert "Compress large values" in said[2]
+    texts = (repository / "MedImgAnalysis/MedImgAnalysisLib/panel/catalog_texts.py").read_text(encoding="utf-8")
+    assert '_("Step above `lowest` that becomes log 2, ' in texts
+    assert "Compress large values" in said[3]
     expected = np.log1p(np.arange(27) / 100).reshape(3, 3, 3)
     np.testing.assert_allclose(sitk.GetArrayFromImage(sitk.ReadImage(repository / "log.nrrd")), expected, rtol=1e-6)
 

@@ -267,7 +267,11 @@ def code_files() -> list[Path]:
     return sorted([*library_files(), *module_files(), *helpers, *(ROOT / "docs").glob("*.py")])
 
 
-@pytest.mark.parametrize("path", code_files(), ids=name_of)
+MADE = LIBRARY / "panel" / "catalog_texts.py"
+"""Made by docs/make_texts.py, a line per text."""
+
+
+@pytest.mark.parametrize("path", [path for path in code_files() if path != MADE], ids=name_of)
 def test_no_file_is_longer_than_one_concept(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-MODULES = Path(__file__).resolve().parents[2] / "MedImgAnalysis"
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ROOT / "MedImgAnalysis"
 FILES = [
     MODULES / "MedImgAnalysis.py",
     *sorted(MODULES.glob("MedImg*/MedImg*.py")),
@@ -107,3 +110,12 @@ def test_what_needs_no_translation_is_left_alone(line):
 @pytest.mark.parametrize("line", ['_(f"{count} files")', '_("a" + b)', "_(text)", '_("a {x}".format(x=1))'])
 def test_a_text_that_no_translation_can_have_is_found(line):
     assert wrongly_translated(ast.parse(line)) == [1]
+
+
+def test_the_texts_of_operations_are_there_for_translators():
+    command = [sys.executable, str(ROOT / "docs" / "make_texts.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tree = ast.parse((MODULES / "MedImgAnalysisLib" / "panel" / "catalog_texts.py").read_text(encoding="utf-8"))
+    marked = [node.args[0].value for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "_"]
+    assert len(marked) == len(set(marked)) > 3000

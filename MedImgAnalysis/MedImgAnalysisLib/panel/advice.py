@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from ..operation import Operation
 from ..scene import sequences
 from ..scene.modality import Modality, modality_of
+from .translated import catalog_text
 
 PRESETS: dict[tuple[str, ...], str] = {
     ("window", "CT"): "CT soft tissue",
@@ -52,7 +53,7 @@ def advice(operation: type[Operation], nodes: Mapping[str, Any]) -> Advice:
     known = " ".join(_sentence(nodes[role].GetName(), one) for role, one in found.items() if one.name)
     preset = PRESETS.get((operation.name, *(one.name for one in found.values())), "")
     if preset in operation.presets:
-        return Advice(known, _("preset {name}").format(name=preset), operation.presets[preset])
+        return Advice(known, _("preset {name}").format(name=catalog_text(preset)), operation.presets[preset])
     seen = _seen(operation.name, nodes[roles[0]]) if roles else {}
     if seen:
         window = _("the window in which {name} is shown").format(name=nodes[roles[0]].GetName())

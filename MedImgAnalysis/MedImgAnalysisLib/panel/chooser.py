@@ -12,9 +12,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..docstrings import body, summary
+from ..docstrings import paragraphs, summary
 from ..operation import Operation
 from .fields import narrow_combo
+from .translated import catalog_text
 
 REFERENCE = "https://github.com/MedImgAnalysis/SlicerMedImgAnalysis/blob/main/docs/operations.md"
 """The page that says all of every operation; the name of an operation is its anchor."""
@@ -24,9 +25,15 @@ FLAGS_ROLE = qt.Qt.UserRole - 1
 
 
 def matches(operation: type[Operation], text: str) -> bool:
-    """Whether every word of `text` occurs in what is known of the operation."""
-    known = " ".join((operation.name, operation.title, operation.group, operation.__doc__ or "")).casefold()
+    """Whether every word of `text` occurs in what is known of the operation, as it is shown or in English."""
+    shown = map(catalog_text, (operation.title, operation.group, *paragraphs(operation.__doc__)))
+    known = " ".join((operation.name, operation.title, operation.group, operation.__doc__ or "", *shown)).casefold()
     return all(word in known for word in text.casefold().split())
+
+
+def titles(operation: type[Operation]) -> tuple[str, str]:
+    """The title as it is shown, and in English; for comparing with what somebody typed."""
+    return catalog_text(operation.title).casefold(), operation.title.casefold()
 
 
 class OperationChooser:
@@ -86,12 +93,14 @@ class OperationChooser:
         groups = list(dict.fromkeys(operation.group for operation in operations))
         for group in groups:
             if len(groups) > 1:
-                self.combo.addItem(group)
+                self.combo.addItem(catalog_text(group))
                 self.combo.setItemData(self.combo.count - 1, 0, FLAGS_ROLE)
             for operation in operations:
                 if operation.group == group:
-                    self.combo.addItem(("    " if len(groups) > 1 else "") + operation.title, operation.name)
-                    self.combo.setItemData(self.combo.count - 1, summary(operation.__doc__), qt.Qt.ToolTipRole)
+                    indent = "    " if len(groups) > 1 else ""
+                    self.combo.addItem(indent + catalog_text(operation.title), operation.name)
+                    what = catalog_text(summary(operation.__doc__))
+                    self.combo.setItemData(self.combo.count - 1, what, qt.Qt.ToolTipRole)
         self._filling = False
 
     def _select(self) -> None:
@@ -110,7 +119,7 @@ class OperationChooser:
             self.label.text = _("No operation has these words.")
             return
         if self._current not in (operation.name for operation in found):
-            by_title = [operation for operation in found if text.casefold() in operation.title.casefold()]
+            by_title = [one for one in found if any(text.casefold() in title for title in titles(one))]
             self._current = (by_title or found)[0].name
             self._select()
             self._on_choice(self._current)
@@ -138,14 +147,15 @@ class OperationChooser:
             self.label.text = ""
             return
         if self._more:
-            text = "".join(f"<p>{_plain(part)}</p>" for part in body(operation.__doc__).split("\n\n"))
+            text = "".join(f"<p>{_plain(catalog_text(part))}</p>" for part in paragraphs(operation.__doc__))
             less = f'<a href="#less">{html.escape(_("Less"))}</a>'
             reference = f'<a href="{REFERENCE}#{operation.name}">{html.escape(_("Reference"))}</a>'
             self.label.text = f"{text}{less} {reference}"
         else:
-            self.label.text = _plain(summary(operation.__doc__)) + f' <a href="#more">{html.escape(_("More..."))}</a>'
+            more = f'<a href="#more">{html.escape(_("More..."))}</a>'
+            self.label.text = f"{_plain(catalog_text(summary(operation.__doc__)))} {more}"
 
 
 def _plain(text: str) -> Any:
-    """Docstring text as HTML: names in italics, lines joined."""
-    return re.sub(r"`([^`]+)`", r"<i>\1</i>", html.escape(" ".join(text.split())))
+    """A paragraph as HTML: names in italics."""
+    return re.sub(r"`([^`]+)`", r"<i>\1</i>", html.escape(text))

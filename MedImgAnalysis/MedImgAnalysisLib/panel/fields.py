@@ -15,6 +15,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..parameters import Parameter, unit_text
+from .translated import catalog_text, composed_text, known_texts
 
 LIMIT = 1e15
 """Stands for infinity in spin boxes; integers are exact up to here."""
@@ -49,13 +50,13 @@ def push_button(name: str, text: str, slot: Callable[[], Any], tip: str) -> Any:
 
 def tool_tip(parameter: Parameter) -> str:
     """What the parameter does, its range with the unit, its default and its name in scripts."""
-    lines = [parameter.description] if parameter.description else []
+    lines = [catalog_text(parameter.description)] if parameter.description else []
     if parameter.kind == "choice":
         lines.append(_("Choices: {choices}.").format(choices=", ".join(readable(word) for word in parameter.choices)))
     elif parameter.range_text:
-        lines.append(_("Range: {range}.").format(range=unit_text(parameter.range_text)))
+        lines.append(_("Range: {range}.").format(range=range_words(parameter)))
     elif parameter.unit:
-        lines.append(_("Unit: {unit}.").format(unit=unit_text(parameter.unit)))
+        lines.append(_("Unit: {unit}.").format(unit=unit_words(parameter.unit)))
     if parameter.kind == "floats":
         lines.append(_("Several numbers, separated by commas."))
     if parameter.optional:
@@ -69,7 +70,25 @@ def tool_tip(parameter: Parameter) -> str:
 
 def readable(word: str) -> str:
     """What people read for a choice: `multi_start` is `multi start`."""
-    return word.replace("_", " ")
+    return catalog_text(word.replace("_", " "))
+
+
+def unit_words(unit: str) -> str:
+    """What people read for a unit; some are products of two."""
+    text = unit_text(unit)
+    return " ".join(map(composed_text, [text] if text in known_texts() else text.split(" ")))
+
+
+def range_words(parameter: Parameter) -> str:
+    """The numbers that are allowed, with their unit."""
+    low, high = f"{parameter.quantity.low:g}", f"{parameter.quantity.high:g}"
+    if math.isinf(parameter.quantity.high):
+        text = _("at least {low}").format(low=low)
+    elif math.isinf(parameter.quantity.low):
+        text = _("at most {high}").format(high=high)
+    else:
+        text = _("{low} to {high}").format(low=low, high=high)
+    return f"{text} {unit_words(parameter.unit)}".strip()
 
 
 def default_text(parameter: Parameter) -> str:
@@ -82,7 +101,7 @@ def default_text(parameter: Parameter) -> str:
     if parameter.kind in ("text", "choice"):
         return readable(value) if parameter.kind == "choice" else str(value)
     numbers = ", ".join(f"{number:g}" for number in (value if parameter.kind == "floats" else (value,)))
-    return f"{numbers} {unit_text(parameter.unit)}".strip()
+    return f"{numbers} {unit_words(parameter.unit)}".strip()
 
 
 def field_for(parameter: Parameter, operation: str, on_change: Callable[[], None], shown_with: list[Any]) -> Field:
@@ -171,7 +190,7 @@ class NumberField(Field):
         else:
             box.setStepType(qt.QAbstractSpinBox.AdaptiveDecimalStepType)
         if self.parameter.unit:
-            box.suffix = f" {unit_text(self.parameter.unit)}"
+            box.suffix = f" {unit_words(self.parameter.unit)}"
         box.connect("valueChanged(double)", lambda number: self._edited())
         self.widget = box
 

@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from ..errors import ParameterError
 from ..operation import Operation
-from ..parameters import unit_text
-from .fields import Field, field_for, narrow_combo
+from .fields import Field, field_for, narrow_combo, unit_words
+from .translated import catalog_text
 
 
 class ParameterForm:
@@ -47,7 +47,7 @@ class ParameterForm:
             likely = [parameter.default, *(preset.get(parameter.name) for preset in operation.presets.values())]
             field = field_for(parameter, operation.name, self._edited, likely)
             self.fields[parameter.name] = field
-            label = qt.QLabel(_("{title}:").format(title=parameter.title))
+            label = qt.QLabel(_("{title}:").format(title=catalog_text(parameter.title)))
             label.toolTip = field.widget.toolTip
             label.setBuddy(field.widget)
             rows.addRow(label, self._with_hint(field))
@@ -63,7 +63,7 @@ class ParameterForm:
         self.preset.toolTip = _("Sets of parameters that suit common cases. Any change makes it Custom.")
         self.preset.addItem(_("Defaults"))
         for name in self.operation.presets:
-            self.preset.addItem(name)
+            self.preset.addItem(catalog_text(name))
         self.preset.addItem(_("Custom"))
         self.preset.connect("currentIndexChanged(int)", self._preset_chosen)
         self.reset_button = qt.QPushButton(_("Reset"))
@@ -83,7 +83,7 @@ class ParameterForm:
         row = qt.QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(field.widget, 1)
-        hint = qt.QLabel(unit_text(unit) if field.parameter.kind == "floats" else "")
+        hint = qt.QLabel(unit_words(unit) if field.parameter.kind == "floats" else "")
         hint.objectName = f"hint_{field.parameter.name}"
         row.addWidget(hint)
         if unit == "voxels" and field.parameter.kind != "floats":

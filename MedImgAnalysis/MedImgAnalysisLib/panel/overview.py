@@ -19,6 +19,7 @@ from .packages import packages_text
 from .report_section import ReportSection
 from .samples import SampleList
 from .tab_order import arrange
+from .translated import catalog_text
 
 MODULES = {
     "filtering": "MedImgFiltering",
@@ -51,8 +52,8 @@ def contents(package: str) -> list[str]:
     """What a card lists: the operations, or their groups where there are too many to read."""
     operations = catalog.PACKAGES.get(package, ())
     if len(operations) <= MOST_LISTED:
-        return [operation.title for operation in operations]
-    return list(dict.fromkeys(operation.group for operation in operations))
+        return [catalog_text(operation.title) for operation in operations]
+    return list(dict.fromkeys(catalog_text(operation.group) for operation in operations))
 
 
 def present_modules() -> list[tuple[str, Any]]:

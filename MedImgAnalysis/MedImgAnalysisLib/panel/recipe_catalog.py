@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 from .. import catalog
 from ..docstrings import summary
 from ..operation import Operation
-from .chooser import matches
+from .chooser import matches, titles
+from .translated import catalog_text
 
 NAME_ROLE = qt.Qt.UserRole
 HEIGHT = 130
@@ -77,7 +78,7 @@ class OperationList:
         self.list.clear()
         found = [operation for operation in catalog.OPERATIONS.values() if matches(operation, text)]
         for package in dict.fromkeys((package, operation.group) for package, operation in _by_package(found)):
-            self._heading(f"{package[0].capitalize()}: {package[1]}")
+            self._heading(f"{catalog_text(package[0].capitalize())}: {catalog_text(package[1])}")
             for name, operation in _by_package(found):
                 if (name, operation.group) == package:
                     self._entry(operation)
@@ -95,10 +96,10 @@ class OperationList:
         item.setFlags(qt.Qt.NoItemFlags)
 
     def _entry(self, operation: type[Operation]) -> None:
-        self.list.addItem(f"    {operation.title}")
+        self.list.addItem(f"    {catalog_text(operation.title)}")
         item = self.list.item(self.list.count - 1)
         item.setData(NAME_ROLE, operation.name)
-        item.setToolTip(f"{summary(operation.__doc__)}\n{operation.name}")
+        item.setToolTip(f"{catalog_text(summary(operation.__doc__))}\n{operation.name}")
 
     def _chosen(self) -> None:
         self.button.enabled = bool(self.chosen())
@@ -106,9 +107,12 @@ class OperationList:
 
 def _distance(operation: type[Operation], text: str) -> tuple[bool, bool, bool]:
     """How far the words are from the title: the same, its beginning, in it, elsewhere."""
-    title, words = operation.title.casefold(), text.casefold().split()
+    words = text.casefold().split()
     whole = " ".join(words)
-    return title != whole, not title.startswith(whole), not all(word in title for word in words)
+    return min(
+        (title != whole, not title.startswith(whole), not all(word in title for word in words))
+        for title in titles(operation)
+    )
 
 
 def _by_package(operations: list[type[Operation]]) -> list[tuple[str, Any]]:

@@ -14,12 +14,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import Cancelled, MedImgError
+from ..machine import memory_text
+from ..plan import time_text
 from ..progress import Progress
 from ..recipe import Recipe
 from .fields import push_button
 from .recipe_cases import CaseTable
 from .recipe_cohort_form import CohortForm
 from .runner import Runner
+from .translated import composed_text
 
 logger = logging.getLogger("MedImgAnalysis")
 
@@ -195,7 +198,7 @@ class CohortSection:
         self._take_events()
         self.progress_bar.setValue(round(100 * fraction))
         if message and self.button.enabled:
-            self.status.text = message
+            self.status.text = composed_text(message)
 
     def _on_warning(self, sentence: str) -> None:
         self._warnings.append(sentence)
@@ -224,7 +227,7 @@ class CohortSection:
     def _planned(self, found: Any) -> None:
         for case in found.cases:
             self.cases.plan(case.id, case.state, case.text)
-        self.status.text = found.text()
+        self.status.text = outlook_words(found)
 
     def _done(self, result: Any) -> None:
         done = sum(case.state == "done" for case in result.cases)
@@ -236,3 +239,35 @@ class CohortSection:
         self.status.text = " ".join([text, *self._warnings])
         self._report = result.files.get("report")
         self.report_button.setVisible(self._report is not None)
+
+
+def outlook_words(found: Any) -> str:
+    """What a batch would do and need, in some lines."""
+    count = found.counts()
+    lines = [
+        _("{run} of {all} cases would run, {kept} are done, {problem} cannot run.").format(
+            all=len(found.cases), **count
+        )
+    ]
+    if not count["run"]:
+        return lines[0]
+    time = _("Time: about {time} with {workers} at a time.").format(
+        time=time_text(found.seconds), workers=found.workers
+    )
+    if found.unknown_time:
+        time += " " + _("Without {count} cases of unknown time.").format(count=found.unknown_time)
+    memory, disk = memory_text(found.memory_bytes), memory_text(found.disk_bytes)
+    lines += [
+        time,
+        _("Memory: about {memory}.").format(memory=memory),
+        _("Disk: at most about {disk}.").format(disk=disk),
+    ]
+    if found.free_memory is not None:
+        free = memory_text(found.free_memory)
+        lines[2] = _("Memory: about {memory} of {free} that are free.").format(memory=memory, free=free)
+    if found.free_disk is not None:
+        free = memory_text(found.free_disk)
+        lines[3] = _("Disk: at most about {disk} of {free} that are free.").format(disk=disk, free=free)
+        if found.disk_bytes > found.free_disk:
+            lines.append(_("The disk may become full: compressed files are smaller, but see that there is room."))
+    return "\n".join(lines)

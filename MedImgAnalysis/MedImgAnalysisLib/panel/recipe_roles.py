@@ -14,6 +14,7 @@ from ..recipe import Recipe, Step
 from ..recipe_steps import names_of
 from .fields import narrow_combo
 from .selectors import kind_title
+from .translated import catalog_text
 
 NEW = "\n"
 """Stands for a new input among the names to choose from; no name has it."""
@@ -32,7 +33,9 @@ class TakenRow:
         self._entries: list[tuple[str, str]] = []
         self.widget = narrow_combo()
         self.widget.objectName = f"take_{role.name}"
-        self.widget.toolTip = role.description or _("The {kind} to work on.").format(kind=kind_title(role.kind))
+        self.widget.toolTip = catalog_text(role.description) or _("The {kind} to work on.").format(
+            kind=kind_title(role.kind)
+        )
         self.widget.connect("currentIndexChanged(int)", self._chosen)
 
     def show(self, bound: Any, names: list[str], inputs: set[str]) -> None:
@@ -72,7 +75,7 @@ class TakenListRow:
         self.combo.objectName = f"take_{role.name}"
         self.combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
         self.combo.minimumContentsLength = 8
-        self.combo.toolTip = role.description or _("Check all that are to be taken.")
+        self.combo.toolTip = catalog_text(role.description) or _("Check all that are to be taken.")
         self.combo.connect("checkedIndexesChanged()", self._checked)
         self.more = qt.QPushButton(_("New input"))
         self.more.objectName = f"more_{role.name}"

@@ -17,6 +17,7 @@ from ..recipe_steps import names_of
 from .colours import on_window
 from .form import ParameterForm
 from .recipe_roles import NEW, MadeRow, TakenListRow, TakenRow, taken_row
+from .translated import catalog_text, role_title
 
 Change = Callable[[Recipe], Recipe]
 
@@ -80,7 +81,9 @@ class StepEditor:
         self._showing = True
         try:
             self.title.text = (
-                f"{operation.title}: {summary(operation.__doc__)}" if operation is not None else step.operation
+                f"{catalog_text(operation.title)}: {catalog_text(summary(operation.__doc__))}"
+                if operation is not None
+                else step.operation
             )
             if self.name.text != step.id:
                 self.name.text = step.id
@@ -191,6 +194,6 @@ def _heading(text: str) -> Any:
 
 
 def _role_label(role: Role) -> Any:
-    label = qt.QLabel(_("{title}:").format(title=role.title))
-    label.toolTip = role.description
+    label = qt.QLabel(_("{title}:").format(title=role_title(role)))
+    label.toolTip = catalog_text(role.description)
     return label

@@ -13,6 +13,7 @@ from ..recipe import Recipe, Step
 from ..recipe_edit import operation_of
 from ..recipe_steps import names_of
 from .colours import OFF, on_base
+from .translated import catalog_text
 
 ID_ROLE = qt.Qt.UserRole
 HEIGHT = 150
@@ -106,7 +107,7 @@ class StepList:
 
     def _fill(self, item: Any, row: int, step: Step, problem: str) -> None:
         operation = operation_of(step)
-        title = operation.title if operation is not None else step.operation
+        title = catalog_text(operation.title) if operation is not None else step.operation
         name = f" ({step.id})" if step.id != step.operation else ""
         below = problem or _flow(step)
         item.setText(f"{row + 1}. {title}{name}\n{below}")

@@ -11,12 +11,15 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError, MedImgError
 from ..evidence import compared_roles, names_by_role, with_evidence
+from ..machine import memory_text
 from ..operation import Operation
 from ..parameters import title_of
+from ..plan import Plan, time_text
 from ..recipe import Recipe
 from ..scene import sequences
 from ..scene.extents import plan_of_nodes
 from ..scene.run import SceneRun
+from .translated import catalog_text, role_title
 
 WILDCARDS = frozenset("*?[]")
 
@@ -99,7 +102,7 @@ class Request:
     @property
     def title(self) -> str:
         """What is run, for messages."""
-        return self.operation.title
+        return catalog_text(self.operation.title)
 
     @property
     def file_name(self) -> str:
@@ -164,7 +167,7 @@ class Request:
 
     def titles(self) -> dict[str, str]:
         """What people read for each output, by role."""
-        return {role: title_of(role) for role in names_by_role(self.recipe())}
+        return {role: catalog_text(title_of(role)) for role in names_by_role(self.recipe())}
 
     def scene_run(self) -> SceneRun:
         """The run in the scene; raises `InputError` when a node does not fit."""
@@ -194,7 +197,7 @@ class Request:
         if found.problem and not masked:
             return found.problem
         text = _("At most {needs}.") if masked else _("Needs {needs}.")
-        return text.format(needs=found.text())
+        return text.format(needs=plan_words(found))
 
     def new_names(self) -> dict[str, str]:
         """How new nodes will be called, by output role."""
@@ -233,7 +236,7 @@ class Request:
 
     def described_inputs(self) -> list[tuple[str, str]]:
         """(title of the role, name of the node) for messages."""
-        titles = {role.name: role.title for role in self.operation.inputs()}
+        titles = {role.name: role_title(role) for role in self.operation.inputs()}
         return [
             (titles[role], ", ".join(self._described(role, node) for node in nodes))
             for role, nodes in self.inputs.items()
@@ -245,6 +248,18 @@ class Request:
             return str(node.GetName())
         found = node.GetSegmentation().GetSegment(segment)
         return f"{node.GetName()} / {found.GetName() if found is not None else segment}"
+
+
+def plan_words(plan: Plan) -> str:
+    """What a run will need in one line: time, memory, and how it is done."""
+    parts = [] if plan.seconds is None else [_("about {time}").format(time=time_text(plan.seconds))]
+    memory = memory_text(plan.peak_bytes)
+    if plan.free_bytes is not None:
+        memory = _("{memory} of {free} free").format(memory=memory, free=memory_text(plan.free_bytes))
+    parts.append(memory)
+    if plan.slabs > 1:
+        parts.append(_("in {count} slabs").format(count=plan.slabs))
+    return ", ".join(parts)
 
 
 def node_call(node: Any) -> str:

@@ -9,12 +9,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..parameters import unit_text
 from ..scene import places, showing, tables
 from ..values import Column, Measurements
-from .fields import narrow_combo
+from .fields import narrow_combo, unit_words
 from .request import is_watched
 from .result_log import cell_text, tells
+from .translated import composed_text
 
 MOST_ROWS = 500
 UPRIGHT_ROWS = 4
@@ -155,7 +155,7 @@ class ResultTable:
         self.table.setHorizontalHeaderLabels([_heading(column) for column in columns])
         self.table.setVerticalHeaderLabels([str(number) for number in range(1, len(rows) + 1)])
         for at, column in enumerate(columns):
-            self.table.horizontalHeaderItem(at).setToolTip(column.description)
+            self.table.horizontalHeaderItem(at).setToolTip(composed_text(column.description))
             for line, row in enumerate(rows):
                 self._put(line, at, row, column)
 
@@ -168,7 +168,7 @@ class ResultTable:
             names = [_("Value")]
         self.table.setHorizontalHeaderLabels(names or [str(number) for number in range(1, len(rows) + 1)])
         for line, column in enumerate(columns):
-            self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{column.description}")
+            self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{composed_text(column.description)}")
             for at, row in enumerate(rows):
                 self._put(line, at, row, column)
 
@@ -176,7 +176,8 @@ class ResultTable:
         text = cell_text(row.get(column.key), column)
         item = qt.QTableWidgetItem(text)
         why = "" if tells(row.get(column.key)) else str(row.get("status") or "")
-        item.setToolTip(why or (f"{text}\n{column.description}" if column.dtype is str else column.description))
+        what = composed_text(column.description)
+        item.setToolTip(why or (f"{text}\n{what}" if column.dtype is str else what))
         if column.dtype is not str:
             item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
         self.table.setItem(line, at, item)
@@ -202,4 +203,5 @@ def show_chart(chart: Any) -> None:
 
 
 def _heading(column: Column) -> str:
-    return f"{column.title} ({unit_text(column.unit)})" if column.unit else column.title
+    title = composed_text(column.title)
+    return f"{title} ({unit_words(column.unit)})" if column.unit else title

@@ -27,6 +27,7 @@ from .result_log import ResultLog, inputs_text
 from .result_table import ResultTable
 from .runner import Runner
 from .surface_button import SurfaceButton
+from .translated import composed_text
 
 logger = logging.getLogger("MedImgAnalysis")
 
@@ -218,7 +219,7 @@ class RunSection:
     def _on_progress(self, fraction: float, message: str) -> None:
         self.progress_bar.setValue(round(100 * fraction))
         if message and self.apply_button.enabled:
-            self.status.text = message
+            self.status.text = composed_text(message)
 
     def _on_warning(self, sentence: str) -> None:
         self.log.warn(sentence)

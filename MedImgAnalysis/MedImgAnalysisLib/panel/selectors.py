@@ -14,6 +14,7 @@ from ..operation import Role
 from ..scene import rois, sequences
 from .points import PointButton
 from .regions import RegionPicker
+from .translated import catalog_text, role_title, spoken_title
 
 NODE_CLASSES: dict[str, tuple[str, ...]] = {
     "image": ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode"),
@@ -94,7 +95,9 @@ class InputSelector(ABC):
         if role.kind in ("mask", "labels") and not role.many:
             self.regions = RegionPicker(role.name, role.kind == "labels", self._regions_changed)
         self.widget.objectName = f"input_{role.name}"
-        self.widget.toolTip = role.description or _("The {kind} to work on.").format(kind=kind_title(role.kind))
+        self.widget.toolTip = catalog_text(role.description) or _("The {kind} to work on.").format(
+            kind=kind_title(role.kind)
+        )
 
     @abstractmethod
     def _build(self) -> None:
@@ -154,7 +157,7 @@ class InputSelector(ABC):
         """What is still to be chosen, empty when nothing is."""
         if not self.role.required or self.nodes():
             return ""
-        kind, role = kind_title(self.role.kind), self.role.title.lower()
+        kind, role = kind_title(self.role.kind), spoken_title(self.role)
         if kind == role:
             return _("Choose a {kind}.").format(kind=kind)
         return _("Choose a {kind} as {role}.").format(kind=kind, role=role)
@@ -234,7 +237,7 @@ class SegmentSelector(InputSelector):
         node = self.widget.currentNode()
         if node is not None and not self.segment():
             return _("Choose a segment of {name} as {role}, or no segmentation.").format(
-                name=node.GetName(), role=self.role.title.lower()
+                name=node.GetName(), role=spoken_title(self.role)
             )
         return super().problem()
 
@@ -291,7 +294,7 @@ class OutputSelectors:
             combo.setMRMLScene(slicer.mrmlScene)
             tip = (
                 _("{what} A new {kind} unless you choose one to write over.")
-                .format(what=role.description, kind=kind_title("frames" if role.several else role.kind))
+                .format(what=catalog_text(role.description), kind=kind_title("frames" if role.several else role.kind))
                 .strip()
             )
             self._tool_tips[role.name] = combo.toolTip = tip
@@ -325,7 +328,7 @@ def _form() -> tuple[Any, Any]:
 
 
 def _add_row(rows: Any, role: Role, widget: Any, tip: str) -> None:
-    label = qt.QLabel(_("{title}:").format(title=role.title))
+    label = qt.QLabel(_("{title}:").format(title=role_title(role)))
     label.toolTip = tip
     label.setBuddy(widget)
     rows.addRow(label, widget)
