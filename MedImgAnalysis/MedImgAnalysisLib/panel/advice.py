@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from ..operation import Operation
 from ..scene import sequences
 from ..scene.modality import Modality, modality_of
+from .chooser import link_text
 from .translated import catalog_text
 
 PRESETS: dict[tuple[str, ...], str] = {
@@ -147,10 +148,10 @@ class AdviceLine:
             if dict(values) == self._wanted():
                 changed = self._operation is not None and self._wanted() != self._operation().values()
                 sentence = _("Set: {what}.")
-                link = f'<a href="#defaults">{html.escape(_("Use the defaults"))}</a>' if changed else ""
+                link = link_text("#defaults", _("Use the defaults")) if changed else ""
             else:
                 sentence = _("Suggested: {what}.")
-                link = f'<a href="#use">{html.escape(_("Use it"))}</a>'
+                link = link_text("#use", _("Use it"))
             text += f" {html.escape(sentence.format(what=self._advice.title))} {link}"
         self.label.text = text.strip()
         self.label.setVisible(bool(text))

@@ -148,12 +148,17 @@ class OperationChooser:
             return
         if self._more:
             text = "".join(f"<p>{_plain(catalog_text(part))}</p>" for part in paragraphs(operation.__doc__))
-            less = f'<a href="#less">{html.escape(_("Less"))}</a>'
-            reference = f'<a href="{REFERENCE}#{operation.name}">{html.escape(_("Reference"))}</a>'
+            less = link_text("#less", _("Less"))
+            reference = link_text(f"{REFERENCE}#{operation.name}", _("Reference"))
             self.label.text = f"{text}{less} {reference}"
         else:
-            more = f'<a href="#more">{html.escape(_("More..."))}</a>'
+            more = link_text("#more", _("More..."))
             self.label.text = f"{_plain(catalog_text(summary(operation.__doc__)))} {more}"
+
+
+def link_text(target: str, words: str) -> str:
+    """A link as HTML."""
+    return f'<a href="{html.escape(target)}">{html.escape(words)}</a>'
 
 
 def _plain(text: str) -> Any:
