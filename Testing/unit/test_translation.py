@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -125,3 +128,16 @@ def test_the_texts_of_operations_are_there_for_translators():
     tree = ast.parse((MODULES / "MedImgAnalysisLib" / "panel" / "catalog_texts.py").read_text(encoding="utf-8"))
     marked = [node.args[0].value for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "_"]
     assert len(marked) == len(set(marked)) > 3000
+
+
+def test_qts_tool_for_translators_finds_every_text(tmp_path):
+    package = find_spec("PySide6")
+    tool = Path(package.origin).parent / ("lupdate.exe" if os.name == "nt" else "lupdate") if package else None
+    if tool is None or not tool.is_file():
+        pytest.skip("the tool lupdate of PySide6-Essentials is not there")
+    command = [str(tool), "-tr-function-alias", "tr+=_", *map(str, FILES), "-ts", str(tmp_path / "texts.ts")]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    found = {message.findtext("source") for message in ElementTree.parse(tmp_path / "texts.ts").iter("message")}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "_"]
+    assert {call.args[0].value for call in calls} - found == set()
