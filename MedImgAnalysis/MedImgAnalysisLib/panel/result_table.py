@@ -155,9 +155,10 @@ class ResultTable:
         self.table.setHorizontalHeaderLabels([_heading(column) for column in columns])
         self.table.setVerticalHeaderLabels([str(number) for number in range(1, len(rows) + 1)])
         for at, column in enumerate(columns):
-            self.table.horizontalHeaderItem(at).setToolTip(composed_text(column.description))
+            what = composed_text(column.description)
+            self.table.horizontalHeaderItem(at).setToolTip(what)
             for line, row in enumerate(rows):
-                self._put(line, at, row, column)
+                self._put(line, at, row, column, what)
 
     def _fill_upright(self, columns: list[Column], rows: Any) -> None:
         self.table.setRowCount(len(columns))
@@ -168,15 +169,15 @@ class ResultTable:
             names = [_("Value")]
         self.table.setHorizontalHeaderLabels(names or [str(number) for number in range(1, len(rows) + 1)])
         for line, column in enumerate(columns):
-            self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{composed_text(column.description)}")
+            what = composed_text(column.description)
+            self.table.verticalHeaderItem(line).setToolTip(f"{_heading(column)}\n{what}")
             for at, row in enumerate(rows):
-                self._put(line, at, row, column)
+                self._put(line, at, row, column, what)
 
-    def _put(self, line: int, at: int, row: Mapping[str, Any], column: Column) -> None:
+    def _put(self, line: int, at: int, row: Mapping[str, Any], column: Column, what: str) -> None:
         text = cell_text(row.get(column.key), column)
         item = qt.QTableWidgetItem(text)
         why = "" if tells(row.get(column.key)) else str(row.get("status") or "")
-        what = composed_text(column.description)
         item.setToolTip(why or (f"{text}\n{what}" if column.dtype is str else what))
         if column.dtype is not str:
             item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
