@@ -20,7 +20,7 @@ from .errors import InputError
 from .frames import Frames
 from .geometry import Grid, check_orthonormal
 from .operation import Operation, Role
-from .plan import megavoxels
+from .plan import amount_of_work
 from .progress import SILENT, Progress, Recorder
 from .rates import remember
 from .resampling import on_grid
@@ -96,7 +96,7 @@ def execute(
     seconds = time.perf_counter() - started
     whole.check()
     if not framed:
-        remember(operation, megavoxels(operation, ready), seconds)
+        remember(operation, amount_of_work(operation, ready), seconds)
     record = provenance.record(operation, hashes, outputs, seconds, whole.warnings, thread_count())
     return Result(outputs, record, tuple(whole.warnings), seconds)
 

@@ -155,8 +155,8 @@ class Operation:
         """Whether an image that comes out with a transform has the values of the input, elsewhere."""
         return True
 
-    def effort(self) -> float:
-        """How much more work a voxel is than with the defaults, roughly: the time of a run grows with it."""
+    def effort(self, grid: Grid) -> float:
+        """How much more work a voxel of `grid` is than with the defaults in voxels of 1 mm, roughly."""
         return 1.0
 
     def knowing(self: Same, numbers: Any, core: tuple[int, int, int] | None = None) -> Same:

@@ -19,7 +19,7 @@ from .errors import InputError
 from .geometry import Grid
 from .machine import free_memory, memory_text
 from .operation import Operation
-from .rates import seconds_per_megavoxel
+from .rates import seconds_for
 from .slabs import not_local
 from .values import Frames, Labels
 
@@ -146,13 +146,16 @@ def extents(operation: Operation, inputs: Mapping[str, Any]) -> list[Extent]:
     return found or [Extent.of(one) for one in _images(operation, inputs, ("mask", "labels"))]
 
 
-def megavoxels(operation: Operation, inputs: Mapping[str, Any]) -> float:
-    """Millions of voxels that are worked on: those of all images, of the box of the mask where only that counts."""
+def amount_of_work(operation: Operation, inputs: Mapping[str, Any]) -> float:
+    """What `rates` counts in: millions of voxels times the effort for one.
+
+    The voxels are those of all images, of the box of the mask where only that counts.
+    """
     images, mask = extents(operation, inputs), _mask(operation, inputs)
     if not images:
         return 0.0
     part = 1.0 if mask is None else _share_of(mask, operation.halo(images[0].grid), images[0])
-    return _voxels(images, part, _grown(operation, images)) / 1e6
+    return _work(operation, images, part, _grown(operation, images))
 
 
 def _grown(operation: Operation, images: Sequence[Extent]) -> float:
@@ -160,8 +163,9 @@ def _grown(operation: Operation, images: Sequence[Extent]) -> float:
     return max(0.0, operation.growth([one.grid for one in images]) - 1)
 
 
-def _voxels(images: Sequence[Extent], part: float, grown: float) -> float:
-    return sum(one.voxels for one in images) * part + images[0].voxels * grown
+def _work(operation: Operation, images: Sequence[Extent], part: float, grown: float) -> float:
+    voxels = sum(one.voxels for one in images) * part + images[0].voxels * grown
+    return operation.effort(images[0].grid) * voxels / 1e6
 
 
 def _images(operation: Operation, inputs: Mapping[str, Any], kinds: Sequence[str]) -> Iterator[sitk.Image]:
@@ -209,9 +213,8 @@ def plan_for(
     need = extra_bytes + operation.memory_factor * work * part + (first.working_bytes if part < 1 else 0)
     grown = _grown(operation, images)
     need += operation.memory_factor * first.working_bytes * grown + operation.memory_bytes
-    rate = seconds_per_megavoxel(operation)
-    seconds = None if rate is None else rate[0] * _voxels(images, part, grown) * frames / 1e6
-    here = rate is not None and rate[1]
+    told = seconds_for(operation, _work(operation, images, part, grown))
+    seconds, here = (None, False) if told is None else (told[0] * frames, told[1])
     if free is None or need <= SHARE * free:
         return Plan(need, need, free, seconds, here, 0, 1, "")
     local = not not_local(type(operation), operation, first.grid) and first.grid.dimension == 3

@@ -31,7 +31,7 @@ def measure(name: str, size: int, dtype: str, threads: int) -> dict[str, float]:
     from measuring import PeakMemory
     from MedImgAnalysisLib import blockwise, catalog, rates
     from MedImgAnalysisLib.execution import prepare
-    from MedImgAnalysisLib.plan import extents, megavoxels
+    from MedImgAnalysisLib.plan import amount_of_work, extents
     from MedImgAnalysisLib.progress import Progress
 
     blockwise.set_thread_count(threads)
@@ -56,7 +56,7 @@ def measure(name: str, size: int, dtype: str, threads: int) -> dict[str, float]:
     images = extents(kind(), large)
     unit = sum(one.working_bytes for one in images) / 1e6
     unit *= max(1.0, kind().growth([one.grid for one in images]))
-    voxels = megavoxels(kind(), large)
+    voxels = amount_of_work(kind(), large)
     whole = 0.0
     if kind.halo is not None and kind().halo(images[0].grid) is not None:
         with PeakMemory() as peak:

@@ -19,7 +19,7 @@ from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import Gaussian, Median
 from MedImgAnalysisLib.operation import Operation
 from MedImgAnalysisLib.parameters import Quantity
-from MedImgAnalysisLib.plan import megavoxels, plan
+from MedImgAnalysisLib.plan import amount_of_work, plan
 from MedImgAnalysisLib.progress import SILENT, Progress
 from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.recipe import Recipe
@@ -289,8 +289,8 @@ def test_the_plan_of_a_run_takes_frames_at_once_or_keeps_their_results() -> None
     one, sliced = plan(Median(), {"image": frames.values[0]}), plan(Median(), {"image": frames})
     assert sliced.peak_bytes == one.peak_bytes + 2 * 4 * 16 * 20 * 24
     assert one.seconds is not None and sliced.seconds == pytest.approx(3 * one.seconds, rel=0.5)
-    assert megavoxels(Median(), {"image": frames}) == pytest.approx(16 * 20 * 24 / 1e6)
-    assert megavoxels(Count(), {"frames": frames}) == pytest.approx(3 * 16 * 20 * 24 / 1e6)
+    assert amount_of_work(Median(), {"image": frames}) == pytest.approx(16 * 20 * 24 / 1e6)
+    assert amount_of_work(Count(), {"frames": frames}) == pytest.approx(3 * 16 * 20 * 24 / 1e6)
 
 
 def test_frames_alone_are_the_values_of_a_role_that_takes_several() -> None:

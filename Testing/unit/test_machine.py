@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 from MedImgAnalysisLib import machine, rates
-from MedImgAnalysisLib.filtering import Gaussian, Median, NonlocalMeans
+from MedImgAnalysisLib.filtering import Bilateral, Gaussian, Median, NonlocalMeans
+from MedImgAnalysisLib.geometry import Grid, image_like
 from MedImgAnalysisLib.machine import free_memory, mac_free, memory_text
-from MedImgAnalysisLib.rates import remember, seconds_per_megavoxel
+from MedImgAnalysisLib.plan import amount_of_work
+from MedImgAnalysisLib.rates import remember, seconds_for
 
 VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
 Pages free:                               10000.
@@ -79,25 +82,48 @@ def test_memory_is_told_in_words():
     assert [memory_text(n) for n in (1.44e9, 3.2e8, 4e5)] == ["1.4 GB", "320 MB", "0.4 MB"]
 
 
+GRID = Grid((8, 8, 8), (1.0,) * 3, (0.0,) * 3, (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+
+
 def test_without_runs_the_table_counts_scaled_to_this_computer(folder, monkeypatch):
     monkeypatch.setattr(rates, "probe_seconds", lambda: 2 * rates.PROBE_SECONDS)
-    assert seconds_per_megavoxel(Gaussian()) == (1.0, False)
-    assert seconds_per_megavoxel(Median()) is None
+    assert seconds_for(Gaussian(), 3.0) == (3.0, False)
+    assert seconds_for(Median(), 3.0) is None
 
 
 def test_own_runs_count_more_than_the_table(folder):
     for seconds in (4.0, 6.0, 50.0):
         remember(Gaussian(), 2.0, seconds)
-    assert seconds_per_megavoxel(Gaussian()) == (3.0, True)
+    assert seconds_for(Gaussian(), 2.5) == (7.5, True)
     assert json.loads((folder / "rates.json").read_text()) != {}
 
 
-def test_runs_with_more_work_tell_what_less_work_takes(folder):
+def test_small_runs_say_nothing_of_large_ones(folder):
+    """The start of the program is most of a run on few voxels."""
+    for _ in range(20):
+        remember(Gaussian(), 0.001, 0.3)
+    assert seconds_for(Gaussian(), 0.001) == (pytest.approx(0.3), True)
+    assert seconds_for(Gaussian(), 10.0) == (5.0, False)
+    remember(Gaussian(), 12.0, 6.6)
+    assert seconds_for(Gaussian(), 10.0) == (pytest.approx(5.5), True)
+    for _ in range(20):
+        remember(Gaussian(), 0.001, 0.3)
+    assert seconds_for(Gaussian(), 10.0) == (pytest.approx(5.5), True), "many small ones drive out no large one"
+    assert seconds_for(Gaussian(), 1.0) == (pytest.approx(0.55), True), "a larger one is better than the table"
+
+
+def test_runs_with_more_work_tell_what_less_work_takes():
+    image = image_like(np.zeros((8, 8, 8), np.float32), GRID)
     wide = NonlocalMeans(search_radius_voxels=6)
-    assert wide.effort() > 4
-    remember(wide, 1.0, 10.0)
-    rate, here = seconds_per_megavoxel(NonlocalMeans())
-    assert here and rate == pytest.approx(10.0 / wide.effort(), rel=1e-3)
+    ratio = amount_of_work(wide, {"image": image}) / amount_of_work(NonlocalMeans(), {"image": image})
+    assert ratio == pytest.approx((13 / 7) ** 3)
+
+
+def test_an_effort_in_millimetres_is_that_of_the_voxels_at_hand():
+    """Sigma 1.5 mm has fewer neighbours in slices of 3 mm than in cubes of 1 mm."""
+    thick = Grid((8, 8, 8), (1.0, 1.0, 3.0), (0.0,) * 3, GRID.direction)
+    assert Bilateral(sigma_mm=1.0).effort(GRID) == 1
+    assert 1 < Bilateral(sigma_mm=1.5).effort(thick) < 0.6 * Bilateral(sigma_mm=1.5).effort(GRID)
 
 
 def test_short_runs_are_not_remembered(folder):
@@ -105,19 +131,22 @@ def test_short_runs_are_not_remembered(folder):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"gaussian 2": "fast"}', '{"gaussian 2": [-1]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["not json", "[]", '{"gaussian 2": "fast"}', '{"gaussian 2": [-1]}', '{"gaussian 2": {"0": [-1], "x": [1]}}'],
+)
 def test_a_broken_file_is_as_good_as_none(folder, text):
     folder.mkdir()
     (folder / "rates.json").write_text(text)
     remember(Gaussian(), 1.0, 2.0)
-    assert seconds_per_megavoxel(Gaussian()) == (2.0, True)
+    assert seconds_for(Gaussian(), 1.0) == (2.0, True)
 
 
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDIMG_CACHE", str(tmp_path / "file" / "cache"))
     remember(Gaussian(), 1.0, 2.0)
-    assert seconds_per_megavoxel(Gaussian()) is None or not seconds_per_megavoxel(Gaussian())[1]
+    assert not seconds_for(Gaussian(), 1.0)[1]
 
 
 def test_the_probe_is_a_small_piece_of_work():
@@ -126,7 +155,7 @@ def test_the_probe_is_a_small_piece_of_work():
 
 def test_a_run_in_which_the_computer_slept_is_not_believed(monkeypatch, tmp_path):
     monkeypatch.setenv("MEDIMG_CACHE", str(tmp_path))
-    listed, here = seconds_per_megavoxel(Gaussian())
+    listed, here = seconds_for(Gaussian(), 1.0)
     assert not here
     remember(Gaussian(), 1.0, 1000.0 * max(listed, 1.0))
-    assert seconds_per_megavoxel(Gaussian()) == (pytest.approx(listed, rel=0.01), False)
+    assert seconds_for(Gaussian(), 1.0) == (pytest.approx(listed, rel=0.01), False)

@@ -82,8 +82,9 @@ class Bilateral(Measuring):
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return self.range_sigma or 3 * noise_level(None, part, inside, progress)
 
-    def effort(self) -> float:
-        return self.sigma_mm**3
+    def effort(self, grid: Grid) -> float:
+        neighbours = prod(2 * radius + 1 for radius in self.halo(grid))
+        return neighbours / (2 * ceil(CUT) + 1) ** 3  # by those of sigma 1 mm in voxels of 1 mm
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
         grid = Grid.of(image)

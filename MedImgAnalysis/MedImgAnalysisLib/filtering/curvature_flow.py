@@ -68,7 +68,7 @@ class CurvatureFlow(Measuring):
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return halfway(part)
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return self.iterations / 5
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:

@@ -87,7 +87,7 @@ class Deconvolve(Operation):
     noise: Annotated[float | None, Quantity("", low=0.0)] = None
     largest_gain: Annotated[float, Quantity("", low=1.0, high=1000.0)] = 5.0
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return self.iterations / 10 if self.method == "richardson_lucy" else 0.3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:

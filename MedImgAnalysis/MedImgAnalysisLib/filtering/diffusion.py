@@ -57,7 +57,7 @@ class Diffusion(Operation):
     conductance: Annotated[float, Quantity("", low=0.05, high=1000.0)] = 2.0
     time_step_mm2: Annotated[float | None, Quantity("mm2", low=1e-9)] = None
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return self.iterations / 5
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:

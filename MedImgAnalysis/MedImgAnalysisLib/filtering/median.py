@@ -68,7 +68,7 @@ class Median(Operation):
         depth = 0 if self.in_plane else self.radius_voxels
         return tuple((self.radius_voxels, self.radius_voxels, depth)[: grid.dimension])
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return ((2 * self.radius_voxels + 1) / 3) ** (2 if self.in_plane else 3)
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:

@@ -89,7 +89,7 @@ class NonlocalMeans(Measuring):
     def numbers_of(self, part: sitk.Image, inside: np.ndarray | None, progress: Progress) -> float:
         return noise_level(self.noise, part, inside, progress)
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return ((2 * self.search_radius_voxels + 1) / 7) ** (2 if self.in_plane else 3)
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:

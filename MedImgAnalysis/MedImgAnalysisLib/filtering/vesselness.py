@@ -100,7 +100,7 @@ class Vesselness(Measuring):
     def _margin(self, grid: Grid) -> tuple[int, ...]:
         return gaussian_halo((self.largest_mm,) * grid.dimension, grid, least=1)
 
-    def effort(self) -> float:
+    def effort(self, grid: Grid) -> float:
         return self.scales / 3
 
     def run(self, image: Image, mask: Mask | None = None, *, progress: Progress = SILENT) -> Image:
