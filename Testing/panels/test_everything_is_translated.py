@@ -55,6 +55,15 @@ def names_in_scripts(operation) -> list[str]:
     return [operation.name, *(one.name for one in parameters), *typed]
 
 
+def slicer_entry(meaning: str):
+    """A unit of voxel values."""
+    import slicer
+
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning("[hnsf'U]", "UCUM", meaning)
+    return entry
+
+
 def cells(table) -> list[str]:
     """What the cells of a table hold; it is data, such as names of segments."""
     there = (table.item(row, column) for row in range(table.rowCount) for column in range(table.columnCount))
@@ -145,10 +154,19 @@ def test_the_recipe_page_shows_no_english(load_module, nodes, translator, press,
     assert not found, "\n".join(found)
 
 
+def test_progress_is_told_in_no_english(load_module, nodes, translator):
+    panel = load_module(RECIPES).widget.panel
+    for section, button in ((panel.run, panel.run.apply_button), (panel.cohort, panel.cohort.button)):
+        button.enabled = True
+        section._on_progress(0.5, "Frame 3 of 10: Resampling")
+        assert section.status.text == f"{wide('Frame')} 3 {wide('of')} 10: {wide('Resampling')}"
+
+
 def test_the_page_of_the_host_shows_no_english_but_names_of_products(load_module, translator):
     from MedImgAnalysisLib.panel import overview, packages, samples
 
-    load_module(FILTERING)
+    for name in OPERATIONS:
+        load_module(MODULES / name / f"{name}.py")
     loaded = load_module(HOST)
     products = [part for pair in overview.versions() for part in pair] + [overview.library_folder()]
     products += [part for one in packages.optional_packages() for part in (one.name, one.install)]
@@ -159,11 +177,28 @@ def test_the_page_of_the_host_shows_no_english_but_names_of_products(load_module
 def test_operations_are_found_by_words_of_both_languages(load_module, nodes, translator):
     panel = load_module(FILTERING).widget.panel
     for words in ("gaussian smoothing", wide("gaussian smoothing"), f"{wide('Gaussian')} smoothing"):
-        panel.chooser.search.setText(wide("median"))
-        assert panel.operation.name == "median"
+        # Others have the word in their description and stand before.
+        panel.chooser.search.setText(wide("shrink"))
+        assert panel.operation.name == "shrink"
         panel.chooser.search.setText(words)
         assert panel.operation.name == "gaussian"
     panel.chooser.search.setText("")
+    operations = load_module(RECIPES).widget.panel.operations
+    for words in ("shrink", wide("Shrink")):
+        operations.search.setText(words)
+        assert operations.chosen() == "shrink"
+
+
+def test_advice_is_given_in_no_english(load_module, translator):
+    volume = add_volume("T1")
+    entry = slicer_entry("Hounsfield unit")
+    volume.SetVoxelValueUnits(entry)
+    loaded = load_module(FILTERING)
+    panel = loaded.widget.panel
+    choose(panel.chooser.combo, "window")
+    assert wide("soft tissue") in panel.advice.label.text
+    found = english(loaded.parent, [panel.operation.title, *new_names(panel), *names_in_scripts(panel.operation), "CT"])
+    assert not found, "\n".join(found)
 
 
 def test_names_that_are_written_stay_english(load_module, nodes, translator, press, wait_until):
