@@ -72,7 +72,19 @@ def cells(table) -> list[str]:
 
 def new_names(panel) -> list[str]:
     """How new nodes will be called; names are written, so they are in English."""
-    return [] if panel.obstacle() else list(panel.request().new_names().values())
+    if panel.obstacle():
+        return [f"{wide('New')}: {panel.operation.title}"]
+    return list(panel.request().new_names().values())
+
+
+def written_names(panel) -> list[str]:
+    """Names in a recipe, the titles of forms that are made from them, and names of nodes."""
+    steps = panel.recipe.steps
+    names = [*panel.recipe.inputs, *(step.id for step in steps)]
+    names += [name for step in steps for name in step.outputs.values()]
+    nodes = [node.GetName() for node in panel.run._written]
+    titles = [name.capitalize().replace("_", " ") for name in names]
+    return [*names, *titles, *nodes, *panel.scene.request().new_names().values(), "one", "Foreground"]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -84,8 +96,8 @@ def test_pages_of_operations_show_no_english(load_module, nodes, translator, pre
         choose(panel.chooser.combo, operation.name)
         panel.chooser._more = True
         panel.chooser._describe()
-        titles = [operation.title, *new_names(panel)]
-        found += [f"{operation.name}: {one}" for one in english(loaded.parent, [*titles, *names_in_scripts(operation)])]
+        names = [*new_names(panel), *names_in_scripts(operation)]
+        found += [f"{operation.name}: {one}" for one in english(loaded.parent, names)]
     assert not found, "\n".join(found)
     asked = {text for context, text in translator.asked if context == "panel.catalog_texts"}
     from MedImgAnalysisLib.panel.translated import known_texts
@@ -101,7 +113,7 @@ def test_what_is_still_to_be_chosen_is_said_in_no_english(load_module, translato
     for operation in panel.operations.values():
         choose(panel.chooser.combo, operation.name)
         assert wide("Choose") in panel.run.status.text
-        found += english(loaded.parent, [operation.title, *names_in_scripts(operation)])
+        found += english(loaded.parent, [*new_names(panel), *names_in_scripts(operation)])
     assert not found, "\n".join(found)
 
 
@@ -116,7 +128,7 @@ def test_results_show_no_english(load_module, nodes, translator, press, wait_unt
     assert wide("Done in") in panel.run.status.text
     made = [node.GetName() for node in panel.run._written]
     assert made
-    names = [panel.operation.title, *made, *new_names(panel), *names_in_scripts(panel.operation)]
+    names = [*made, *new_names(panel), *names_in_scripts(panel.operation)]
     found = english(loaded.parent, [*names, *cells(panel.run.results.table)])
     assert not found, "\n".join(found)
 
@@ -139,15 +151,9 @@ def test_the_recipe_page_shows_no_english(load_module, nodes, translator, press,
     press(panel.run.apply_button)
     wait_until(lambda: not panel.run.runner.running, timeout=30)
     assert wide("Done in") in panel.run.status.text and wide("would run") in panel.cohort.status.text
-    steps = panel.recipe.steps
-    written = [
-        *panel.recipe.inputs,
-        *(step.id for step in steps),
-        *(n for step in steps for n in step.outputs.values()),
-    ]
-    written += [name.capitalize().replace("_", " ") for name in written]
-    written += ["one", "Foreground", *(node.GetName() for node in panel.run._written)]
-    for step in steps:
+    panel.add_step("consensus")  # its inputs are several
+    written = written_names(panel)
+    for step in panel.recipe.steps:
         panel.select(step.id)
         names = [*written, *catalog.OPERATIONS, *names_in_scripts(catalog.find(step.operation))]
         found += english(loaded.parent, [*names, *cells(panel.run.results.table)])
@@ -197,7 +203,7 @@ def test_advice_is_given_in_no_english(load_module, translator):
     panel = loaded.widget.panel
     choose(panel.chooser.combo, "window")
     assert wide("soft tissue") in panel.advice.label.text
-    found = english(loaded.parent, [panel.operation.title, *new_names(panel), *names_in_scripts(panel.operation), "CT"])
+    found = english(loaded.parent, [*new_names(panel), *names_in_scripts(panel.operation), "CT"])
     assert not found, "\n".join(found)
 
 
