@@ -10,7 +10,7 @@ from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import GeometryError, InputError
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import Progress
-from MedImgAnalysisLib.scene import bridge, segment_writing, segmentations, volumes
+from MedImgAnalysisLib.scene import bridge, segment_writing, segmentations, standalone, volumes
 from MedImgAnalysisLib.values import Labels, Segment
 from scene_helpers import add_transform, box, overlapping, put_under, rigid_matrix, same_voxels
 
@@ -284,6 +284,14 @@ def test_2d_labels_make_the_way_into_the_scene():
     back = bridge.value_of(node, "mask")
     assert back.GetSize() == (6, 6, 1)
     assert np.array_equal(sitk.GetArrayFromImage(back)[0], np.eye(6))
+
+
+def test_a_segmentation_of_8_bit_signed_integers_can_be_saved_and_loaded(tmp_path):
+    labels = Labels.from_labelmap(sitk.Cast(box((6, 6, 6), (1, 2, 3), (4, 5, 6)), sitk.sitkInt8))
+    bridge.add_node(labels, "Seg", kind="labels")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = bridge.value_of(slicer.mrmlScene.GetFirstNodeByName("Seg"), "labels")
+    assert np.array_equal(voxels(back, back.segments[0].id), voxels(labels, labels.segments[0].id))
 
 
 def test_the_digest_of_a_segment_shows_an_edit_and_nothing_else():

@@ -19,7 +19,7 @@ from MedImgAnalysisLib.provenance import fingerprint
 from MedImgAnalysisLib.scene import bridge, frames, standalone, volumes
 from scene_helpers import add_transform, put_under, ramp, rigid_matrix, same_voxels
 
-TYPES = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64]
+TYPES = [np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64]
 
 
 def physical(image: sitk.Image, index: tuple[int, int, int]) -> np.ndarray:
@@ -44,6 +44,16 @@ def test_every_pixel_type_comes_back_bit_for_bit(kind):
     image = ramp(kind=kind)
     node = bridge.add_node(image, "x", kind="image")
     assert same_voxels(bridge.value_of(node, "image"), image)
+
+
+@pytest.mark.parametrize("kind", [np.int8, *TYPES])
+def test_every_pixel_type_can_be_saved_and_loaded(tmp_path, kind):
+    image = ramp(kind=kind)
+    bridge.add_node(image, "volume", kind="image")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = bridge.value_of(slicer.mrmlScene.GetFirstNodeByName("volume"), "image")
+    assert same_voxels(back, volumes.stored(image))
+    assert np.array_equal(sitk.GetArrayViewFromImage(back), sitk.GetArrayViewFromImage(image))
 
 
 @pytest.mark.parametrize("components", [2, 3, 4])
@@ -145,6 +155,7 @@ def test_a_2d_image_under_a_tilting_transform_is_a_slice_in_space():
         (np.uint64, 2**32 - 1, np.uint32),
         (np.uint64, 2**50, np.float64),
         (bool, 1, np.uint8),
+        (np.int8, -3, np.int16),
         (np.float16, 7, np.float32),
     ],
 )

@@ -1,7 +1,7 @@
 """Volume nodes and images: one copy each way, geometry from the node, every pixel type by a stated rule.
 
-Pixel types that a volume node cannot hold are stored so that no value changes: 64-bit integers as
-32-bit ones, bool as uint8, float16 as float32. Values that do not fit are refused.
+Pixel types that a volume node cannot hold, or not save, are stored so that no value changes: 64-bit
+integers as 32-bit ones, int8 as int16, bool as uint8, float16 as float32. Values that do not fit are refused.
 """
 
 from __future__ import annotations
@@ -155,10 +155,12 @@ def _world_grid(grid: Grid, parent: Any) -> Grid:
 
 
 def storable(array: np.ndarray, what: str = "image") -> np.ndarray:
-    """`array` in a type that VTK has, values unchanged; `InputError` when that is not possible."""
+    """`array` in a type that nodes hold and save, values unchanged; `InputError` when that is not possible."""
     kind = array.dtype
     if kind == np.bool_:
         return array.astype(np.uint8)
+    if kind == np.int8:  # no writer of Slicer knows signed char: one such node, and the scene cannot be saved
+        return array.astype(np.int16)
     if kind == np.float16:
         return array.astype(np.float32)
     if kind in (np.dtype(np.int64), np.dtype(np.uint64)):
@@ -175,8 +177,8 @@ def storable(array: np.ndarray, what: str = "image") -> np.ndarray:
 
 
 def stored(image: sitk.Image) -> sitk.Image:
-    """`image` as a volume node gives it back: only 64-bit integers change their type."""
-    if image.GetPixelID() not in (sitk.sitkInt64, sitk.sitkUInt64, sitk.sitkVectorInt64, sitk.sitkVectorUInt64):
+    """`image` as a volume node gives it back: only 64-bit integers and int8 change their type."""
+    if sitk.GetArrayViewFromImage(image).dtype not in (np.int8, np.int64, np.uint64):
         return image
     vector = image.GetNumberOfComponentsPerPixel() > 1
     return Grid.of(image).put_on(sitk.GetImageFromArray(storable(sitk.GetArrayFromImage(image)), isVector=vector))
