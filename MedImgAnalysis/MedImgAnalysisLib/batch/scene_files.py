@@ -10,7 +10,7 @@ from typing import Any
 from .. import provenance
 from ..errors import MedImgError
 from ..files.paths import appearing
-from ..progress import Progress
+from ..progress import SILENT, Progress
 from ..recipe import Recipe, RecipeResult, Step
 from .plain import plain
 from .thumbnails import write_small
@@ -45,7 +45,7 @@ def write(
     try:
         kinds = recipe.kinds()
         nodes = {name: bridge.add_node(value, name, kind=kinds[name]) for name, value in values.items()}
-        given = {name: _origin(name, node, kinds[name]) for name, node in nodes.items()} if mrb is not None else {}
+        given = _origins(recipe, nodes) if mrb is not None else {}
         for name, value in result.outputs.items():
             if value is not None:
                 nodes[name] = bridge.add_node(value, name, kind=kinds[name], like=_like(recipe, name, nodes))
@@ -67,11 +67,16 @@ def _record_of(name: str, result: RecipeResult) -> Mapping[str, Any]:
     return next(record for record in result.records if name in record["results"].values())
 
 
-def _origin(name: str, node: Any, kind: str) -> dict[str, Any]:
-    """What the scene knows of an input: the hash is that of what the node gives back."""
-    from ..scene import bridge
+def _origins(recipe: Recipe, nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scene knows of the inputs: the hashes are those of what the nodes give back to a run."""
+    from ..scene.sources import Source, values_of
 
-    return {"name": name, "id": node.GetID(), "sha256": provenance.fingerprint(bridge.value_of(node, kind))}
+    sources = {name: Source.of(name, recipe.inputs[name], node) for name, node in nodes.items()}
+    values = values_of(recipe, sources, True, SILENT)
+    return {
+        name: {"name": name, "id": node.GetID(), "sha256": provenance.fingerprint(values[name])}
+        for name, node in nodes.items()
+    }
 
 
 def _scene_entry(recipe: Recipe, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def put_labels(labels: Labels, node: Any, ids: Mapping[str, str] | None = None) 
     if fresh:
         segmentation.SetSourceRepresentationName(BINARY)
         set_reference(segmentation, labels.grid)
+        node.SetAttribute(volumes.DIMENSION, "2" if labels.grid.dimension == 2 else None)
     elif segmentation.GetSourceRepresentationName() != BINARY:
         raise InputError(
             f"The segmentation {frames.identifier(node)} does not consist of binary label maps; choose another output.",

@@ -14,7 +14,7 @@ from ..geometry import Grid
 from ..progress import Progress
 from ..recipe import Recipe
 from ..values import Frames, Labels
-from . import bridge, frames, rois, sequences
+from . import bridge, frames, rois, sequences, volumes
 
 
 @dataclass(frozen=True)
@@ -196,12 +196,36 @@ def check_not_moved_twice(sources: Iterable[Source]) -> None:
 
 
 def values_of(recipe: Recipe, sources: Mapping[str, Source], world: bool, progress: Progress) -> dict[str, Any]:
-    """The values of all inputs; regions of interest on the grid of what they are used with."""
+    """The values of all inputs; regions of interest on the grid of what they are used with.
+
+    A segmentation node always has three axes. Its one slice counts as 2-D where all images are 2-D, and without images
+    where it was written as 2-D.
+    """
     values = {name: source.value(world, progress) for name, source in sources.items() if not source.is_region}
+    images = [_one_of(values[name]) for name in values if recipe.inputs[name] in ("image", "frames")]
+    for name, source in sources.items():
+        if name in values and recipe.inputs[name] in ("mask", "labels"):
+            was_flat = not images and source.node.GetAttribute(volumes.DIMENSION) == "2"
+            if was_flat or (images and all(image.GetDimension() == 2 for image in images)):
+                values[name] = _flat(values[name])
     for name, source in sources.items():
         if source.is_region:
             values[name] = source.value(world, progress, _grid_for(name, recipe, values))
     return {name: values[name] for name in sources}
+
+
+def _one_of(value: Any) -> Any:
+    """The first frame, or the value itself."""
+    return value.values[0] if isinstance(value, Frames) else value
+
+
+def _flat(value: Any) -> Any:
+    """A mask or labels of one slice, or frames of them, in 2-D."""
+    if isinstance(value, Frames):
+        return value.with_values([_flat(item) for item in value.values])
+    if isinstance(value, Labels):
+        return Labels(tuple(volumes.flat(layer) for layer in value.layers), value.segments)
+    return volumes.flat(value)
 
 
 def _grid_for(name: str, recipe: Recipe, values: Mapping[str, Any]) -> Grid | None:
@@ -216,8 +240,7 @@ def _grid_for(name: str, recipe: Recipe, values: Mapping[str, Any]) -> Grid | No
     ordered = [*near, *values]
     for kind in (sitk.Image, Labels):
         for other in ordered:
-            value = values.get(other)
-            value = value.values[0] if isinstance(value, Frames) else value
+            value = _one_of(values.get(other))
             if isinstance(value, kind):
                 return Grid.of(value) if isinstance(value, sitk.Image) else value.grid
     return None

@@ -20,7 +20,9 @@ from ..progress import SILENT, Progress
 from . import frames
 
 DIMENSION = "MedImgAnalysis.Dimension"
-"""Node attribute `2` of a volume that was a 2-D image, so that it becomes one again."""
+"""Node attribute `2` of a volume or segmentation that was 2-D, so that it becomes so again."""
+FLAT_MM = 1e-6
+"""How far a slice may be from the plane of 2-D images."""
 
 
 def node_grid(node: Any, world: bool = True) -> Grid:
@@ -75,7 +77,7 @@ def image_of(node: Any, *, world: bool = True, progress: Progress = SILENT) -> s
             progress.warn(f"The volume {node.GetName()!r} is under a transform that bends or shears; it was resampled.")
             return hardened(image, parent, labels=is_labelmap(node))
         image = frames.matrix_grid(moved, grid.size, "The volume").put_on(image)
-    return _flat(image) if node.GetAttribute(DIMENSION) == "2" else image
+    return flat(image) if node.GetAttribute(DIMENSION) == "2" else image
 
 
 def is_labelmap(node: Any) -> bool:
@@ -97,10 +99,12 @@ def _on_grid(array: np.ndarray, grid: Grid) -> sitk.Image:
     return grid.put_on(sitk.GetImageFromArray(array, isVector=array.ndim > 3))
 
 
-def _flat(image: sitk.Image) -> sitk.Image:
-    """A one-slice volume in the plane of z as the 2-D image it was; else as it is."""
+def flat(image: sitk.Image) -> sitk.Image:
+    """A one-slice volume in the plane of z = 0 as the 2-D image it was; else as it is."""
+    if image.GetDimension() != 3 or image.GetSize()[2] != 1 or abs(image.GetOrigin()[2]) > FLAT_MM:
+        return image
     direction = np.reshape(image.GetDirection(), (3, 3))
-    if image.GetSize()[2] != 1 or np.abs(direction[2, :2]).max() > 1e-9 or np.abs(direction[:2, 2]).max() > 1e-9:
+    if np.abs(direction[2, :2]).max() > 1e-9 or np.abs(direction[:2, 2]).max() > 1e-9:
         return image
     collapse = sitk.ExtractImageFilter.DIRECTIONCOLLAPSETOSUBMATRIX
     return sitk.Extract(image, [*image.GetSize()[:2], 0], [0, 0, 0], collapse)
