@@ -10,7 +10,7 @@ from typing import Any
 WIDE = {code: code + 0xFEE0 for first in "aA" for code in range(ord(first), ord(first) + 26)}
 LEFT_ALONE = re.compile(r"(\{\w*\}|</?[a-zA-Z][^<>]*>|&\w+;)")
 """Places for values, and tags, which translators keep."""
-SLICERS = ("qMRML", "ctk")
+SLICERS = ("qMRML", "ctkPathLineEdit", "ctkSearchBox", "ctkSlider", "ctkCheckable")
 """How the names of classes begin that have widgets of their own inside."""
 
 

@@ -39,7 +39,7 @@ def nodes(standin):
     volume = add_volume("T1")
     for name in ("Reader 1", "Reader 2"):
         add_segmentation(volume, name)
-    add_volume("FLAIR")
+    add_volume("FLAIR", noisy_image(seed=2))
 
 
 def english(root, names=()) -> list[str]:
@@ -130,6 +130,23 @@ def test_results_show_no_english(load_module, nodes, translator, press, wait_unt
     assert made
     names = [*made, *new_names(panel), *names_in_scripts(panel.operation)]
     found = english(loaded.parent, [*names, *cells(panel.run.results.table)])
+    assert not found, "\n".join(found)
+
+
+def test_a_table_of_many_rows_shows_no_english(load_module, translator):
+    from MedImgAnalysisLib.agreement.overlap import COLUMNS
+    from MedImgAnalysisLib.scene import bridge
+    from MedImgAnalysisLib.values import Measurements
+
+    results = load_module(FILTERING).widget.panel.run.results
+    rows = tuple({column.key: 1 for column in COLUMNS} for _ in range(9))
+    results.show_results(
+        {"table": wide("Table")}, {"table": bridge.add_node(Measurements(COLUMNS, rows), "Nine", kind="table")}
+    )
+    heads = [results.table.horizontalHeaderItem(at) for at in range(results.table.columnCount)]
+    assert wide("Dice") in [head.text() for head in heads]
+    assert wide("Voxels in both") in [head.toolTip() for head in heads]
+    found = english(results.widget, ["Nine"])
     assert not found, "\n".join(found)
 
 
