@@ -11,7 +11,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ TAGS = [
     "AcquisitionTime",
     "PerFrameFunctionalGroupsSequence",
     "SharedFunctionalGroupsSequence",
+    "GridFrameOffsetVector",
+    "DoseGridScaling",
+    "SliceVector",
+    "DetectorInformationSequence",
 ]
 
 
@@ -58,7 +62,8 @@ TAGS = [
 class Slice:
     """One slice as its header describes it; lengths in millimetres, vectors in LPS.
 
-    `spacing` is (between rows, between columns) as DICOM has it; `order` sorts slices of one position.
+    `spacing` is (between rows, between columns) as DICOM has it; `order` sorts slices of one position. The slope of a
+    `dose` is its DoseGridScaling, which GDCM does not apply.
     """
 
     path: Path
@@ -79,6 +84,7 @@ class Slice:
     monochrome1: bool
     trigger_ms: float | None = None
     acquired_s: float | None = None
+    dose: bool = False
 
     @property
     def name(self) -> str:
@@ -208,9 +214,29 @@ def _slices(path: Path, dataset: Any) -> Iterator[Slice]:
         yield _slice(path, None, dataset, [dataset])
         return
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+    detector = list(dataset.get("DetectorInformationSequence") or [])[:1] if "SliceVector" in dataset else []
     for frame in range(count):
         own = [groups[frame]] if groups and frame < len(groups) else []
-        yield _slice(path, frame, dataset, [*_macros([*own, *shared]), dataset])
+        one = _slice(path, frame, dataset, [*_macros([*own, *shared]), *detector, dataset])
+        yield one if groups else _stacked(one, dataset)
+
+
+def _stacked(one: Slice, dataset: Any) -> Slice:
+    """A frame of a dose or of a reconstructed SPECT at its own place: the file gives that of the first frame alone."""
+    if one.position is None or one.orientation is None or one.frame is None:
+        return one
+    x, y = one.orientation[:3], one.orientation[3:]
+    along = tuple(x[a - 2] * y[a - 1] - x[a - 1] * y[a - 2] for a in range(3))
+    if dataset.get("GridFrameOffsetVector"):
+        offsets = [float(v) for v in dataset.GridFrameOffsetVector]
+        by = offsets[one.frame] - offsets[0]
+        # The first one is 0, or they are all places along the axis of the patient (PS3.3 C.8.8.3.2).
+        along = along if offsets[0] == 0 else (0.0, 0.0, 1.0)
+    elif dataset.get("SliceVector"):
+        by = (int(dataset.SliceVector[one.frame]) - 1) * float(dataset.get("SpacingBetweenSlices") or 0.0)
+    else:
+        return one
+    return replace(one, position=tuple(p + by * v for p, v in zip(one.position, along)))
 
 
 def _macros(groups: list[Any]) -> list[Any]:
@@ -280,12 +306,13 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
         numbers("PixelSpacing", 2),
         numbers("ImagerPixelSpacing", 2),
         one("SpacingBetweenSlices") or one("SliceThickness"),
-        one("RescaleSlope", 1.0) or 0.0,
+        one("DoseGridScaling") or one("RescaleSlope", 1.0) or 0.0,
         one("RescaleIntercept", 0.0) or 0.0,
         order,
         _text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
         one("TriggerTime"),
         _seconds(_text(dataset, "AcquisitionTime")),
+        one("DoseGridScaling") is not None,
     )
 
 

@@ -72,7 +72,7 @@ class Pixels:
                 f"{one.path}: the pixels are {size[0]} x {size[1]}, the header says {one.rows} x {one.columns}.",
                 path=one.path,
             )
-        return frames[at], _by_gdcm_only(one)
+        return frames[at], _by_gdcm_only(one) and not one.dose
 
 
 def _by_gdcm_only(one: Slice) -> bool:
