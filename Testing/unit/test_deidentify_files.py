@@ -163,6 +163,32 @@ def test_real_series_keep_their_voxels_and_places(data_dir: Path, tmp_path: Path
         assert before.GetOrigin() == after.GetOrigin() and before.GetSpacing() == after.GetSpacing()
 
 
+def test_the_kind_of_an_image_may_be_in_its_file_header_alone(data_dir: Path, tmp_path: Path) -> None:
+    source = data_dir / "dicom" / "ct_j2k"
+    assert run(source, tmp_path / "out").written == 20
+    before, after = (files.read(place, "image", quiet()) for place in (source, tmp_path / "out"))
+    assert np.array_equal(sitk.GetArrayFromImage(before), sitk.GetArrayFromImage(after))
+    write_series(tmp_path / "in", ball()[:2])
+    for path in (tmp_path / "in").iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.SOPClassUID, dataset.file_meta.MediaStorageSOPClassUID = "", "1.2.840.10008.5.1.4.1.1.7"
+        dataset.save_as(path)
+    with pytest.raises(InputError, match="2 secondary captures"):
+        run(tmp_path / "in", tmp_path / "captures")
+
+
+def test_a_file_that_cannot_be_written_leaves_no_folder(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", ball()[:2])
+    _, broken = sorted((tmp_path / "in").iterdir())
+    dataset = pydicom.dcmread(broken)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = ""
+    dataset.PatientID = "another"
+    dataset.save_as(broken)
+    report = run(tmp_path / "in", tmp_path / "out")
+    assert report.written == 1 and report.left_out == {"damaged files": 1}
+    assert [place.name for place in (tmp_path / "out").iterdir() if place.is_dir()] == list(report.patients)
+
+
 def test_an_image_that_says_it_holds_no_text_is_taken_whatever_it_is(tmp_path: Path) -> None:
     write_series(tmp_path / "in", ball()[:2], Modality="US", BurnedInAnnotation="NO")
     assert run(tmp_path / "in", tmp_path / "out").written == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -172,6 +173,9 @@ class _Work:
             with warnings.catch_warnings():
                 # pydicom warns of every odd value, and its words hold the value.
                 warnings.simplefilter("ignore")
+                if dataset is not None and not dataset.get("SOPClassUID"):
+                    # Some writers leave it to the file header; what may be in the pixels depends on it.
+                    dataset.SOPClassUID = dataset.file_meta.get("MediaStorageSOPClassUID") or ""
                 reason = self._reason(dataset)
                 if reason:
                     self._leave(reason)
@@ -246,6 +250,9 @@ class _Work:
             dataset.save_as(place, enforce_file_format=True)
         except BaseException:
             place.unlink(missing_ok=True)
+            for empty in place.parents[:3]:
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
             raise
         report = self.report
         report.written += 1
