@@ -91,7 +91,8 @@ class Recipe:
     def load(cls, path: str | Path, *, check: bool = True) -> Recipe:
         """A recipe from a file; `RecipeError` names the file. `check` as in `from_data`."""
         try:
-            with open(path, encoding="utf-8") as stream:
+            # Editors on Windows put a byte order mark in front.
+            with open(path, encoding="utf-8-sig") as stream:
                 return cls.from_json(stream.read(MAX_BYTES + 1), check=check)
         except OSError as error:
             raise RecipeError(f"The recipe {path} cannot be read: {error.strerror or error}.", path=path) from None

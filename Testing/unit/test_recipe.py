@@ -65,6 +65,12 @@ def test_text_and_data_come_back_equal():
     jsonschema.validate(made.as_data(), recipe.schema())
 
 
+def test_a_file_saved_by_an_editor_of_windows_is_read(tmp_path):
+    text = Recipe.from_data(TWO_STEPS).as_json().replace("\n", "\r\n")
+    (tmp_path / "recipe.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert Recipe.load(tmp_path / "recipe.json").as_data() == TWO_STEPS
+
+
 def test_the_one_step_recipe_of_a_panel_gives_equal_voxels(image):
     operation = Gaussian(sigma_mm=2.0)
     single = Recipe.single(operation, {"image": "t1"}, {"image": "smooth"})
