@@ -22,7 +22,7 @@ from MedImgAnalysisLib.values import Labels, Segment
 
 highdicom = pytest.importorskip("highdicom")
 import pydicom  # noqa: E402
-from dicom_testing import ball, write_multiframe, write_series  # noqa: E402
+from dicom_testing import add_pixels, ball, header, write_multiframe, write_series  # noqa: E402
 
 MAKER = Maker("threshold", "Threshold", "Threshold", "1.2 revision 3", {"low": 1.5})
 SHAPE = (9, 20, 24)
@@ -265,6 +265,26 @@ def test_a_tilted_stack_which_was_interpolated_is_refused(tmp_path: Path) -> Non
     labels = Labels.from_masks([("x", image_like(np.ones(image.GetSize()[::-1], np.uint8), image))])
     with pytest.raises(GeometryError, match="interpolated"):
         written(labels, image, tmp_path / "ct")
+
+
+@pytest.mark.parametrize(("part", "elements"), (("", {"GridFrameOffsetVector": [0, 3, 6, 9]}), ("#2", {})))
+def test_a_multiframe_source_that_does_not_describe_its_frames_is_refused(
+    part: str, elements: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    plane = {
+        "PixelSpacing": [1.5, 0.75],
+        "ImagePositionPatient": [0, 0, 0],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    }
+    dataset = add_pixels(header(1, **plane, SliceThickness=3.0, **elements), ball()[:4])
+    dataset.save_as(tmp_path / "in" / "all.dcm", enforce_file_format=True)
+    place = f"{tmp_path / 'in'}{part}"
+    image = files.read(place, "image", quiet())
+    source = dicom_out.source_of(place, image, "dose")
+    labels = Labels.from_masks([("x", image_like(np.ones(source.grid.size[::-1], np.uint8), source.grid))])
+    with pytest.raises(GeometryError, match="does not describe each of its frames"):
+        dicom_out.write_segments(labels, source, tmp_path / "o.dcm", name="x", maker=MAKER)
 
 
 def test_a_source_without_a_frame_of_reference_is_refused(tmp_path: Path) -> None:

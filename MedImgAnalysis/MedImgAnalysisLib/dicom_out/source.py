@@ -157,6 +157,8 @@ def source_of(path: str | os.PathLike[str], value: Any, name: str, progress: Pro
             warnings.simplefilter("ignore")
             datasets.append(_complete(pydicom.dcmread(file, stop_before_pixels=True), file, name))
     frames = tuple(int(one.frame or 0) for one in slices) if multi else None
+    if frames is not None and not problem and "PerFrameFunctionalGroupsSequence" not in datasets[0]:
+        problem = f"{name!r} is a multi-frame file that does not describe each of its frames"
     if frames is not None and not problem:
         datasets[0].PerFrameFunctionalGroupsSequence = [
             datasets[0].PerFrameFunctionalGroupsSequence[frame] for frame in frames
