@@ -172,12 +172,25 @@ def test_time_points_are_a_sequence(tmp_path: Path) -> None:
         ({"PixelData": b"12"}, "cut short"),
         ({"PixelData": None}, "no pixel data"),
         ({"Rows": None}, "no DICOM image in this folder"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, "Siemens mosaic"),
     ),
 )
 def test_what_is_missing_is_named(changes: dict[str, Any], word: str, tmp_path: Path) -> None:
     write_series(tmp_path / "s", [0, 1, 2], **changes)
     with pytest.raises(FileError, match=word):
         read(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    (
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "numbers of colours"),
+        ({"ModalityLUTSequence": [Dataset()]}, "ModalityLUTSequence"),
+    ),
+)
+def test_stored_numbers_that_are_no_values_are_told_of_once(changes: dict[str, Any], word: str, tmp_path: Path) -> None:
+    write_series(tmp_path / "s", [0, 1, 2], **changes)
+    assert [word in sentence for sentence in read(tmp_path / "s")[1]] == [True]
 
 
 def test_an_empty_folder_has_no_image(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ TAGS = [
     "DoseGridScaling",
     "SliceVector",
     "DetectorInformationSequence",
+    "ImageType",
+    "ModalityLUTSequence",
 ]
 
 
@@ -63,7 +65,7 @@ class Slice:
     """One slice as its header describes it; lengths in millimetres, vectors in LPS.
 
     `spacing` is (between rows, between columns) as DICOM has it; `order` sorts slices of one position. The slope of a
-    `dose` is its DoseGridScaling, which GDCM does not apply.
+    `dose` is its DoseGridScaling, which GDCM does not apply. `doubt` says why the values are not what was measured.
     """
 
     path: Path
@@ -85,6 +87,8 @@ class Slice:
     trigger_ms: float | None = None
     acquired_s: float | None = None
     dose: bool = False
+    mosaic: bool = False
+    doubt: str = ""
 
     @property
     def name(self) -> str:
@@ -313,7 +317,20 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
         one("TriggerTime"),
         _seconds(_text(dataset, "AcquisitionTime")),
         one("DoseGridScaling") is not None,
+        "MOSAIC" in str(dataset.get("ImageType", "")),
+        _doubt(dataset),
     )
+
+
+def _doubt(dataset: Any) -> str:
+    """Why the stored numbers are not the values, whatever slope and intercept are; empty where they are."""
+    if _text(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+        return "the values are numbers of colours in a table (PALETTE COLOR), not brightness"
+    if dataset.get("ModalityLUTSequence"):
+        return (
+            "the file has a table of values (ModalityLUTSequence), which is not applied; the stored numbers are taken"
+        )
+    return ""
 
 
 def _seconds(time: str) -> float | None:

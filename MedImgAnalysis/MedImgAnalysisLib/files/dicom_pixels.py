@@ -93,6 +93,8 @@ def _say(slices: Sequence[Slice], progress: Progress) -> None:
             f"{slices[0].path.name}: the image is stored for inverted display (MONOCHROME1); its values are "
             "kept as they are."
         )
+    for doubt in dict.fromkeys(one.doubt for one in slices if one.doubt):
+        progress.warn(f"{slices[0].path.name}: {doubt}.")
     frames: dict[Path, set[tuple[float, float]]] = {}
     for one in slices:
         if one.frame is not None and _by_gdcm_only(one):

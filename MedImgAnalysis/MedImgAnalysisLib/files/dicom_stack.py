@@ -133,6 +133,12 @@ def _axes(one: Slice) -> np.ndarray:
 def build(place: Path, slices: Sequence[Slice], pixels: Pixels, progress: Progress = SILENT) -> sitk.Image:
     """The volume of slices that are ordered along their normal, one for each position."""
     first = slices[0]
+    if first.mosaic:
+        raise FileError(
+            f"{place}: {first.name} holds the slices of a volume as tiles of one picture (Siemens mosaic), which lie "
+            "elsewhere than its header says; convert the series to NIfTI, for example with dcm2niix.",
+            path=place,
+        )
     spacing = _pixel_spacing(place, first, progress)
     axes = _axes(first)
     start = np.array(first.position or (0.0, 0.0, 0.0))
