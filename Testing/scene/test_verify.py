@@ -16,9 +16,12 @@ from MedImgAnalysisLib.filtering.gaussian import Gaussian
 from MedImgAnalysisLib.provenance import ATTRIBUTE
 from MedImgAnalysisLib.recipe import Recipe
 from MedImgAnalysisLib.scene import bridge, standalone, volumes
+from MedImgAnalysisLib.scene.history import history_of
+from MedImgAnalysisLib.scene.logic import OperationLogic
 from MedImgAnalysisLib.scene.run import SceneRun, run_in_scene
-from MedImgAnalysisLib.scene.verify import verify_node
+from MedImgAnalysisLib.scene.verify import verify_node, verify_scene
 from MedImgAnalysisLib.segmentation.auto_threshold import AutoThreshold
+from MedImgAnalysisLib.values import Landmarks
 from scene_helpers import add_transform, box, overlapping, put_under, rigid_matrix
 
 
@@ -169,6 +172,37 @@ def test_a_saved_scene_is_verified_as_a_file_node_by_node(volume, tmp_path, caps
     assert states["Smooth"]["differences"][0]["largest"] == pytest.approx(1.0)
     assert main(["verify", f"{path}#Lost"]) == 2 and main(["verify", f"{path}#Nothing"]) == 2
     assert lost is not None
+
+
+def test_runs_on_points_and_transforms_are_verified_in_a_saved_scene(volume, tmp_path):
+    points = np.random.default_rng(0).normal(0, 50, (6, 3))
+    fixed = bridge.add_node(Landmarks(tuple("ABCDEF"), points), "Fixed", kind="landmarks")
+    turn = sitk.Euler3DTransform((-25, 25, 160), 0.1, 0.05, 0.02, (1, 2, 3))
+    turned = np.array([turn.TransformPoint(point) for point in points.tolist()])
+    moving = bridge.add_node(Landmarks(tuple("ABCDEF"), turned), "Moving", kind="landmarks")
+    logic = OperationLogic()
+    motion = logic.run("register_landmarks", fixed=fixed, moving=moving).transform
+    logic.run("apply_transform", image=volume, transform=motion)
+    logic.run("apply_transform_landmarks", landmarks=fixed, transform=motion)
+    before = {line["node"]: line["state"] for line in verify_scene()}
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    assert {line["node"]: line["state"] for line in verify_scene()} == before == dict.fromkeys(before, "equal")
+    assert len(before) == 6
+    moved = slicer.util.getNode("Fixed Apply transform to landmarks landmarks")
+    assert history_of(moved).notes == ()
+    node = slicer.util.getNode("Fixed")
+    node.SetNthControlPointPosition(0, *np.add(node.GetNthControlPointPosition(0), (0.01, 0, 0)))
+    assert [found.where for found in verify_node(moved).differences] == ["input Fixed"]
+
+
+def test_a_transform_of_transforms_alone_is_compared_by_where_it_takes_points():
+    motion = bridge.add_node(sitk.Euler3DTransform((30, 40, 50), 0.1, 0.2, 0.3, (5, 6, 7)), "Motion", kind="transform")
+    logic = OperationLogic()
+    back = logic.run("invert_transform", transform=motion).transform
+    there = logic.run("compose_transforms", first=motion, second=back)
+    assert verify_node(there).equal
+    there.ApplyTransformMatrix(bridge.frames.to_matrix(rigid_matrix(0.001)))
+    assert not verify_node(there).equal
 
 
 def test_the_scene_of_a_case_of_a_batch_is_verified_too(tmp_path, capsys):

@@ -69,12 +69,14 @@ def _record_of(name: str, result: RecipeResult) -> Mapping[str, Any]:
 
 def _origins(recipe: Recipe, nodes: Mapping[str, Any]) -> dict[str, Any]:
     """What the scene knows of the inputs: the hashes are those of what the nodes give back to a run."""
+    from ..scene.held import held_inputs
     from ..scene.sources import Source, values_of
 
     sources = {name: Source.of(name, recipe.inputs[name], node) for name, node in nodes.items()}
     values = values_of(recipe, sources, True, SILENT)
+    held = held_inputs(recipe, values)
     return {
-        name: {"name": name, "id": node.GetID(), "sha256": provenance.fingerprint(values[name])}
+        name: {"name": name, "id": node.GetID(), "sha256": provenance.fingerprint(values[name]), **held[name]}
         for name, node in nodes.items()
     }
 

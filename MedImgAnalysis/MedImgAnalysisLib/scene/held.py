@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..provenance import fingerprint
 from ..recipe import Recipe
-from ..values import Frames
+from ..values import Frames, Landmarks
 from . import bridge, volumes
 
 REACH = (-200.0, 0.0, 200.0)
 """Coordinates (mm) of the points by which transforms are told apart."""
 DIGITS = 5
+BETWEEN = 1 / np.pi
+"""Where between two steps a number counts as the next one: not where numbers of few digits are."""
+LOSE_DIGITS = ("transform", "landmarks")
+"""Kinds that come back from a file with other last digits."""
 
 
 def held_digest(value: Any, kind: str) -> str:
     """SHA-256 that stays the same when a node with this value is saved and loaded.
 
-    A transform is a matrix or its inverse in a node and in a file, so its last digits change: it counts by where it
-    takes points, to a hundred thousandth of a millimetre. All else counts by its `fingerprint`.
+    A transform is a matrix or its inverse in a node and in a file, and points are texts in a file, so their last
+    digits change: they count by where points are or are taken, to a hundred thousandth of a millimetre. All else counts
+    by its `fingerprint`.
     """
-    if kind != "transform":
+    if kind not in LOSE_DIGITS:
         return fingerprint(value)
     digest = hashlib.sha256()
-    for transform in value.values if isinstance(value, Frames) else (value,):
-        points = product(REACH, repeat=transform.GetDimension())
-        moved = np.array([transform.TransformPoint(point) for point in points])
-        digest.update((np.round(moved, DIGITS) + 0.0).tobytes())
+    for part in _parts(value):
+        if kind == "landmarks":
+            digest.update(repr((part.names, part.closed)).encode())
+            places = np.asarray(part.points, float)
+        else:
+            points = product(REACH, repeat=part.GetDimension())
+            places = np.array([part.TransformPoint(point) for point in points])
+        digest.update((np.floor(places * 10.0**DIGITS + BETWEEN) + 0.0).tobytes())
     return digest.hexdigest()
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return tuple(value.values) if isinstance(value, Frames) else (value,)
 
 
 def held_by(node: Any, value: Any, kind: str) -> str:
@@ -51,9 +66,41 @@ def held_by(node: Any, value: Any, kind: str) -> str:
     return held_digest(bridge.value_of(node, kind, world=False), kind)
 
 
-def held_inputs(recipe: Recipe, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a record says of its inputs besides their hash, by name: the digest of transforms."""
-    return {
-        name: {"held": held_digest(value, "transform")} if recipe.inputs[name] == "transform" else {}
-        for name, value in values.items()
-    }
+def held_inputs(recipe: Recipe, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a record says of its inputs besides their hash, by name: the digest of those that lose digits in a file,
+    and all digits of points and linear transforms, see `as_recorded`."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in values}
+    for name, value in values.items():
+        kind = recipe.inputs[name]
+        if kind in LOSE_DIGITS:
+            found[name]["held"] = held_digest(value, kind)
+            digits = [_digits(part) for part in _parts(value)]
+            if None not in digits:
+                found[name]["digits"] = digits
+    return found
+
+
+def _digits(part: Any) -> list[Any] | None:
+    if isinstance(part, Landmarks):
+        return np.asarray(part.points, float).tolist()
+    return list(part.GetParameters()) if isinstance(part, sitk.AffineTransform) else None
+
+
+def as_recorded(value: Any, kind: str, entry: Mapping[str, Any]) -> Any:
+    """An input with the digits that it had in a run, if it is the one that the record tells of; else as it is.
+
+    Other last digits would make other results, where these are compared bit by bit.
+    """
+    digits = entry.get("digits")
+    if kind not in LOSE_DIGITS or not digits or entry.get("held") != held_digest(value, kind):
+        return value
+    made = [_exact(part, numbers) for part, numbers in zip(_parts(value), digits, strict=True)]
+    return value.with_values(made) if isinstance(value, Frames) else made[0]
+
+
+def _exact(part: Any, digits: Any) -> Any:
+    if isinstance(part, Landmarks):
+        return replace(part, points=np.reshape(np.array(digits, float), (-1, 3)))
+    exact = sitk.AffineTransform(part.GetDimension())
+    exact.SetParameters(digits)
+    return exact

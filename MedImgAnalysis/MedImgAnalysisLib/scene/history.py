@@ -11,7 +11,7 @@ from ..history import Given, Made, changed_operations, joined_recipe
 from ..recipe import Recipe
 from . import bridge, frames, rois, sequences
 from .earlier_runs import RunRecord, runs_of
-from .held import held_digest
+from .held import LOSE_DIGITS, held_digest
 from .segment_history import foreign_segments, one_of, run_of_segment, segment_doubt
 
 SEGMENTED = ("labels", "mask")
@@ -114,7 +114,7 @@ class _Tracer:
         kind = _kind(run)
         if kind in SEGMENTED and not sequences.is_sequence(node):
             return segment_doubt(node, run, segment, wanted)
-        held, used = _held(run, kind), recorded.get("held" if kind == "transform" else "sha256")
+        held, used = _held(run, kind), recorded.get("held" if kind in LOSE_DIGITS else "sha256")
         if kind not in SEGMENTED and held and used:
             return "" if used == held else "it was changed or moved since it was made."
         self.notes.append(f"Whether {frames.identifier(node)} was changed since it was made cannot be told.")

@@ -68,7 +68,7 @@ class SceneRun:
         self.warnings: list[str] = []
         self._values: dict[str, Any] = {}
         self._stamps: dict[str, tuple[Any, ...]] = {}
-        self._held: dict[str, dict[str, str]] = {}
+        self._held: dict[str, dict[str, Any]] = {}
         self._result: RecipeResult | None = None
 
     def collect(self, progress: Progress = SILENT) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..recipe import Recipe
 from ..resampling import on_grid
 from ..values import Frames, Labels
 from . import bridge, frames, outputs, segment_writing, segmentations, volumes
+from .held import REACH, as_recorded
 from .sources import Source, values_of
 
 POSITION_TOLERANCE = 1e-9
@@ -98,6 +100,7 @@ def verify_node(node: Any, progress: Progress = SILENT) -> Verified:
     values.update(values_of(recipe, sources, world, progress))
     for name, source in sources.items():
         recorded = entry["inputs"][name].get("sha256")
+        values[name] = as_recorded(values[name], recipe.inputs[name], entry["inputs"][name])
         if recorded and recorded != fingerprint(values[name]):
             found.append(
                 Difference(
@@ -153,7 +156,7 @@ def _compare(
     values: Mapping[str, Any],
 ) -> list[Difference]:
     name = str(node.GetName())
-    points = _points(values)
+    points = _points(values, kind, result)
     if isinstance(result, Frames):
         held = bridge.value_of(node, kind, world=False)
         if kind in ("image", "frames"):
@@ -170,11 +173,16 @@ def _compare(
     return list(differences(name, held, result, tolerance))
 
 
-def _points(values: Mapping[str, Any]) -> np.ndarray | None:
-    """The corners of the first image, where transforms are compared."""
+def _points(values: Mapping[str, Any], kind: str, result: Any) -> np.ndarray | None:
+    """Where transforms are compared: the corners of the first image, else points around the middle of the world."""
     firsts = [value.values[0] if isinstance(value, Frames) else value for value in values.values()]
     images = [value for value in firsts if isinstance(value, sitk.Image)]
-    return Grid.of(images[0]).corners if images else None
+    if images:
+        return Grid.of(images[0]).corners
+    if kind != "transform":
+        return None
+    dimension = (result.values[0] if isinstance(result, Frames) else result).GetDimension()
+    return np.array(list(product(REACH, repeat=dimension)))
 
 
 def _segments(node: Any, expected: Labels, ids: Mapping[str, str], tolerance: float) -> list[Difference]:
