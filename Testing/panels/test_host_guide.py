@@ -37,7 +37,8 @@ def test_the_steps_can_be_done_one_after_the_other_and_each_says_what_to_look_at
     for name in STEPS:
         assert guide.looks[name].isHidden()
         press(guide.buttons[name])
-        assert guide.runner.running and not guide.buttons["load"].enabled
+        # A fast step may have ended while the click was handled.
+        assert not (guide.runner.running and guide.buttons["load"].enabled)
         started = time.monotonic()
         while guide.runner.running and time.monotonic() - started < 60:
             before = time.monotonic()
@@ -45,7 +46,7 @@ def test_the_steps_can_be_done_one_after_the_other_and_each_says_what_to_look_at
             ticks.append(time.monotonic() - before)
         assert not guide.looks[name].isHidden(), guide.status.text
         assert guide.looks[name].text
-    assert sorted(ticks)[len(ticks) // 2] < 0.2
+    assert ticks and sorted(ticks)[len(ticks) // 2] < 0.2
     records = [json.loads(node.GetAttribute(ATTRIBUTE)) for node in slicer.util.getNodesByClass("vtkMRMLNode")
                if node.GetAttribute(ATTRIBUTE)]  # fmt: skip
     made = {record["operation"] for record in records}
