@@ -63,6 +63,15 @@ def test_each_nrrd_space_ends_in_lps(tmp_path: Path) -> None:
         assert np.array_equal(np.sign(image.GetDirection()[::4]), np.sign(np.array(origin)))
 
 
+@pytest.mark.parametrize(
+    ("unit", "told"), (('"mm" "mm" "mm"', 0), ('"microns" "microns" "microns"', 1), ('"m" "mm" "mm"', 1))
+)
+def test_lengths_in_another_unit_are_told_of(unit: str, told: int, tmp_path: Path) -> None:
+    image, said = read_with_warnings(nrrd(tmp_path / "a.nrrd", ARRAY.tobytes(), space_units=unit))
+    assert image.GetSpacing() == (1.0, 2.0, 3.0)
+    assert ["taken as millimetres" in sentence for sentence in said] == [True] * told
+
+
 def test_a_detached_nrrd_header_finds_its_data(tmp_path: Path) -> None:
     (tmp_path / "voxels.raw").write_bytes(b"skipped" + ARRAY.tobytes())
     path = nrrd(tmp_path / "a.nhdr", b"", data_file="voxels.raw", byte_skip="7")

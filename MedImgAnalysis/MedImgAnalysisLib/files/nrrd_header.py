@@ -5,6 +5,7 @@ Format: http://teem.sourceforge.net/nrrd/format.html. All that leaves this file 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ TO_LPS = {
     "left-anterior-superior": (1, -1, 1),
     "las": (1, -1, 1),
 }
+MILLIMETRES = ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???", "none")
 COMPONENT_KINDS = {
     "vector",
     "covariant-vector",
@@ -264,7 +266,20 @@ def _layout(
     names = {**dict.fromkeys(component, "component"), **dict.fromkeys(frame, "frame"), space[0]: "space"}
     axes = tuple(names[n] for n in sorted(names))
     grid = _grid(path, fields, [sizes[n] for n in space], [vectors[n] for n in space], warnings)
+    warnings.extend(_odd_unit(path, fields))
     return grid, axes, rest[component[0]] if component else 1, rest[frame[0]] if frame else 1
+
+
+def _odd_unit(path: Path, fields: dict[str, str]) -> list[str]:
+    """A sentence where the lengths of the header are not millimetres."""
+    quoted = re.findall(r'"([^"]*)"', fields.get("space units", ""))
+    odd = sorted({unit for unit in quoted if unit.strip().lower() not in MILLIMETRES})
+    if not odd:
+        return []
+    return [
+        f"{path.name}: the header gives lengths in {', '.join(odd)}; they are taken as millimetres, as in ITK and 3D "
+        "Slicer, so lengths, areas and volumes are not those of the object."
+    ]
 
 
 def _vectors(path: Path, fields: dict[str, str], sizes: tuple[int, ...]) -> list[list[float] | None]:
