@@ -57,6 +57,23 @@ def test_any_name_can_be_written_and_read(name: str, kind: str, tmp_path: Path) 
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    (
+        *(("image", f"A{e}") for e in (".NII.GZ", ".Nii", ".MHA", ".Mhd", ".NHDR", ".NRRD", ".TIF")),
+        *(("labels", f"A{e}") for e in (".SEG.NRRD", ".NII.GZ")),
+        *(("transform", f"A{e}") for e in (".H5", ".TFM")),
+        *(("landmarks", f"A{e}") for e in (".MRK.JSON", ".FCSV")),
+        ("table", "A.CSV"),
+    ),
+)
+def test_endings_in_capitals_are_written_and_read(kind: str, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    assert files.write(values()[kind], path) == path
+    files.read(path, kind, quiet())
+    assert name in os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("kind", sorted(values()))
 @pytest.mark.parametrize("name", ("Müller ✓", "plain"))
 def test_names_that_native_readers_refuse_are_staged(

@@ -131,7 +131,11 @@ def appearing(path: Path) -> Iterator[Path]:
                     # A companion keeps its name, which is written into the header that refers to it.
                     shutil.move(os.fspath(written), beside / (path.name if written == staged else written.name))
         else:
-            yield beside / path.name
+            # Native writers know an ending in lower case alone.
+            staged = beside / (stem(path) + ending(path))
+            yield staged
+            if staged.name != path.name and staged.exists():
+                os.replace(staged, beside / path.name)
         _rename(beside, path)
     except OSError as error:
         raise FileError(f"{path}: the file cannot be written: {error.strerror or error}.", path=path) from error
