@@ -9,7 +9,7 @@ import slicer
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.errors import GeometryError, InputError
 from MedImgAnalysisLib.progress import Progress
-from MedImgAnalysisLib.scene import bridge, frames, transforms
+from MedImgAnalysisLib.scene import bridge, frames, standalone, transforms
 from scene_helpers import add_transform, put_under, ramp, rigid_matrix
 
 POINTS = np.random.default_rng(5).uniform(-80, 80, (60, 3))
@@ -134,6 +134,18 @@ def test_a_composite_of_all_kinds_maps_points_alike_on_both_sides():
     expected = through(transform, INSIDE)
     assert np.allclose(from_parent(node, INSIDE), expected, atol=1e-4)
     assert np.allclose(through(bridge.value_of(node, "transform"), INSIDE), expected, atol=1e-9)
+
+
+def test_a_composite_with_a_grid_can_be_used_after_it_was_saved(tmp_path):
+    transform = sitk.CompositeTransform([sitk.TranslationTransform(3, (0.5, -0.25, 0.75)), field()])
+    bridge.add_node(transform, "Both", kind="transform")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    node = slicer.mrmlScene.GetFirstNodeByName("Both")
+    said: list[str] = []
+    value = bridge.value_of(node, "transform", progress=Progress(on_warning=said.append))
+    assert np.allclose(through(value, field_points()), through(transform, field_points()), atol=1e-9)
+    assert len(said) == 1
+    assert "The grids in the transform 'Both' are shown with cubic interpolation" in said[0]
 
 
 def test_nested_linear_composites_become_one_matrix():
