@@ -200,6 +200,15 @@ def test_a_probability_map_is_no_mask(tmp_path: Path) -> None:
             files.read(path, kind)
 
 
+def test_an_image_that_was_taken_for_a_label_image_is_told_of(tmp_path: Path) -> None:
+    array = np.arange(-30, 30, dtype=np.int16).reshape(3, 4, 5)
+    for values, told in ((array, True), (np.abs(array), False)):
+        sitk.WriteImage(oblique_grid(sitk.GetImageFromArray(values)), tmp_path / "ct.nrrd")
+        said: list[str] = []
+        files.read(tmp_path / "ct.nrrd", "labels", Progress(on_warning=said.append))
+        assert ["30 of 59 label values are below 0, down to -30" in sentence for sentence in said] == [True] * told
+
+
 def test_one_segment_of_a_file_can_be_read_as_labels(tmp_path):
     """What stands behind the # is never ignored."""
     masks = []

@@ -55,7 +55,14 @@ def read_labels(path: Path, frame: str | None = None, progress: Progress = SILEN
     image = read_image(path, frame, progress)
     if isinstance(image, Frames):
         return image.with_values([Labels.from_labelmap(value) for value in image.values])
-    return Labels.from_labelmap(image)
+    labels = Labels.from_labelmap(image)
+    below = [segment.value for segment in labels.segments if segment.value < 0]
+    if below:
+        progress.warn(
+            f"{path.name}: {len(below)} of {len(labels.segments)} label values are below 0, down to {min(below)}; each is "
+            "taken as a segment. If this is an image and not a label image, choose another file."
+        )
+    return labels
 
 
 def read_labels_part(path: Path, part: str | None, progress: Progress = SILENT) -> Labels | Frames:
