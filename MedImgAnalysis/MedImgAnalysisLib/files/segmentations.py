@@ -59,8 +59,8 @@ def read_labels(path: Path, frame: str | None = None, progress: Progress = SILEN
     below = [segment.value for segment in labels.segments if segment.value < 0]
     if below:
         progress.warn(
-            f"{path.name}: {len(below)} of {len(labels.segments)} label values are below 0, down to {min(below)}; each is "
-            "taken as a segment. If this is an image and not a label image, choose another file."
+            f"{path.name}: {len(below)} of {len(labels.segments)} label values are below 0, down to {min(below)}; each "
+            "is taken as a segment. If this is an image and not a label image, choose another file."
         )
     return labels
 
