@@ -88,6 +88,8 @@ def test_an_input_that_is_no_dicom_gives_a_warning_and_everything_else(tmp_path:
         "seg: no DICOM segmentation is written: it was not made from a DICOM image." in w for w in record["warnings"]
     )
     assert any("size: no DICOM report is written" in w for w in record["warnings"])
+    # What was said of the DICOM objects is no difference of the results.
+    assert not any("did not come again" in note for note in verify(tmp_path / "out", quiet()).notes)
 
 
 def test_segments_on_another_grid_are_left_out_with_the_reason(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def run_case(
             if isinstance(value, Measurements):
                 record["measurements"][name] = {"columns": columns_of(value), "rows": rows_of(value)}
         objects: dict[str, Path] = {}
+        of_results = len(whole.warnings)
         if extras.dicom:
             targets = dicom_files.targets_in(place, recipe.outputs)
             objects = dicom_files.write(recipe, paths, values, result.outputs, targets, progress=whole.part(0.89, 0.9))
@@ -199,6 +200,7 @@ def run_case(
         record |= {
             "steps": list(result.records),
             "warnings": whole.warnings,
+            "extra_warnings": whole.warnings[of_results:],
             "threads": thread_count(),
             "software": dict(provenance.software()),
             "started": started.isoformat(timespec="seconds"),

@@ -22,6 +22,7 @@ PARTS: dict[str, type | tuple[type, ...]] = {
     "measurements": dict,
     "files": list,
     "warnings": list,
+    "extra_warnings": list,
     "options": dict,
     "snapshots": list,
     "pages": list,
