@@ -80,6 +80,32 @@ def test_a_saved_scene_keeps_every_digit_that_its_table_file_drops(tmp_path):
     assert [c.dtype for c in back.columns] == [c.dtype for c in COLUMNS]
 
 
+TEXTS = ["Lesion #2", "#", 'a "b"', '"all"', "tab\there", "two\nrows\r", " blank", " ", "", "a, b", "Œdème"]
+
+
+def test_no_text_shifts_or_hides_the_numbers_beside_it_in_a_saved_scene(tmp_path):
+    columns = (Column("segment", "Name #", "", 'A "name"; # of it.', str), Column("ml", "Volume", "ml"))
+    columns += (Column("note", "Note", "", "", str), Column("n", "Number", "", "", int))
+    rows = tuple({"segment": text, "ml": number + 1 / 3, "note": text, "n": 7} for number, text in enumerate(TEXTS))
+    bridge.add_node(Measurements(columns, rows), "Sizes", kind="table")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    node = slicer.mrmlScene.GetFirstNodeByName("Sizes")
+    shown = [float(node.GetCellText(row, 1)) for row in range(node.GetNumberOfRows())]
+    assert shown == pytest.approx([number + 1 / 3 for number in range(len(TEXTS))], rel=1e-5)
+    back = bridge.value_of(node, "table")
+    assert back.columns == columns
+    assert back.rows == rows
+
+
+def test_curves_of_any_name_come_back_in_a_saved_scene(tmp_path):
+    curve = Curve('Histogram (frame #0) "raw"', np.arange(3.0), np.array([0.1, 1 / 3, 5.0]))
+    bridge.add_node(Curves("Plot", "Value", "Count", (curve,)), "Plot", kind="curves")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    (back,) = bridge.value_of(slicer.mrmlScene.GetFirstNodeByName("Plot"), "curves").series
+    assert back.name == curve.name
+    assert np.array_equal(back.x, curve.x) and np.array_equal(back.y, curve.y)
+
+
 def test_a_number_edited_by_hand_counts_and_not_the_one_that_was_computed():
     node = bridge.add_node(TABLE, "T", kind="table")
     node.GetTable().GetColumnByName("dice").SetValue(0, 0.25)

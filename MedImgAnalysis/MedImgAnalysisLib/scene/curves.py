@@ -71,8 +71,8 @@ def put_curves(value: Curves, node: Any) -> None:
         series.SetName(curve.name)
         scene.AddNode(series)
         series.SetAndObserveTableNodeID(table_node.GetID())
-        series.SetXColumnName(f"{number + 1} {curve.name} x")
-        series.SetYColumnName(f"{number + 1} {curve.name} y")
+        series.SetXColumnName(_column(number, curve, "x"))
+        series.SetYColumnName(_column(number, curve, "y"))
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         _set_style(series, curve.style)
         series.SetColor(*PALETTE[number % len(PALETTE)])
@@ -110,8 +110,12 @@ def _columns(value: Curves) -> dict[str, np.ndarray]:
         for letter, numbers in (("x", curve.x), ("y", curve.y)):
             padded = np.full(rows, np.nan)
             padded[: len(numbers)] = numbers
-            columns[f"{number + 1} {curve.name} {letter}"] = padded
+            columns[_column(number, curve, letter)] = padded
     return columns
+
+
+def _column(number: int, curve: Curve, letter: str) -> str:
+    return tables.shown(f"{number + 1} {curve.name} {letter}")
 
 
 def _table(columns: dict[str, np.ndarray]) -> Any:

@@ -24,6 +24,24 @@ TYPE = "MedImgAnalysis.Type"
 POSITION = "MedImgAnalysis.Position"
 """Column property `L`, `P` or `S`, see `values.Column.position`."""
 LONGEST_INT = 1 << 53
+STAND_INS = {"#": "\uff03", '"': "\uff02", "\t": "\u2409", "\n": "\u240a", "\r": "\u240d"}
+"""Look-alikes of characters that a table file cannot hold: Slicer's reader takes what is behind them for a comment, for
+another cell or another row, and numbers of that row become 0."""
+TO_SHOWN = str.maketrans(STAND_INS)
+TO_MEANT = str.maketrans({stand_in: character for character, stand_in in STAND_INS.items()})
+BLANK = "\u00a0"
+"""Stands before no text, or a blank, at the beginning of a row, which the reader leaves out with the tab behind it."""
+
+
+def shown(text: str, first: bool = False) -> str:
+    """A text as a table node holds it; `first` for the first cell of a row."""
+    held = text.translate(TO_SHOWN)
+    return BLANK + held if first and held[:1] in ("", " ", BLANK) else held
+
+
+def meant(text: str, first: bool = False) -> str:
+    """The text that `shown` was made of."""
+    return (text.removeprefix(BLANK) if first else text).translate(TO_MEANT)
 
 
 def measurements_of(node: Any) -> Measurements:
@@ -42,13 +60,15 @@ def measurements_of(node: Any) -> Measurements:
         if key in cells:
             raise InputError(f"The table {frames.identifier(node)} has two columns named {key!r}.", node=node.GetID())
         values, kind = _values(array, node.GetColumnProperty(key, TYPE))
+        if kind is str:
+            values = [meant(text, first=number == 0) for text in values]
         cells[key] = restored(values, exact.get(key)) if kind is float else values
         columns.append(
             Column(
                 key,
-                node.GetColumnTitle(key) or key,
-                node.GetColumnUnitLabel(key) or "",
-                node.GetColumnDescription(key) or "",
+                meant(node.GetColumnTitle(key) or key),
+                meant(node.GetColumnUnitLabel(key) or ""),
+                meant(node.GetColumnDescription(key) or ""),
                 kind,
                 node.GetColumnProperty(key, POSITION) or "",
             )
@@ -104,13 +124,15 @@ def put_measurements(value: Measurements, node: Any) -> None:
     node.SetAndObserveTable(vtk.vtkTable())
     node.RemoveAllColumns()
     node.SetUseColumnTitleAsColumnHeader(True)
-    for column in value.columns:
+    for number, column in enumerate(value.columns):
         cells = value.column(column.key)
+        if column.dtype is str:
+            cells = [shown("" if cell is None else str(cell), first=number == 0) for cell in cells]
         array, kind = _array(column, cells)
         node.AddColumn(array)
-        node.SetColumnTitle(column.key, column.title)
-        node.SetColumnUnitLabel(column.key, column.unit)
-        node.SetColumnDescription(column.key, column.description)
+        node.SetColumnTitle(column.key, shown(column.title))
+        node.SetColumnUnitLabel(column.key, shown(column.unit))
+        node.SetColumnDescription(column.key, shown(column.description))
         if kind:
             node.SetColumnProperty(column.key, TYPE, kind)
         if column.position:
@@ -124,7 +146,7 @@ def _array(column: Column, cells: list[Any]) -> tuple[Any, str]:
     kind = ""
     if column.dtype is str:
         array: Any = vtk.vtkStringArray()
-        ready: list[Any] = ["" if cell is None else str(cell) for cell in cells]
+        ready: list[Any] = cells
     elif column.dtype is int and all(isinstance(cell, int) for cell in cells):
         array = vtk.vtkLongLongArray()
         ready = cells
