@@ -13,6 +13,7 @@ from MedImgAnalysisLib import catalog
 from MedImgAnalysisLib.__main__ import main
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.filtering.gaussian import Gaussian
+from MedImgAnalysisLib.frames import Frames
 from MedImgAnalysisLib.provenance import ATTRIBUTE
 from MedImgAnalysisLib.recipe import Recipe
 from MedImgAnalysisLib.scene import bridge, standalone, volumes
@@ -193,6 +194,18 @@ def test_runs_on_points_and_transforms_are_verified_in_a_saved_scene(volume, tmp
     node = slicer.util.getNode("Fixed")
     node.SetNthControlPointPosition(0, *np.add(node.GetNthControlPointPosition(0), (0.01, 0, 0)))
     assert [found.where for found in verify_node(moved).differences] == ["input Fixed"]
+
+
+def test_transforms_of_a_sequence_are_verified_in_a_saved_scene(volume, tmp_path):
+    frames = Frames(tuple(picture(seed) for seed in (1, 2)), (0.0, 1.0), "time", "s")
+    turns = [sitk.Euler3DTransform((-25, 25, 160), 0.123456789 / n, 0.01, 0.02, (1 / n, 0.2, 0.3)) for n in (3, 7)]
+    moves = bridge.add_node(Frames(tuple(turns), (0.0, 1.0), "time", "s"), "Moves", kind="transform")
+    logic = OperationLogic()
+    logic.run("apply_transform", image=bridge.add_node(frames, "Cine", kind="image"), transform=moves)
+    logic.run("invert_transform", transform=moves)
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    found = verify_scene()
+    assert len(found) == 3 and {line["state"] for line in found} == {"equal"}
 
 
 def test_a_transform_of_transforms_alone_is_compared_by_where_it_takes_points():

@@ -21,6 +21,8 @@ REACH = (-200.0, 0.0, 200.0)
 DIGITS = 5
 BETWEEN = 1 / np.pi
 """Where between two steps a number counts as the next one: not where numbers of few digits are."""
+NEAR_MM = 1e-3
+"""What an input may be off what a record tells of; transforms in sequences keep six digits."""
 LOSE_DIGITS = ("transform", "landmarks")
 """Kinds that come back from a file with other last digits."""
 
@@ -92,15 +94,31 @@ def as_recorded(value: Any, kind: str, entry: Mapping[str, Any]) -> Any:
     Other last digits would make other results, where these are compared bit by bit.
     """
     digits = entry.get("digits")
-    if kind not in LOSE_DIGITS or not digits or entry.get("held") != held_digest(value, kind):
+    parts = _parts(value)
+    if kind not in LOSE_DIGITS or not digits or len(digits) != len(parts):
         return value
-    made = [_exact(part, numbers) for part, numbers in zip(_parts(value), digits, strict=True)]
+    made = [_exact(part, numbers) for part, numbers in zip(parts, digits, strict=True)]
+    if any(exact is None or not _near(part, exact) for part, exact in zip(parts, made, strict=True)):
+        return value
     return value.with_values(made) if isinstance(value, Frames) else made[0]
 
 
-def _exact(part: Any, digits: Any) -> Any:
+def _near(part: Any, exact: Any) -> bool:
+    """Whether points are, or are taken, to the same places."""
     if isinstance(part, Landmarks):
-        return replace(part, points=np.reshape(np.array(digits, float), (-1, 3)))
+        return bool(np.abs(part.points - exact.points).max(initial=0.0) <= NEAR_MM)
+    points = list(product(REACH, repeat=part.GetDimension()))
+    apart = [np.subtract(part.TransformPoint(p), exact.TransformPoint(p)) for p in points]
+    return bool(np.abs(apart).max() <= NEAR_MM)
+
+
+def _exact(part: Any, digits: Any) -> Any:
+    """The part with these digits; None when they are of something else."""
+    if isinstance(part, Landmarks):
+        points = np.reshape(np.array(digits, float), (-1, 3))
+        return replace(part, points=points) if points.shape == part.points.shape else None
+    if not isinstance(part, sitk.AffineTransform) or len(digits) != len(part.GetParameters()):
+        return None
     exact = sitk.AffineTransform(part.GetDimension())
     exact.SetParameters(digits)
     return exact

@@ -26,8 +26,8 @@ from .sources import Source, values_of
 
 POSITION_TOLERANCE = 1e-9
 """Relative to the size of the image; a matrix in a node has other digits than the angles it came from."""
-LAST_DIGITS = {"image": 1e-6, "table": 1e-9, "curves": 1e-9, "landmarks": 1e-9, "surface": 1e-9}
-"""Relative difference that a spacing which went through the text of a file can make. It is noted."""
+LAST_DIGITS = {"image": 1e-6, "transform": 1e-6, "table": 1e-9, "curves": 1e-9, "landmarks": 1e-9, "surface": 1e-9}
+"""Relative difference that a spacing or a matrix which went through the text of a file can make. It is noted."""
 
 
 @dataclass(frozen=True)
