@@ -224,6 +224,13 @@ def test_wrong_rules_are_refused_with_a_reason(store: Path, rules: dict[str, str
         from_dicom(store, rules, ONE)
 
 
+def test_a_rule_that_no_series_fits_is_refused_though_its_input_may_be_missing(store: Path) -> None:
+    rules = {"image": "SeriesDescription=*t1*, pick=last", "other": "Modality=MR, pick=first"}
+    assert len(from_dicom(store, rules, TWO).cases) == 4
+    with pytest.raises(InputError, match=r"No series below .* fits the rule of 'region'\. There are: MR"):
+        from_dicom(store, rules | {"region": "SeriesDescription=*brain*"}, TWO)
+
+
 def test_a_folder_without_images_is_said(tmp_path: Path) -> None:
     touch(tmp_path, "a.txt")
     with pytest.raises(InputError, match="no DICOM images"):

@@ -170,7 +170,7 @@ def from_dicom(
     Raises
     ------
     InputError
-        For a wrong rule, a needed input without one, or when there are no cases.
+        For a wrong rule, a rule that no series fits, a needed input without one, or when there are no cases.
     """
     folder = Path(folder).absolute()
     if by not in ("study", "patient"):
@@ -187,9 +187,12 @@ def from_dicom(
     for one in every:
         groups.setdefault((one.patient or one.study, one.study if by == "study" else ""), []).append(one)
     groups = {key: group for key, group in groups.items() if any(r.fits(s) for r in made.values() for s in group)}
+    some = "; ".join(one.describe() for one in every[:10])
     if not groups:
-        some = "; ".join(one.describe() for one in every[:10])
         raise InputError(f"None of the {len(every)} series below {folder} fits a rule. There are: {some}.", path=folder)
+    for name, rule in made.items():
+        if not any(rule.fits(one) for one in every):
+            raise InputError(f"No series below {folder} fits the rule of {name!r}. There are: {some}.", input=name)
     ids = _ids(groups)
     cases = []
     for key, group in sorted(groups.items(), key=lambda item: ids[item[0]]):
