@@ -193,6 +193,21 @@ def test_stored_numbers_that_are_no_values_are_told_of_once(changes: dict[str, A
     assert [word in sentence for sentence in read(tmp_path / "s")[1]] == [True]
 
 
+def test_a_slope_of_zero_is_refused_unless_the_slice_is_empty(tmp_path: Path) -> None:
+    """Some PET scanners write it for slices without counts."""
+    write_series(tmp_path / "s", [0.0, 3.0, 6.0, 9.0])
+    path = min((tmp_path / "s").iterdir())
+    dataset = pydicom.dcmread(path)
+    dataset.RescaleSlope = 0
+    dataset.save_as(path)
+    with pytest.raises(FileError, match="RescaleSlope of 0"):
+        read(tmp_path / "s")
+    dataset.PixelData = bytes(len(dataset.PixelData))
+    dataset.save_as(path)
+    empty = [np.ptp(layer) == 0 for layer in sitk.GetArrayFromImage(read(tmp_path / "s")[0])]
+    assert sum(empty) == 1
+
+
 def test_an_empty_folder_has_no_image(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(FileError, match=r"no DICOM image in this folder \(1 files are not DICOM"):

@@ -110,6 +110,12 @@ def _say(slices: Sequence[Slice], progress: Progress) -> None:
 
 def _rescaled(slices: Sequence[Slice], stored: list[tuple[np.ndarray, bool]]) -> np.ndarray:
     """Slope and intercept applied slice by slice, in the smallest type that holds the result."""
+    for one, (array, done) in zip(slices, stored):
+        if one.slope == 0 and (done or array.min() != array.max()):
+            raise FileError(
+                f"{one.path}: the header has a RescaleSlope of 0, which makes all values the same; they cannot be known.",
+                path=one.path,
+            )
     shape = (len(slices), *stored[0][0].shape)
     whole = all(
         array.dtype.kind in "iu" and (done or (one.slope == 1.0 and one.intercept == int(one.intercept)))
