@@ -113,7 +113,7 @@ def _rescaled(slices: Sequence[Slice], stored: list[tuple[np.ndarray, bool]]) ->
     for one, (array, done) in zip(slices, stored):
         if one.slope == 0 and (done or array.min() != array.max()):
             raise FileError(
-                f"{one.path}: the header has a RescaleSlope of 0, which makes all values the same; they cannot be known.",
+                f"{one.path}: its RescaleSlope of 0 makes all values the same, so they cannot be known.",
                 path=one.path,
             )
     shape = (len(slices), *stored[0][0].shape)
