@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 from MedImgAnalysisLib import files
 from MedImgAnalysisLib.agreement import CompareSegmentations
 from MedImgAnalysisLib.errors import Cancelled, InputError
@@ -18,7 +19,7 @@ from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import ATTRIBUTE, fingerprint
 from MedImgAnalysisLib.recipe import Recipe
 from MedImgAnalysisLib.registration import Register, RegisterGroup, RegisterSequence
-from MedImgAnalysisLib.scene import bridge, sequences
+from MedImgAnalysisLib.scene import bridge, sequences, standalone
 from MedImgAnalysisLib.scene.digest import changes, scene_digest
 from MedImgAnalysisLib.scene.logic import OperationLogic
 from MedImgAnalysisLib.scene.pages import write_page
@@ -325,3 +326,12 @@ def test_the_page_of_a_run_over_a_sequence_has_all_numbers_and_the_first_frame(t
     page = write_page(tmp_path / "page.html", [node for node in made.values() if node is not None])
     text = page.read_text(encoding="utf-8")
     assert "data:image/png" in text and "Time" in text and "2.25" in text
+
+
+@pytest.mark.parametrize("index", [("frame", ""), ("phase", "%"), ("time", "s")])
+def test_a_sequence_of_transforms_keeps_name_and_unit_of_its_index_in_a_saved_scene(tmp_path, index):
+    shifts = tuple(sitk.TranslationTransform(3, (n, 0, 0)) for n in (1, 2))
+    bridge.add_node(Frames(shifts, (0.0, 1.0), *index), "Moves", kind="transform")
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = bridge.value_of(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSequenceNode"), "transform")
+    assert (back.positions, back.title, back.unit) == ((0.0, 1.0), *index)

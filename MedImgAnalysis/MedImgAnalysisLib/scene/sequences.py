@@ -20,6 +20,10 @@ from . import frames as coordinates
 
 CLASS = "vtkMRMLSequenceNode"
 BROWSER = "vtkMRMLSequenceBrowserNode"
+INDEX = "MedImgAnalysis.Index"
+"""Node attribute with the name and unit of the index: sequences of other nodes than volumes come back from a saved
+scene with `LOADED`."""
+LOADED = ("time", "s")
 
 
 def is_sequence(node: Any) -> bool:
@@ -59,6 +63,8 @@ def frames_of(node: Any, read: Callable[[Any], Any], progress: Progress = SILENT
                 "the frames are taken without it."
             )
     title, unit = node.GetIndexName() or NUMBERED, node.GetIndexUnit() or ""
+    if node.GetAttribute(INDEX) and (title, unit) == LOADED:
+        title, _, unit = node.GetAttribute(INDEX).partition(" | ")
     positions = _positions(node)
     if not positions:
         progress.warn(
@@ -93,6 +99,7 @@ def put_frames(frames: Frames, node: Any, make: Callable[[Any], Any]) -> None:
         node.RemoveAllDataNodes()
         node.SetIndexName(frames.title)
         node.SetIndexUnit(frames.unit)
+        node.SetAttribute(INDEX, f"{frames.title} | {frames.unit}")
         node.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
         for value, position in zip(frames.values, frames.positions, strict=True):
             item = make(value)
