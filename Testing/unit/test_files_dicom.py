@@ -360,7 +360,7 @@ def test_real_segmentation_objects_agree_with_their_label_images(data_dir: Path)
         ([{"TriggerTime": t} for t in (0, 40, 85)], ((0.0, 40.0, 85.0), "trigger time", "ms")),
         ([{"AcquisitionTime": t} for t in ("095958.5", "100001", "100003.25")], ((0.0, 2.5, 4.75), "time", "s")),
         ([{"AcquisitionTime": "100000"}] * 3, ((0.0, 1.0, 2.0), "frame", "")),
-        ([{"AcquisitionTime": t} for t in ("235959", "000001", "000003")], ((0.0, 1.0, 2.0), "frame", "")),
+        ([{"AcquisitionTime": t} for t in ("235959", "000001", "000003")], ((0.0, 2.0, 4.0), "time", "s")),
     ],
 )
 def test_time_points_have_the_times_of_their_headers(
@@ -370,3 +370,19 @@ def test_time_points_have_the_times_of_their_headers(
         write_series(tmp_path / "s", [0, 2, 4], first=10 * number, AcquisitionNumber=number + 1, **change)
     found = files.read(tmp_path / "s", "image", quiet())
     assert (found.positions, found.title, found.unit) == expected
+
+
+@pytest.mark.parametrize("days", [("20240228", "20240229", "20240301"), (None, None, None), ("", "20240229", "")])
+def test_time_points_that_cross_midnight_are_in_the_order_of_their_acquisition(
+    days: tuple[str | None, ...], tmp_path: Path
+) -> None:
+    times = ("235959.5", "000001", "000003") if days[0] != "20240228" else ("235959.5", "235959.5", "000003")
+    for number, (day, time) in enumerate(zip(days, times)):
+        named = {} if day is None else {"AcquisitionDate": day}
+        write_series(
+            tmp_path / "s", [0, 2], first=9 - 3 * number, RescaleIntercept=number, AcquisitionTime=time, **named
+        )
+    found = files.read(tmp_path / "s", "image", quiet())
+    values = [int(sitk.GetArrayFromImage(image)[0, 0, 0]) for image in found.values]
+    assert [value - values[0] for value in values] == [0, 1, 2]
+    assert found.positions == ((0.0, 86400.0, 86403.5) if days[0] == "20240228" else (0.0, 1.5, 3.5))

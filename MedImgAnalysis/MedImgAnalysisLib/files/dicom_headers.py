@@ -12,12 +12,16 @@ import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
 from ..progress import SILENT, Progress
 
+DAY_S = 86400.0
+TIME = 4
+"""Place of the acquisition time in `Slice.order`."""
 SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 TAGS = [
     "SOPClassUID",
@@ -48,6 +52,7 @@ TAGS = [
     "TemporalPositionIdentifier",
     "EchoNumbers",
     "TriggerTime",
+    "AcquisitionDate",
     "AcquisitionTime",
     "PerFrameFunctionalGroupsSequence",
     "SharedFunctionalGroupsSequence",
@@ -66,6 +71,7 @@ class Slice:
 
     `spacing` is (between rows, between columns) as DICOM has it; `order` sorts slices of one position. The slope of a
     `dose` is its DoseGridScaling, which GDCM does not apply. `doubt` says why the values are not what was measured.
+    `acquired_s` counts from midnight, in a series from that before its first slice; `day` is 0 where it is not known.
     """
 
     path: Path
@@ -86,6 +92,7 @@ class Slice:
     monochrome1: bool
     trigger_ms: float | None = None
     acquired_s: float | None = None
+    day: int = 0
     dose: bool = False
     mosaic: bool = False
     doubt: str = ""
@@ -142,6 +149,8 @@ def scan(place: Path, progress: Progress = SILENT) -> Scan:
             _add(found, path, dataset)
             if bare:
                 found.bare.append(path.name)
+    for series in found.series.values():
+        series.slices = _past_midnight(series.slices)
     return found
 
 
@@ -316,10 +325,31 @@ def _slice(path: Path, frame: int | None, dataset: Any, places: list[Any]) -> Sl
         _text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
         one("TriggerTime"),
         _seconds(_text(dataset, "AcquisitionTime")),
+        _day(_text(dataset, "AcquisitionDate")),
         one("DoseGridScaling") is not None,
         "MOSAIC" in str(dataset.get("ImageType", "")),
         _doubt(dataset),
     )
+
+
+def _past_midnight(slices: list[Slice]) -> list[Slice]:
+    """The slices of a series with times that go on where a day ends.
+
+    Where a date is missing, times that lie more than half a day apart are those of an evening and of the next morning.
+    """
+    timed = [s for s in slices if s.acquired_s is not None]
+    if len(timed) < len(slices) or not timed:
+        return slices
+    times = [s.acquired_s or 0.0 for s in timed]
+    if all(s.day for s in timed):
+        first = min(s.day for s in timed)
+        days = [s.day - first for s in timed]
+    elif max(times) - min(times) > DAY_S / 2:
+        days = [int(time < DAY_S / 2) for time in times]
+    else:
+        return slices
+    moved = [time + day * DAY_S for time, day in zip(times, days)]
+    return [replace(s, acquired_s=t, order=(*s.order[:TIME], t, *s.order[TIME + 1 :])) for s, t in zip(timed, moved)]
 
 
 def _doubt(dataset: Any) -> str:
@@ -331,6 +361,15 @@ def _doubt(dataset: Any) -> str:
             "the file has a table of values (ModalityLUTSequence), which is not applied; the stored numbers are taken"
         )
     return ""
+
+
+def _day(text: str) -> int:
+    """YYYYMMDD as a number that rises by one a day, 0 when it is no date."""
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", text)
+    try:
+        return date(*map(int, found.groups())).toordinal() if found else 0
+    except ValueError:
+        return 0
 
 
 def _seconds(time: str) -> float | None:
