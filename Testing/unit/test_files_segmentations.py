@@ -209,6 +209,16 @@ def test_an_image_that_was_taken_for_a_label_image_is_told_of(tmp_path: Path) ->
         assert ["30 of 59 label values are below 0, down to -30" in sentence for sentence in said] == [True] * told
 
 
+def test_an_image_without_values_below_0_that_was_taken_for_a_label_image_is_told_of(tmp_path: Path) -> None:
+    noise = np.random.default_rng(4).integers(0, 1500, (4, 20, 20)).astype(np.uint16)
+    parcels = np.kron(np.arange(1, 151).reshape(2, 5, 15), np.ones((2, 4, 4), int)).astype(np.uint16)
+    for values, told in ((noise, True), (noise[0], True), (parcels, False)):
+        sitk.WriteImage(oblique_grid(sitk.GetImageFromArray(values)), tmp_path / "mr.nrrd")
+        said: list[str] = []
+        files.read(tmp_path / "mr.nrrd", "labels", Progress(on_warning=said.append))
+        assert ["label values, and neighbouring voxels differ as a rule" in one for one in said] == [True] * told
+
+
 def test_one_segment_of_a_file_can_be_read_as_labels(tmp_path):
     """What stands behind the # is never ignored."""
     masks = []

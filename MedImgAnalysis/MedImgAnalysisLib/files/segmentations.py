@@ -22,6 +22,7 @@ from ..progress import SILENT, Progress
 from ..values import PALETTE, Color, Labels, Segment, as_labelmap, present_values
 from .header import ImageHeader
 from .images import format_of, read_header, read_image, write_image
+from .mistaken import say_image
 from .paths import appearing, ending, stem
 from .voxels import read_frames
 
@@ -56,12 +57,7 @@ def read_labels(path: Path, frame: str | None = None, progress: Progress = SILEN
     if isinstance(image, Frames):
         return image.with_values([Labels.from_labelmap(value) for value in image.values])
     labels = Labels.from_labelmap(image)
-    below = [segment.value for segment in labels.segments if segment.value < 0]
-    if below:
-        progress.warn(
-            f"{path.name}: {len(below)} of {len(labels.segments)} label values are below 0, down to {min(below)}; each "
-            "is taken as a segment. If this is an image and not a label image, choose another file."
-        )
+    say_image(path, labels, progress)
     return labels
 
 
