@@ -148,6 +148,27 @@ def test_a_composite_with_a_grid_can_be_used_after_it_was_saved(tmp_path):
     assert "The grids in the transform 'Both' are shown with cubic interpolation" in said[0]
 
 
+def test_fields_on_different_grids_that_slicer_cannot_compose_are_refused_with_what_to_do():
+    first, second = field(), field()
+    moved = second.GetDisplacementField()
+    moved.SetOrigin(np.add(moved.GetOrigin(), 25.0).tolist())
+    both = sitk.CompositeTransform([sitk.DisplacementFieldTransform(moved), first])
+    with pytest.raises(InputError, match=r"points differ by .* First run to_displacement_field on each"):
+        bridge.add_node(both, "Both", kind="transform")
+    there = first.GetDisplacementField()
+    on_fixed = sitk.TransformToDisplacementField(
+        both.GetNthTransform(0),
+        sitk.sitkVectorFloat64,
+        there.GetSize(),
+        there.GetOrigin(),
+        there.GetSpacing(),
+        there.GetDirection(),
+    )
+    together = sitk.CompositeTransform([sitk.DisplacementFieldTransform(on_fixed), first])
+    node = bridge.add_node(together, "Both", kind="transform")
+    assert np.allclose(from_parent(node, field_points()), through(together, field_points()), atol=1e-3)
+
+
 def test_nested_linear_composites_become_one_matrix():
     parts = linear_ones()
     transform = sitk.CompositeTransform([parts[0], sitk.CompositeTransform([parts[1], parts[2]])])

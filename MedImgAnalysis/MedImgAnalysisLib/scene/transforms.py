@@ -279,7 +279,20 @@ def _compare(transform: sitk.Transform, other: Any, problem: str, tolerance: flo
     """Raise `InputError` unless points of the domain go the same way through both."""
     apart = _apart(transform, _map_of(other) if other.IsA("vtkMRMLTransformNode") else other)
     if not apart <= tolerance:
-        raise InputError(f"This transform ({transform.GetName()}) {problem}: points differ by {apart:.3g} mm.")
+        raise InputError(
+            f"This transform ({transform.GetName()}) {problem}: points differ by {apart:.3g} mm.{_advice(transform)}"
+        )
+
+
+def _advice(transform: sitk.Transform) -> str:
+    """What to do about fields that a composite holds: ITK lets points beyond a grid stay, Slicer carries them on."""
+    if not any(isinstance(part, sitk.DisplacementFieldTransform) for part in _parts(transform)[1:]):
+        return ""
+    return (
+        " Beyond the grid of a displacement field Slicer goes on with the values at its border. First run "
+        "to_displacement_field on each of the transforms with one reference that covers both, such as the fixed image; "
+        "in a recipe, run it on the composed transform."
+    )
 
 
 def _map_of(node: Any) -> vtk.vtkGeneralTransform:
