@@ -130,6 +130,18 @@ def test_a_noiseless_image_has_no_peak():
     assert row["integral"] == 0 and math.isnan(row["f_av"]) and "zero_variance" in row["status"]
 
 
+@pytest.mark.parametrize("scale", [1.0, 3.3, 1e-6])
+def test_what_the_trend_explains_to_rounding_is_no_noise(scale):
+    """A computed phantom with shading and without noise."""
+    k, j, i = np.indices((3, 40, 40))
+    shaded = scale * (1000 + 3 * k - 5 * j + 0.25 * i * j)
+    row = first_row(NoisePowerSpectrum(roi_voxels=17), image=image_of(shaded))
+    assert row["integral"] == 0 and math.isnan(row["f_peak"]) and "zero_variance" in row["status"]
+    noise = 1e-6 * scale * np.random.default_rng(2).normal(size=shaded.shape)
+    row = first_row(NoisePowerSpectrum(roi_voxels=17), image=image_of(shaded + noise))
+    assert 0.8 * 1e-6 * scale < row["noise_sd"] < 1.2 * 1e-6 * scale
+
+
 @pytest.mark.parametrize("across", ["k", "j", "i"])
 def test_slices_may_lie_across_any_axis(across):
     array = np.random.default_rng(3).normal(0, 4, (40, 44, 48))

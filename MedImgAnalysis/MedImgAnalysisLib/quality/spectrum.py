@@ -17,6 +17,8 @@ from ..errors import MedImgError
 from ..progress import Progress
 
 IDENTITY = 1e-9
+ROUNDING = 1e-12
+"""What is left of a region below this part of its values is the rounding of float64 and no noise."""
 BATCH_VOXELS = 1 << 19
 
 
@@ -158,10 +160,12 @@ def spectrum_of(
         chosen = corners[start : start + batch]
         flat = np.stack([array[tuple(slice(c, c + n) for c, n in zip(corner, size))].ravel() for corner in chosen])
         flat = flat.astype(np.float64) * scale
+        largest = np.abs(flat).max(axis=1)
         # Removing the mean first keeps the digits of a small noise on a large value.
         flat -= flat.mean(axis=1, keepdims=True)
         # einsum loops in this thread; a matrix library would start threads that wait for each other.
         flat -= np.einsum("rt,vt->rv", np.einsum("rv,vt->rt", flat, basis), basis)
+        flat[np.abs(flat).max(axis=1) <= ROUNDING * largest] = 0.0
         variance += float(flat.var(axis=1).sum())
         power += np.square(np.abs(np.fft.fftn(flat.reshape(len(chosen), *kept), axes=axes))).sum(axis=0)
     pitch = tuple(s for s, n in zip(spacing, size) if n > 1)
