@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.progress import SILENT, Recorder
+from MedImgAnalysisLib.registration.evaluate_registration import EvaluateRegistration
 from MedImgAnalysisLib.registration.landmark_error import inverse_point, landmark_errors, paired
 from MedImgAnalysisLib.values import Landmarks
 from registration_testing import field, grid_of
@@ -71,6 +72,27 @@ def test_a_point_that_nothing_leads_to_is_undefined():
     collapsed = field(grid, lambda points: middle - points)
     assert np.isnan(inverse_point(collapsed, beside, beside)).all()
     np.testing.assert_allclose(collapsed.TransformPoint(beside.tolist()), middle)
+
+
+def test_a_landmark_where_the_transform_is_not_defined_has_no_error():
+    """ITK leaves it in place, which would be the error before with the look of a result."""
+    grid = grid_of((20, 18, 16))
+    shifted = field(grid, lambda points: np.full_like(points, 2.0))
+    fixed = grid.to_physical(np.array([[9.0, 8.0, 7.0], [40.0, 8.0, 7.0], [4.0, 3.0, 2.0]]))
+    seen = Recorder(SILENT)
+    found = landmark_errors(shifted, Landmarks(NAMES[:3], fixed), Landmarks(NAMES[:3], fixed + 1), seen)
+    assert found.known.tolist() == [True, False, True] and f"1 of 3 landmarks ({NAMES[1]})" in seen.warnings[0]
+    np.testing.assert_allclose(found.after[[0, 2]], 1.0)
+    np.testing.assert_allclose(found.fixed_space[[0, 2]], 1.0, atol=1e-6)
+    assert np.isnan(found.after[1]).all() and np.isnan(found.fixed_space[1]).all()
+    outputs = EvaluateRegistration().run(
+        shifted, fixed_landmarks=Landmarks(NAMES[:3], fixed), moving_landmarks=Landmarks(NAMES[:3], fixed + 1)
+    )
+    assert outputs.landmarks is not None
+    row = outputs.table.rows[0]
+    assert (row["n_landmarks"], row["n_landmarks_outside"]) == (3, 1)
+    assert row["tre_mean_mm"] == pytest.approx(3**0.5) and row["tre_bias_p_mm"] == pytest.approx(1.0)
+    assert outputs.landmarks.column("verdict") == ["pass", "not_measured", "pass"]
 
 
 def test_two_dimensional_transforms_are_refused():

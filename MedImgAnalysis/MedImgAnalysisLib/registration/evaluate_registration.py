@@ -44,6 +44,7 @@ class EvaluateRegistration(Operation):
 
     Landmarks: target registration error `|T(f) - m|` in the space of the moving image, before and after, and in the
     space of the fixed image `|f - T^-1(m)|`, which is another number where T scales (Fitzpatrick and West 2001).
+    Landmarks where the transform is not defined are left out and counted.
 
     Volume change: `det J`, `J = I + (du / d index) (D S)^-1` with the direction D of the grid, by central differences
     of the transform itself; folding is the part of the voxels with det J <= 0. A rim where the transform is not defined
@@ -120,6 +121,7 @@ class EvaluateRegistration(Operation):
     title: ClassVar[str] = "Evaluate registration"
     group: ClassVar[str] = "Check"
     memory_factor: ClassVar[float] = 8.0
+    revision: ClassVar[int] = 2
     finite_only: ClassVar[bool] = False
     presets: ClassVar = {
         "TG-132 (3 mm, Dice 0.8)": {},
@@ -270,15 +272,20 @@ def _domain(
 
 
 def _put_landmarks(found: Findings, transform: sitk.Transform, errors: LandmarkErrors, progress: Progress) -> None:
-    found.values["n_landmarks"] = len(errors.names)
+    known = errors.known
+    found.values |= {"n_landmarks": len(errors.names), "n_landmarks_outside": int(np.count_nonzero(~known))}
     for prefix, vectors in (("tre_before", errors.before), ("tre", errors.after), ("tre_fixed", errors.fixed_space)):
-        lengths = np.linalg.norm(vectors, axis=1)
+        lengths = np.linalg.norm(vectors[known], axis=1)
         for key, value in of_errors(lengths, progress).items():
             lost = bool(np.isnan(lengths).any())
-            found.put(f"{prefix}_{key}_mm", value, "not_invertible" if lost else "single_landmark")
+            why = "not_invertible" if lost else "single_landmark" if lengths.size else "transform_not_defined_there"
+            found.put(f"{prefix}_{key}_mm", value, why)
+    if not known.any():
+        found.missing("transform_not_defined_there", *(f"tre_bias_{key}_mm" for key in tables.AXES))
+        return
     for axis, key in enumerate(tables.AXES):
-        found.put(f"tre_bias_{key}_mm", float(errors.after[:, axis].mean()))
-    back = np.array([inverse_point(transform, target, target) for target in errors.fixed]) - errors.moving
+        found.put(f"tre_bias_{key}_mm", float(errors.after[known, axis].mean()))
+    back = np.array([inverse_point(transform, at, at) for at in errors.fixed[known]]) - errors.moving[known]
     other = float(np.linalg.norm(back, axis=1).mean())
     if other < found.values["tre_mean_mm"] / 2 and found.values["tre_mean_mm"] > found.values["tre_before_mean_mm"]:
         progress.warn(

@@ -30,6 +30,9 @@ def error_columns(prefix: str, title: str, of: str) -> tuple[Column, ...]:
 
 LANDMARKS = (
     Column("n_landmarks", "Landmarks", "", "Pairs of landmarks", int),
+    Column(
+        "n_landmarks_outside", "Landmarks left out", "", "Pairs of landmarks where the transform is not defined", int
+    ),
     *error_columns("tre_before", "TRE before", "|f - m|, without the transform"),
     *error_columns("tre", "TRE", "|T(f) - m|, in the space of the moving image"),
     *(
@@ -101,7 +104,7 @@ ROWS = (
         Column(f"moving_{a}_mm", f"Moving {a.upper()}", "mm", f"Position of the moving landmark, {t}")
         for a, t in AXES.items()
     ),
-    Column("verdict", "Verdict", "", "pass or fail: TRE against the tolerance of the TRE", str),
+    Column("verdict", "Verdict", "", "pass, fail or not_measured: TRE against the tolerance of the TRE", str),
     Column("status", "Status", "", "Why a number is missing", str),
 )
 
@@ -120,5 +123,7 @@ def landmark_rows(errors: LandmarkErrors, tolerance_mm: float) -> Measurements:
             row[f"moving_{key}_mm"] = float(errors.moving[number, axis])
         row["verdict"] = "pass" if row["tre_mm"] <= tolerance_mm else "fail"
         row["status"] = "not_invertible (tre_fixed_mm)" if math.isnan(row["tre_fixed_mm"]) else ""
+        if math.isnan(row["tre_mm"]):
+            row |= {"verdict": "not_measured", "status": "transform_not_defined_there"}
         rows.append(row)
     return Measurements(ROWS, tuple(rows))

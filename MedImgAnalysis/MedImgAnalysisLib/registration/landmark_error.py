@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..progress import Progress
 from ..values import Landmarks
+from .definition import undefined_points
 
 STEP_MM = 1e-3
 CLOSE_MM = 1e-7
@@ -29,9 +30,10 @@ class LandmarkErrors:
     before
         (N, d) f - m: the error vector without a registration, before it points from the moving to the fixed landmark.
     after
-        (N, d) T(f) - m in the space of the moving image.
+        (N, d) T(f) - m in the space of the moving image; NaN where T is not defined at f, and ITK would leave it in
+        place.
     fixed_space
-        (N, d) f - T^-1(m) in the space of the fixed image; NaN where T has no inverse.
+        (N, d) f - T^-1(m) in the space of the fixed image; NaN where T has no inverse or is not defined.
     """
 
     names: tuple[str, ...]
@@ -40,6 +42,11 @@ class LandmarkErrors:
     before: np.ndarray
     after: np.ndarray
     fixed_space: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """Landmarks at which the transform is defined, boolean (N,)."""
+        return np.isfinite(self.after).all(axis=1)
 
 
 def landmark_errors(
@@ -60,6 +67,17 @@ def landmark_errors(
     for row, (start, target) in enumerate(zip(f, m, strict=True)):
         progress.check()
         back[row] = inverse_point(transform, target, start)
+    outside = undefined_points(transform, f)
+    after[outside] = math.nan
+    led_back = np.flatnonzero(np.isfinite(back).all(axis=1))
+    back[led_back[undefined_points(transform, back[led_back])]] = math.nan
+    back[outside] = math.nan
+    if outside.any():
+        names = [name for name, out in zip(fixed.names, outside) if out]
+        progress.warn(
+            f"The transform is not defined at {len(names)} of {len(f)} landmarks "
+            f"({', '.join(names[:10])}{' ...' if len(names) > 10 else ''}); they were left out of the errors."
+        )
     return LandmarkErrors(fixed.names, f, m, f - m, after, f - back)
 
 
