@@ -210,6 +210,21 @@ def test_a_constant_bias_lowers_absolute_agreement_only():
     assert icc(values[:1])["status"] == "too_few_subjects"
 
 
+@pytest.mark.parametrize(
+    ("table", "two", "status"),
+    [
+        ([[1, 3], [2, 2], [3, 1]], -3.0, "no_interval"),
+        ([[1.1, 1.2], [1.2, 1.1]], math.nan, "no_total_variance"),
+        ([[0.9545, -1.2071, 0.6442], [0.185, -0.8194, 0.7278], [0.181, -1.007, 1.2605]], -0.05033, "no_interval"),
+    ],
+)
+def test_few_subjects_that_raters_order_the_other_way_round_have_no_interval(table, two, status):
+    row = icc(np.array(table, float))
+    assert row["icc_2_1"] == pytest.approx(two, abs=1e-4, nan_ok=True) and row["status"] == status
+    assert math.isnan(row["icc_2_1_low"]) and math.isnan(row["icc_2_1_high"])
+    assert row["icc_3_1_low"] <= row["icc_3_1"] <= row["icc_3_1_high"]
+
+
 def test_subjects_that_are_all_alike_have_no_correlation_also_when_raters_differ():
     row = icc(np.tile([10.0, 11.5, 9.0], (4, 1)))
     assert row["status"] == "zero_variance" and np.isnan(row["icc_2_1"]) and np.isnan(row["icc_3_1"])

@@ -65,27 +65,37 @@ def icc(values: np.ndarray) -> dict[str, Any]:
     if max(msr, mse) <= 1e-24 * scale or scale == 0:
         # Subjects that are all alike tell nothing about how well raters agree on them, also when raters differ.
         return row | dict.fromkeys(keys, math.nan) | {"status": "zero_variance"}
-    two = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
+    total = msr + (k - 1) * mse + k * (msc - mse) / n
+    # With two subjects that two raters exchange the sum of the variances is 0.
+    two = (msr - mse) / total if abs(total) > 1e-12 * (msr + msc + mse) else math.nan
     three = (msr - mse) / (msr + (k - 1) * mse)
     numbers = (two, *_interval_2(n, k, msr, msc, mse, two), three, *_interval_3(n, k, msr, mse))
-    return row | dict(zip(keys, numbers)) | {"status": "" if all(map(math.isfinite, numbers)) else "no_error_variance"}
+    why = "no_error_variance" if mse <= 1e-15 * msr else "no_interval" if math.isfinite(two) else "no_total_variance"
+    return row | dict(zip(keys, numbers)) | {"status": "" if all(map(math.isfinite, numbers)) else why}
 
 
 def _interval_2(n: int, k: int, msr: float, msc: float, mse: float, value: float) -> tuple[float, float]:
     from scipy import stats
 
-    if value >= 1 or mse <= 1e-15 * msr:
+    if not value < 1 or mse <= 1e-15 * msr:
         return math.nan, math.nan
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
     bottom = (a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1))
+    if bottom <= 1e-24 * (msc + mse) ** 2:
+        return math.nan, math.nan
     freedom = (a * msc + b * mse) ** 2 / bottom
     low = stats.f.ppf(1 - ALPHA / 2, n - 1, freedom)
     high = stats.f.ppf(1 - ALPHA / 2, freedom, n - 1)
     rest = k * msc + (k * n - k - n) * mse
-    return float(n * (msr - low * mse) / (low * rest + n * msr)), float(
-        n * (high * msr - mse) / (rest + n * high * msr)
+    if not math.isfinite(low) or not math.isfinite(high):
+        return math.nan, math.nan
+    ends = (
+        float(n * (msr - low * mse) / (low * rest + n * msr)),
+        float(n * (high * msr - mse) / (rest + n * high * msr)),
     )
+    # Of few subjects with a correlation below 0 the approximation may leave the correlation out.
+    return ends if ends[0] <= value <= ends[1] else (math.nan, math.nan)
 
 
 def _interval_3(n: int, k: int, msr: float, mse: float) -> tuple[float, float]:
