@@ -201,6 +201,25 @@ def test_a_saved_scene_shows_what_was_set(load_module, tmp_path, name):
     assert again.run.apply_button.enabled
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_scene_that_is_loaded_while_the_page_is_open_shows_what_was_set(load_module, tmp_path, name):
+    import slicer
+
+    fill()
+    panel = load_module(path(name)).widget.panel
+    choose(panel.chooser.combo, OPERATIONS[name])
+    shown = state(panel)
+    assert any(nodes for nodes, _segment in shown[2].values())
+    file = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(file)
+    choose(panel.chooser.combo, next(other for other in panel.operations if other != OPERATIONS[name]))
+    slicer.mrmlScene.Clear(0)
+    assert not any(selector.nodes() for selector in panel.inputs.selectors.values())
+    assert slicer.mrmlScene.ReadFromMRB(file, True)
+    assert state(panel) == shown
+    assert panel.run.apply_button.enabled
+
+
 def state(panel) -> tuple:
     """Everything that a page shows of its settings."""
     inputs = {role: ([node.GetName() for node in selector.nodes()], selector.segment())

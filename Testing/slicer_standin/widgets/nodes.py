@@ -316,7 +316,8 @@ class CheckableNodeComboBox:
         mine.busy = False
 
     def checkedNodes(self) -> list:
-        return [self._own.scene.GetNodeByID(item) for item in self._own.ids if item in self._own.checked]
+        found = [self._own.scene.GetNodeByID(item) for item in self._own.ids if item in self._own.checked]
+        return [node for node in found if node is not None]
 
     def uncheckedNodes(self) -> list:
         return [self._own.scene.GetNodeByID(item) for item in self._own.ids if item not in self._own.checked]
@@ -325,6 +326,8 @@ class CheckableNodeComboBox:
         return QtCore.Qt.Checked if node.GetID() in self._own.checked else QtCore.Qt.Unchecked
 
     def setCheckState(self, node: object, state: int) -> None:
+        if node is None:  # as while the scene closes, when the list still has entries without nodes
+            return
         before = set(self._own.checked)
         (self._own.checked.add if int(state) == 2 else self._own.checked.discard)(node.GetID())
         if before != self._own.checked:

@@ -62,12 +62,12 @@ class SceneHolder:
         """For those that do something with it."""
 
     def _observe(self, scene: object) -> None:
-        """Call `_scene_event` after each node added or removed, close, import and batch, but not within these."""
+        """Call `_scene_event` after each node added or removed, also within an import, and after a close or batch."""
         events = [getattr(scene, name + "Event") for name in SCENE_EVENTS] if scene is not None else []
         observe(self, [scene], events, "_scene_changed")
 
     def _scene_changed(self) -> None:
-        if not self._scene().IsClosing() and not self._scene().IsImporting():
+        if not self._scene().IsClosing():
             self._scene_event()
 
 
