@@ -112,6 +112,13 @@ def test_curves_that_cannot_be_fitted_are_explained():
         execute(Snake2d(push=-5.0), {"image": image, "curve": circle(image, middle, 0, 8.0)})
 
 
+def test_a_slice_of_one_row_of_voxels_is_explained():
+    image = sitk.GetImageFromArray(np.arange(20.0, dtype=np.float32).reshape(1, 20))
+    curve = Landmarks(tuple("abcd"), np.array([[2.0, 0, 0], [5.0, 0, 0], [5.0, 0.2, 0], [2.0, 0.2, 0]]), closed=True)
+    with pytest.raises(InputError, match="1 x 20 voxels"):
+        Snake2d().run(image, curve)
+
+
 @given(st.integers(3, 12), st.integers(0, 10**6))
 def test_polygons_have_the_area_of_their_cells_and_even_points(count, seed):
     rng = np.random.default_rng(seed)

@@ -170,6 +170,12 @@ class Snake2d(Operation):
         spacing = np.array(grid.spacing_kji)[kept]
         plane = sitk.GetArrayViewFromImage(image)
         plane = plane if axis is None else np.take(plane, number, axis)
+        if min(plane.shape) < 2:
+            raise InputError(
+                f"The slice of the curve has {' x '.join(map(str, plane.shape))} voxels; an edge needs at least 2 along "
+                "each axis.",
+                role="image",
+            )
         if ((index[:, kept] < -0.5) | (index[:, kept] > np.array(plane.shape) - 0.5)).any():
             raise InputError("The curve leaves the image; draw it inside.", role="curve")
         if plane.min() == plane.max():
