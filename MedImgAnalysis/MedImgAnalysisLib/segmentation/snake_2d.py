@@ -172,8 +172,8 @@ class Snake2d(Operation):
         plane = plane if axis is None else np.take(plane, number, axis)
         if min(plane.shape) < 2:
             raise InputError(
-                f"The slice of the curve has {' x '.join(map(str, plane.shape))} voxels; an edge needs at least 2 along "
-                "each axis.",
+                f"The slice of the curve has {' x '.join(map(str, plane.shape))} voxels; "
+                "an edge needs at least 2 along each axis.",
                 role="image",
             )
         if ((index[:, kept] < -0.5) | (index[:, kept] > np.array(plane.shape) - 0.5)).any():
