@@ -88,6 +88,18 @@ def test_percent_is_of_what_lies_between_the_first_and_the_last_percentile():
     assert found.std() == pytest.approx(0.05 * 98, rel=0.02)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "rician"])
+def test_a_percentage_of_nothing_is_refused_and_adds_not_quietly_nothing(kind):
+    mostly_air = np.zeros(SHAPE)
+    mostly_air[20, :10] = 100
+    for value in (300.0, mostly_air):
+        with pytest.raises(InputError, match="a level in percent has no meaning"):
+            noisy(value, kind=kind, level=5.0, level_is="percent")
+    inside = np.zeros(SHAPE)
+    inside[20, :20] = 1
+    assert noisy(mostly_air, kind=kind, level=5.0, level_is="percent", mask=inside)[20, 5].std() > 3
+
+
 def test_whole_numbers_are_rounded_and_what_is_cut_off_is_said():
     found = noisy(100.0, np.int16, kind="gaussian", level=3.0)
     assert found.dtype == np.int16 and found.mean() == pytest.approx(100, abs=close_to(3))

@@ -150,7 +150,13 @@ class AddNoise(Operation):
             strength = 1 / self.level
         if self.level_is == "percent":
             low, high = percentiles(array, [1.0, 99.0], inside, progress)
-            strength = self.level / 100 * float(high - low)
+            strength = self.level / 100 * (float(high) - float(low))
+            if strength == 0:
+                raise InputError(
+                    f"The 1st and the 99th percentile are both {float(low):g}, so a level in percent has no meaning; "
+                    "give a mask of the body, or the level as a value.",
+                    role="image",
+                )
         sd = strength * mean
         if array.dtype.kind in "iu" and self.kind in ("gaussian", "rician") and sd < ROUNDED:
             progress.warn(f"An SD of {sd:.3g} is lost in the rounding to whole numbers: most voxels stay as they are.")
