@@ -167,6 +167,16 @@ def test_a_region_too_large_for_all_pairs_is_left_out_with_a_reason(monkeypatch)
     assert pairs.autocorrelation(Region(np.ones(mask.shape), mask, mask, SPACING), SILENT)[2] == "region_too_large"
 
 
+def test_the_sphere_of_a_microscopic_image_holds_all_of_it():
+    values = np.random.default_rng(3).normal(50, 3, (5, 6, 7))
+    mask = np.zeros(values.shape, bool)
+    mask[2:4, 2:4, 2:4] = True
+    found = Findings()
+    put_local_peaks(found, Region(values, mask, mask, (1e-4, 1e-4, 1e-4)), SILENT)  # whole, it has 1e15 voxels
+    assert found.values["loc_peak_loc"] == pytest.approx(values.mean(), rel=1e-12)
+    assert found.values["loc_peak_glob"] == pytest.approx(values.mean(), rel=1e-12)
+
+
 @pytest.mark.parametrize("slab", [1 << 20, 1, 500])
 def test_local_peaks_are_means_over_the_sphere_inside_the_image(slab, monkeypatch):
     monkeypatch.setattr(local_peaks, "SLAB_VOXELS", slab)

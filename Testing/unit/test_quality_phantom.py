@@ -11,7 +11,7 @@ from MedImgAnalysisLib.errors import InputError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.quality.low_contrast import LowContrast, disc_dprime
 from MedImgAnalysisLib.quality.quality_report import QualityReport, reason_of
-from MedImgAnalysisLib.quality.uniformity import DISC_MM, Uniformity, disc_kernel, disc_means
+from MedImgAnalysisLib.quality.uniformity import DISC_MM, Uniformity, disc_kernel, disc_means, disc_pixels
 from quality_testing import disk_image, edge_image, first_row, image_of, labels_of, turned
 
 
@@ -91,6 +91,18 @@ def test_disc_means_are_those_of_the_pixels_in_the_disc():
     r, c = kernel.shape[0] // 2, kernel.shape[1] // 2
     part = (slice(12 - r, 13 + r), slice(11 - c, 12 + c))
     assert found[12, 11] == pytest.approx(plane[part][kernel & good[part]].mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 1.3), (0.5, 0.25)])
+def test_the_pixels_of_a_disc_are_counted_without_drawing_it(spacing):
+    for radius in (0.2, 1.0, 2.5, 5.0, 11.0):
+        assert disc_pixels(radius, spacing) == disc_kernel(radius, spacing).sum()
+
+
+def test_a_disc_larger_than_the_picture_holds_all_of_it():
+    plane = np.random.default_rng(2).normal(50, 3, (12, 15))
+    found = disc_means(plane, np.ones(plane.shape, bool), 9.5, (1e-4, 1e-4))  # whole, it has 3e10 pixels
+    np.testing.assert_allclose(found, plane.mean(), rtol=1e-12)
 
 
 def faint(seed=1, sigma=12.0, contrast=8.0, slices=4, size=200, pixel=0.5):

@@ -20,7 +20,7 @@ from .measure_signal import is_not_zero
 from .noise_power_spectrum import FEW, SIZES
 from .planes import Planes
 from .spectrum import Spectrum, places, spectrum_of
-from .uniformity import depth_inside, disc_kernel, disc_means
+from .uniformity import depth_inside, disc_means, disc_pixels
 
 CONFIDENCE = 3.29
 SMALLEST = 16
@@ -174,9 +174,11 @@ class LowContrast(Operation):
                 if not good.any():
                     continue
                 fits = (depth_inside(good, spacing) > diameter / 2)[:: steps[0], :: steps[1]]
+                if not fits.any():
+                    continue
                 local = disc_means(plane.astype(np.float64), good, diameter / 2, spacing)
                 means += local[:: steps[0], :: steps[1]][fits].tolist()
-            pixels = int(disc_kernel(diameter / 2, spacing).sum())
+            pixels = disc_pixels(diameter / 2, spacing)
             found = Findings(diameter_mm=diameter, n_rois=len(means), n_pixels=pixels)
             spread = float(np.std(means, ddof=1)) if len(means) >= FEW else math.nan
             found.put("sd_of_means", spread, "too_small")

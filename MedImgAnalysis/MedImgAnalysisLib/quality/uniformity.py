@@ -165,18 +165,30 @@ def _in_picture(
     return all(-0.5 * s <= p - radius and p + radius <= (n - 0.5) * s for p, n, s in zip(places, shape, spacing))
 
 
-def disc_kernel(radius: float, spacing: tuple[float, ...]) -> np.ndarray:
-    """1 for the pixels (rows, columns) whose centre is within `radius` mm of the middle one."""
+def disc_kernel(radius: float, spacing: tuple[float, ...], shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """1 for the pixels (rows, columns) whose centre is within `radius` mm of the middle one.
+
+    With the `shape` of a picture it has no pixels that are further from the middle than any two of the picture are.
+    """
     reach = [math.floor(radius / s + 1e-9) for s in spacing]
+    if shape is not None:
+        reach = [min(n, size - 1) for n, size in zip(reach, shape, strict=True)]
     y, x = (np.arange(-n, n + 1) * s for n, s in zip(reach, spacing))
     return (np.hypot(y[:, None], x) <= radius * (1 + 1e-9)).astype(np.float64)
+
+
+def disc_pixels(radius: float, spacing: tuple[float, ...]) -> int:
+    """The number of pixels of a whole disc."""
+    widest, rows = radius * (1 + 1e-9), math.floor(radius / spacing[0] + 1e-9)
+    y = np.arange(-rows, rows + 1) * spacing[0]
+    return int((2 * np.floor(np.sqrt(np.maximum(widest**2 - y**2, 0)) / spacing[1]) + 1).sum())
 
 
 def disc_means(plane: np.ndarray, good: np.ndarray, radius: float, spacing: tuple[float, ...]) -> np.ndarray:
     """Mean of the good pixels of the disc around every pixel; NaN where none is good."""
     from scipy.signal import fftconvolve
 
-    kernel = disc_kernel(radius, spacing)
+    kernel = disc_kernel(radius, spacing, plane.shape)
     level = float(plane[good].mean()) if good.any() else 0.0
     # Sums of deviations from the level keep the digits that the transform of large values would lose.
     total = fftconvolve(np.where(good, plane - level, 0.0), kernel, "same")

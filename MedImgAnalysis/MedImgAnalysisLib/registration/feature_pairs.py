@@ -111,7 +111,7 @@ def _keypoints(image: sitk.Image, mask: sitk.Image | None, pixel: float, progres
 def levels_mm(fixed: sitk.Image, finest_mm: float) -> list[float]:
     """Voxel sides at which blocks are matched, coarsest first."""
     shortest = min(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True))
-    coarsest = min(COARSEST_MM, shortest / LEVEL_VOXELS)
+    coarsest = min(max(COARSEST_MM, min(fixed.GetSpacing())), shortest / LEVEL_VOXELS)
     found = [coarsest]
     while found[-1] / 2 >= max(finest_mm, min(fixed.GetSpacing())) * 0.99:
         found.append(found[-1] / 2)

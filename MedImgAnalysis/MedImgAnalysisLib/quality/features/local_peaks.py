@@ -51,7 +51,7 @@ def _means(values: np.ndarray, spacing: tuple[float, float, float], progress: Pr
     size = values.shape
     rows = np.zeros((size[0], size[1], size[2] + 1))
     np.cumsum(values, axis=2, out=rows[..., 1:])
-    reach = [math.floor(RADIUS_MM / step) for step in spacing[:2]]
+    reach = [min(math.floor(RADIUS_MM / step), n - 1) for step, n in zip(spacing, size[:2])]
     widths: dict[int, list[tuple[int, int]]] = {}
     for dk, dj in itertools.product(range(-reach[0], reach[0] + 1), range(-reach[1], reach[1] + 1)):
         left = RADIUS_MM**2 - (dk * spacing[0]) ** 2 - (dj * spacing[1]) ** 2
