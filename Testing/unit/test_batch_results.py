@@ -72,6 +72,29 @@ def test_a_table_without_row_names_is_numbered_from_its_second_row() -> None:
     assert row["seg.volume_ml [ml]"] == "1.5" and row["seg.2.volume_ml [ml]"] == "2.5"
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("segment_1", "segment_2"), (("Air", "Brain"), ("Air", "Lesion"), ("Brain", "Lesion"))),
+        (("section", "subject", "key"), (("Signal", "Brain", "snr"), ("Signal", "", "sd"), ("Noise", "2", "nps"))),
+        (("metric",), (("n",), ("sensitivity",), ("roc_auc",))),
+    ],
+)
+def test_rows_that_a_case_lacks_do_not_move_others_to_another_result(
+    names: tuple[str, ...], words: tuple[tuple[str, ...], ...]
+) -> None:
+    """By number the second row of one case would be put together with another quantity of the next case."""
+    rows = [dict(zip(names, own, strict=True)) | {"value": number} for number, own in enumerate(words)]
+    whole, part = case("a", t=table(rows)), case("b", t=table(rows[1:]))
+    keys = [".".join(filter(None, ("t", *own, "value"))) for own in words]
+    assert [c.key for c in columns_of([whole, part])] == keys
+    assert part.values() == {keys[1]: 1, keys[2]: 2}
+    frames = [{"frame": 3, "position": 1.5, **row} for row in rows]
+    assert "t.frame3." + keys[1][2:] in case("c", t=table(frames)).values()
+    # A number of this name, or one further behind, names no row.
+    assert "u.metric" in case("d", u=table([{"model": "rigid", "metric": 0.5, "class": "x"}])).values()
+
+
 def test_rows_of_one_name_do_not_hide_each_other() -> None:
     rows = [{"segment": "x", "n": 1}, {"segment": "x", "n": 2}, {"segment": "x.2", "n": 3}]
     values = case("a", t=table(rows)).values()

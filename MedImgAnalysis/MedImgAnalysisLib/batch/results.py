@@ -16,6 +16,19 @@ from .plain import dumps, write_text
 
 ROW_NAMES = ("segment", "label", "region", "structure", "pair", "landmark", "name")
 """Table columns whose text tells rows apart; it becomes part of the name of a result."""
+FIRST_NAMES = (
+    ("section", "subject", "key"),
+    ("segment_1", "segment_2"),
+    ("change", "about"),
+    ("metric",),
+    ("criterion",),
+    ("raters",),
+    ("class",),
+    ("truth",),
+    ("lesion",),
+    ("target",),
+)
+"""Columns that do so where a table begins with them. Rows by number would be about other things in other cases."""
 
 NOT_RUN = "not run"
 NOT_CHECKED = "not checked"
@@ -69,10 +82,11 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
     used: set[str] = set()
     for table, content in record.get("measurements", {}).items():
         columns, rows = content["columns"], content["rows"]
-        naming = next((key for key in columns if key in ROW_NAMES), None)
+        framed = "frame" in columns and "position" in columns
+        naming = _naming([key for key in columns if not (framed and key in ("frame", "position"))])
         for number, row in enumerate(rows, 1):
-            label = str(row.get(naming) or "") if naming else "" if number == 1 else str(number)
-            framed = "frame" in columns and "position" in columns
+            words = [str(row.get(key) or "") for key in naming]
+            label = ".".join(filter(None, words)) if naming else "" if number == 1 else str(number)
             if framed:
                 label = ".".join(filter(None, (f"frame{row.get('frame')}", label if naming else "")))
             group = ".".join(filter(None, (table, label)))
@@ -80,10 +94,16 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
                 group = f"{group}.{number}"
             used.add(group)
             for key, column in columns.items():
-                if key != naming and not (framed and key == "frame"):
+                if key not in naming and not (framed and key == "frame"):
                     title = ": ".join(filter(None, (label, column["title"])))
                     about = ResultColumn(f"{group}.{key}", title, column["unit"], column["description"], group)
                     yield about, row.get(key)
+
+
+def _naming(keys: Sequence[str]) -> tuple[str, ...]:
+    """The columns that name the rows of a table; none where rows have numbers."""
+    single = next(((key,) for key in keys if key in ROW_NAMES), ())
+    return single or next((names for names in FIRST_NAMES if tuple(keys[: len(names)]) == names), ())
 
 
 def columns_of(cases: Iterable[CaseResult]) -> list[ResultColumn]:
