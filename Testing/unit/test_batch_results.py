@@ -78,6 +78,7 @@ def test_a_table_without_row_names_is_numbered_from_its_second_row() -> None:
         (("segment_1", "segment_2"), (("Air", "Brain"), ("Air", "Lesion"), ("Brain", "Lesion"))),
         (("section", "subject", "key"), (("Signal", "Brain", "snr"), ("Signal", "", "sd"), ("Noise", "2", "nps"))),
         (("metric",), (("n",), ("sensitivity",), ("roc_auc",))),
+        (("segment", "rater_a", "rater_b"), (("liver", "1", "2"), ("liver", "1", "3"), ("liver", "2", "3"))),
     ],
 )
 def test_rows_that_a_case_lacks_do_not_move_others_to_another_result(

@@ -19,6 +19,11 @@ ROW_NAMES = ("segment", "label", "region", "structure", "pair", "landmark", "nam
 FIRST_NAMES = (
     ("section", "subject", "key"),
     ("segment_1", "segment_2"),
+    ("segment", "rater_a", "rater_b"),
+    ("segment", "rater"),
+    ("segment", "metric"),
+    ("case", "segment"),
+    ("set",),
     ("change", "about"),
     ("metric",),
     ("criterion",),
@@ -102,8 +107,8 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
 
 def _naming(keys: Sequence[str]) -> tuple[str, ...]:
     """The columns that name the rows of a table; none where rows have numbers."""
-    single = next(((key,) for key in keys if key in ROW_NAMES), ())
-    return single or next((names for names in FIRST_NAMES if tuple(keys[: len(names)]) == names), ())
+    first = next((names for names in FIRST_NAMES if tuple(keys[: len(names)]) == names), ())
+    return first or next(((key,) for key in keys if key in ROW_NAMES), ())
 
 
 def columns_of(cases: Iterable[CaseResult]) -> list[ResultColumn]:
