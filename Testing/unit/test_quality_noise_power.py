@@ -80,6 +80,20 @@ def test_cupping_is_taken_away_by_the_polynomial_and_not_by_the_mean():
     assert poly["f_biased"] > 0 and mean["f_biased"] == 0
 
 
+def test_on_uneven_voxels_the_curve_is_biased_up_to_the_first_frequency_of_every_axis():
+    """White noise of regions of 16 x 16 pixels of 0.5 x 2 mm: what detrending takes lies up to four rings out."""
+    white = np.random.default_rng(5).normal(0, 1, (300, 16, 16))
+    outcome = outputs(white, NoisePowerSpectrum(roi_voxels=16), (0.5, 2.0, 3.0))
+    row, radial = outcome["table"].rows[0], outcome["curves"].series[0]
+    assert row["f_biased"] == pytest.approx(1 / (16 * 0.5), rel=0.15)
+    assert (
+        row["f_biased"]
+        == outputs(white, NoisePowerSpectrum(roi_voxels=16), (2.0, 0.5, 3.0))["table"].rows[0]["f_biased"]
+    )
+    beyond = radial.x > row["f_biased"]
+    assert radial.y[~beyond].min() < 0.8 and radial.y[beyond].min() > 0.9
+
+
 def test_the_difference_of_two_scans_has_the_noise_of_one_without_their_structure():
     structure = 500 * np.sin(np.arange(128) / 5)[None, None, :] * np.ones((6, 128, 1))
     other = np.random.default_rng(12).normal(50, 20, WHITE.shape)

@@ -137,6 +137,10 @@ def test_detectability_in_white_noise_is_the_closed_form_and_falls_with_low_freq
     f = np.linspace(0.01, 4, 200)
     area = math.pi * 7.5**2
     white = disc_dprime(8.0, area, f, np.full(200, 36.0))
+    lowered = np.full(200, 36.0)
+    lowered[:4] = 18
+    assert disc_dprime(8.0, area, f, lowered, biased=4) == pytest.approx(white, rel=1e-12)
+    assert disc_dprime(8.0, area, f, lowered) > white
     assert white == pytest.approx(8 * math.sqrt(area / 36), rel=0.01)
     assert disc_dprime(8.0, area, f, 36.0 * np.where(f < 0.1, 4, 0.5)) < white
 

@@ -104,6 +104,7 @@ class LowContrast(Operation):
     """
 
     name: ClassVar[str] = "low_contrast"
+    revision: ClassVar[int] = 2
     title: ClassVar[str] = "Low contrast detectability"
     group: ClassVar[str] = "Image quality"
     memory_factor: ClassVar[float] = 2.0
@@ -210,10 +211,11 @@ def _put_dprime(
         found.put("npw_dprime", abs(gap) * math.sqrt(area / nps0) if nps0 > 0 else math.nan, why)
         return
     found.values["noise_model"] = "measured"
-    found.put("npw_dprime", disc_dprime(gap, area, *(values[1:] for values in spectrum.radial())), why)
+    frequency, power = (values[1:] for values in spectrum.radial())
+    found.put("npw_dprime", disc_dprime(gap, area, frequency, power, spectrum.biased()), why)
 
 
-def disc_dprime(contrast: float, area: float, frequency: np.ndarray, power: np.ndarray) -> float:
+def disc_dprime(contrast: float, area: float, frequency: np.ndarray, power: np.ndarray, biased: int = 1) -> float:
     """d' of the non-prewhitening observer for a disc, by radial integration up to Nyquist.
 
     Parameters
@@ -221,15 +223,16 @@ def disc_dprime(contrast: float, area: float, frequency: np.ndarray, power: np.n
     contrast, area
         Difference to the background, and area in mm2.
     frequency, power
-        Radial NPS without frequency 0, in 1/mm and intensity2 mm2. Its first ring, which detrending lowers, is
-        replaced by the second.
+        Radial NPS without frequency 0, in 1/mm and intensity2 mm2.
+    biased
+        How many of its first rings detrending lowers; they are replaced by the next one.
     """
     from scipy.special import j1
 
     if area <= 0 or not math.isfinite(contrast):
         return math.nan
-    if power.size > 1:
-        power = np.concatenate([power[1:2], power[1:]])
+    if power.size > biased:
+        power = np.concatenate([np.full(biased, power[biased]), power[biased:]])
     f = np.linspace(0, frequency[-1], 4001)[1:]
     u = np.pi * 2 * math.sqrt(area / math.pi) * f
     task = np.square(contrast * area * 2 * j1(u) / u) * 2 * np.pi * f

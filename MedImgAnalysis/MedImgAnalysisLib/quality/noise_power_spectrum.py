@@ -103,6 +103,7 @@ class NoisePowerSpectrum(Operation):
     """
 
     name: ClassVar[str] = "noise_power_spectrum"
+    revision: ClassVar[int] = 2
     title: ClassVar[str] = "Noise power spectrum"
     group: ClassVar[str] = "Image quality"
     memory_factor: ClassVar[float] = 3.0
@@ -188,7 +189,7 @@ def _put(found: Findings, spectrum: Spectrum, detrend: str) -> None:
     found.put("f_peak", math.nan if silent else radial_f[int(smooth.argmax()) + shift], "zero_variance")
     found.ratio("f_av", 0.0 if silent else float(radial_f @ radial_p), 0.0 if silent else float(radial_p.sum()))
     found.ratio("f_mean_nd", 0.0 if silent else float(f @ power), 0.0 if silent else float(power.sum()))
-    found.put("f_biased", float(radial_f[0]) if detrend == "poly2" else 0.0)
+    found.put("f_biased", float(radial_f[spectrum.biased() - 1]) if detrend == "poly2" else 0.0)
     found.put("nyquist", spectrum.nyquist)
     independent = spectrum.regions / 2**spectrum.power.ndim if spectrum.regions > 1 else 1
     found.put("relative_error", 1 / math.sqrt(max(1.0, independent) * spectrum.power.size / max(1, radial_f.size) / 2))

@@ -77,6 +77,15 @@ class Spectrum:
         keep = count > 0
         return sum_f[keep] / count[keep], sum_p[keep] / count[keep]
 
+    def biased(self) -> int:
+        """How many rings behind ring 0 hold a first frequency of an axis, whose power detrending lowers.
+
+        One for even voxels; on uneven ones the first frequency of another axis lies some rings further out.
+        """
+        step = min(self.steps)
+        rings = np.rint(self.radial()[0][1:] / step)
+        return int(np.count_nonzero(rings <= np.rint(max(self.steps) / step)))
+
     def along(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
         """Frequency and NPS on the positive half of one axis, mean of the axis and its two neighbours.
 
