@@ -107,6 +107,17 @@ def test_a_sequence_is_followed_with_all_its_frames(logic, scene):
     assert again(history) == {"gaussian_image": hash_of(soft, "image")}
 
 
+def test_transforms_of_a_sequence_count_as_unchanged_after_their_scene_was_saved_and_loaded(logic, scene, tmp_path):
+    from MedImgAnalysisLib.scene import bridge, standalone
+
+    turns = [sitk.Euler3DTransform((-25, 25, 160), 0.123456789 / n, 0.01, 0.02, (1 / n, 0.2, 0.3)) for n in (3, 7)]
+    moves = bridge.add_node(Frames(tuple(turns), (0.0, 1.0), "time", "s"), "Moves", kind="transform")
+    name = logic.run("invert_transform", transform=moves).transform.GetName()
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = scene.GetFirstNodeByName(name)
+    assert back is not None and history_of(back).notes == ()
+
+
 def test_points_and_transforms_come_back_with_the_same_digits(logic, volume):
     from MedImgAnalysisLib.scene import bridge
 

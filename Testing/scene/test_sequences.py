@@ -331,7 +331,19 @@ def test_the_page_of_a_run_over_a_sequence_has_all_numbers_and_the_first_frame(t
 @pytest.mark.parametrize("index", [("frame", ""), ("phase", "%"), ("time", "s")])
 def test_a_sequence_of_transforms_keeps_name_and_unit_of_its_index_in_a_saved_scene(tmp_path, index):
     shifts = tuple(sitk.TranslationTransform(3, (n, 0, 0)) for n in (1, 2))
-    bridge.add_node(Frames(shifts, (0.0, 1.0), *index), "Moves", kind="transform")
+    moves = bridge.add_node(Frames(shifts, (0.0, 1.0), *index), "Moves", kind="transform")
+    slicer.mrmlScene.RemoveNode(moves.GetStorageNode())  # saved as sequences of others are
     standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
     back = bridge.value_of(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSequenceNode"), "transform")
     assert (back.positions, back.title, back.unit) == ((0.0, 1.0), *index)
+
+
+def test_a_sequence_of_transforms_keeps_its_name_and_all_digits_in_a_saved_scene(tmp_path):
+    turns = tuple(sitk.Euler3DTransform((-25, 25, 160), 0.123456789 / n, 0.01, 0.02, (1 / n, 0.2, 3)) for n in (3, 7))
+    moves = bridge.add_node(Frames(turns, (0.0, 1.0), "time", "s"), "Moves", kind="transform")
+    before = [one.TransformPoint((80.0, -90.0, 100.0)) for one in bridge.value_of(moves, "transform").values]
+    standalone.load(standalone.save_mrb(tmp_path / "scene.mrb"))
+    back = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSequenceNode")
+    assert back.GetName() == "Moves"
+    after = [one.TransformPoint((80.0, -90.0, 100.0)) for one in bridge.value_of(back, "transform").values]
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-9)

@@ -214,6 +214,8 @@ def put_value(
         sequences.put_frames(value, node, lambda item: _new_item(item, item_kind(kind), name, shown))
         if item_kind(kind) == "image":
             volumes.keep_voxel_order(node, value.values[0])
+        elif kind == "transform":
+            sequences.keep_exact(node)
         return
     if kind in ("image", "transform", "landmarks", "labels", "mask", "surface"):
         _set_parent(node, parent)

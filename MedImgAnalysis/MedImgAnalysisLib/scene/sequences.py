@@ -20,6 +20,8 @@ from . import frames as coordinates
 
 CLASS = "vtkMRMLSequenceNode"
 BROWSER = "vtkMRMLSequenceBrowserNode"
+STORAGE = "vtkMRMLSequenceStorageNode"
+SHORT_STORAGE = "vtkMRMLLinearTransformSequenceStorageNode"
 INDEX = "MedImgAnalysis.Index"
 """Node attribute with the name and unit of the index: sequences of other nodes than volumes come back from a saved
 scene with `LOADED`."""
@@ -107,6 +109,16 @@ def put_frames(frames: Frames, node: Any, make: Callable[[Any], Any]) -> None:
             node.SetDataNodeAtValue(item, repr(position).removesuffix(".0"))
     finally:
         node.EndModify(before)
+
+
+def keep_exact(node: Any) -> None:
+    """Have a sequence of linear transforms saved as a scene of its own.
+
+    The text file in which it is saved else holds six digits, and gives it another name when it is loaded.
+    """
+    if node.GetStorageNode() is None and node.GetDefaultStorageNodeClassName() == SHORT_STORAGE:
+        storage = node.GetScene().AddNewNodeByClass(STORAGE)
+        node.SetAndObserveStorageNodeID(storage.GetID())
 
 
 def browse(node: Any) -> Any:
