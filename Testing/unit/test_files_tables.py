@@ -100,7 +100,14 @@ def test_numbers_that_are_names_stay_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    (("", "empty"), ("a,b\n1\n", "line 2 has 1 cells"), ("a,a\n1,2\n", "same name"), ('a\n"1\n', "no csv file")),
+    (
+        ("", "empty"),
+        ("a,b\n1\n", "line 2 has 1 cells"),
+        ("a,a\n1,2\n", "same name"),
+        ('a\n"1\n', "no csv file"),
+        ("a;b\n1;2,5\n2;3\n", "separated by semicolons"),
+        ("a\tb\n1\t2\n", "separated by tabs"),
+    ),
 )
 def test_a_broken_csv_is_refused(text: str, word: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"

@@ -158,6 +158,15 @@ def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
         raise FileError(f"{path}: this is no csv file in UTF-8: {error}.", path=path) from error
     if not rows:
         raise FileError(f"{path}: the file is empty.", path=path)
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        # A comma between digits would part a number in two.
+        parts = {",".join(row).count(mark) for _, row in rows}
+        if len(rows) > 1 and len(rows[0][1]) == 1 and len(parts) == 1 and parts != {0}:
+            raise FileError(
+                f"{path}: the columns are separated by {word}; save it with commas between columns and points in "
+                "numbers.",
+                path=path,
+            )
     return rows
 
 
