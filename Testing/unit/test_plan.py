@@ -34,6 +34,12 @@ SIZE = (48, 40, 44)
 CT = Extent(Grid((512, 512, 600), (0.7, 0.7, 1.0), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1)), 1, 2, False)
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(tmp_path, monkeypatch):
+    """No runs of other tests, so that the listed rates count."""
+    monkeypatch.setenv("MEDIMG_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def image():
     return image_of(structure(SIZE).astype(np.int16))
