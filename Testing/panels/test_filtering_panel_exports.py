@@ -71,6 +71,15 @@ def test_the_line_means_the_chosen_one_of_two_volumes_of_one_name(panel, press, 
     assert np.array_equal(voxels(executed(text)), voxels(applied()))
 
 
+def test_the_line_means_the_chosen_volume_when_its_name_is_the_id_of_another(panel, press, applied):
+    other, chosen = add_volume("T1"), add_volume("T2", noisy_image(seed=7))
+    chosen.SetName(other.GetID())
+    panel.enter()
+    panel.inputs.selectors["image"].widget.setCurrentNode(chosen)
+    text = copied(panel, press)
+    assert np.array_equal(voxels(executed(text)), voxels(applied()))
+
+
 def test_the_line_with_a_segment_and_several_parameters(panel, press, applied):
     node, segment = add_segmentation(add_volume())
     panel.enter()

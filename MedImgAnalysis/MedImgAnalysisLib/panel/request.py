@@ -268,6 +268,7 @@ def node_call(node: Any) -> str:
     same = slicer.mrmlScene.GetNodesByName(name)
     same.UnRegister(None)
     plain = bool(name) and not WILDCARDS & set(name) and same.GetNumberOfItems() == 1
+    plain = plain and slicer.mrmlScene.GetNodeByID(name) is None  # an id goes before names
     return f"slicer.util.getNode({(name if plain else node.GetID())!r})"
 
 
