@@ -10,7 +10,8 @@ import SimpleITK as sitk
 import slicer
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.agreement import CompareLesions, CompareSegmentations
-from MedImgAnalysisLib.scene import bridge, places
+from MedImgAnalysisLib.progress import Progress
+from MedImgAnalysisLib.scene import bridge, outputs, places
 from MedImgAnalysisLib.scene.run import run_in_scene
 from MedImgAnalysisLib.values import Column, Labels, Measurements
 from scene_helpers import add_transform, put_under, rigid_matrix
@@ -104,3 +105,18 @@ def test_the_worst_slice_is_where_the_errors_are(views, moved):
     assert grid.to_index(place[None])[0, 2] == pytest.approx(6)
     assert places.jump_to(table, 0)
     assert all(passes(view, place * (-1, -1, 1)) for view in views)
+
+
+def test_positions_that_are_not_those_of_the_slice_views_are_told_of():
+    reference, test = segmentations()
+    for parent, told in ((None, False), (add_transform(np.eye(4)), False), (add_transform(rigid_matrix()), True)):
+        for node in (reference, test):
+            put_under(node, parent)
+        said: list[str] = []
+        progress = Progress(on_warning=said.append)
+        table = run_in_scene(
+            CompareSegmentations(surfaces="none"), {"reference": reference, "test": test}, progress=progress
+        )["table"]
+        sentence = "positions in tables are those without it"
+        assert any(sentence in one for one in said) is told
+        assert any(sentence in one for one in outputs.record_of(table)["warnings"]) is told

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import slicer
 
+from ..values import Measurements
 from . import frames, outputs, tables
 
 
@@ -41,6 +43,18 @@ def _parent(node: Any) -> Any:
     sources = (node.GetNodeReference(outputs.INPUT + name) for name in entry.get("inputs", {}))
     parents = [frames.parent_of(source) for source in sources if source is not None]
     return next((parent for parent in parents if parent is not None), None)
+
+
+def doubts(values: Iterable[Any], parent: Any) -> list[str]:
+    """What to say when tables with positions are made of inputs that are all under one transform, `parent`."""
+    matrix = frames.world_matrix(parent)
+    columns = [column for value in values if isinstance(value, Measurements) for column in value.columns]
+    if matrix is None or np.abs(matrix - np.eye(4)).max() < 1e-9 or not any(column.position for column in columns):
+        return []
+    return [
+        f"All inputs are under the transform {parent.GetName()!r}: positions in tables are those without it, and "
+        "differ from what the slice views show. Take the inputs out of it, or harden it, for positions in the scene."
+    ]
 
 
 def jump_to(node: Any, row: int) -> bool:

@@ -20,7 +20,7 @@ from ..evidence import names_by_role, with_evidence
 from ..operation import Operation
 from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe, RecipeResult, Step
-from . import alignment, bridge, frames, outputs, sequences
+from . import alignment, bridge, frames, outputs, places, sequences
 from .held import held_inputs
 from .rollback import Restore
 from .sources import Source, check_not_moved_twice, common_parent, values_of
@@ -124,6 +124,9 @@ class SceneRun:
             raise RuntimeError("compute() comes before commit()")
         scene = slicer.mrmlScene
         self._check_unchanged()
+        for sentence in places.doubts(self._result.outputs.values(), self.parent):
+            progress.warn(sentence)
+            self.warnings.append(sentence)
         restore = Restore(scene, [target for target in self.targets.values() if not isinstance(target, str)])
         nodes: dict[str, Any] = {}
         obsolete: list[Any] = []
