@@ -111,6 +111,30 @@ def test_rows_about_no_segment_are_groups_without_a_region(
     assert [g.tracking_identifier for g in report.get_volumetric_roi_measurement_groups()] == ["Leber"]
 
 
+def test_rows_with_units_of_their_own_keep_them_and_say_what_they_are(
+    case: tuple[Source, WrittenSegments], tmp_path: Path
+) -> None:
+    columns = (
+        Column("section", "Section", dtype=str),
+        Column("key", "Key", dtype=str),
+        Column("value", "Value"),
+        Column("part", "Part", "%"),
+        Column("n", "Voxels", dtype=int),
+        Column("unit", "Unit", dtype=str),
+    )
+    rows = (
+        {"section": "Resolution", "key": "mtf50", "value": 0.31, "part": 3.0, "n": 5, "unit": "lp/mm"},
+        {"section": "Signal", "key": "snr", "value": 20.5, "part": 4.0, "n": 6, "unit": ""},
+    )
+    target = tmp_path / "sr.dcm"
+    given = Measurements(columns, rows)
+    dicom_out.write_report(given, [case[0]], [], target, name="quality", maker=MAKER, words=("section", "key"))
+    groups = highdicom.sr.srread(str(target)).content.get_image_measurement_groups()
+    assert [group[0].ContentSequence[0].TextValue for group in groups] == ["Resolution, mtf50", "Signal, snr"]
+    units = [{m.name.value: m.unit.value for m in group.get_measurements()} for group in groups]
+    assert units == [{"value": "{lp}/mm", "part": "%", "n": "1"}, {"value": "1", "part": "%", "n": "1"}]
+
+
 def test_a_name_that_two_segmentations_have_refers_to_none(
     case: tuple[Source, WrittenSegments], tmp_path: Path
 ) -> None:

@@ -117,7 +117,7 @@ class _Case:
 
     def report(self, name: str, value: Any, path: Path) -> None:
         """Write a structured report."""
-        from .results import ROW_NAMES
+        from .results import ROW_NAMES, naming_of
 
         step = self._steps[name]
         sources = [self._source(one) for one in self._images(name)]
@@ -132,6 +132,7 @@ class _Case:
             name=self._titles.get(name, name),
             maker=_maker(step),
             naming=naming,
+            words=naming_of([column.key for column in value.columns]),
             progress=self._progress,
         )
 

@@ -88,7 +88,7 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
     for table, content in record.get("measurements", {}).items():
         columns, rows = content["columns"], content["rows"]
         framed = "frame" in columns and "position" in columns
-        naming = _naming([key for key in columns if not (framed and key in ("frame", "position"))])
+        naming = naming_of([key for key in columns if not (framed and key in ("frame", "position"))])
         for number, row in enumerate(rows, 1):
             words = [str(row.get(key) or "") for key in naming]
             label = ".".join(filter(None, words)) if naming else "" if number == 1 else str(number)
@@ -105,7 +105,7 @@ def flattened(record: Mapping[str, Any]) -> Iterable[tuple[ResultColumn, Any]]:
                     yield about, row.get(key)
 
 
-def _naming(keys: Sequence[str]) -> tuple[str, ...]:
+def naming_of(keys: Sequence[str]) -> tuple[str, ...]:
     """The columns that name the rows of a table; none where rows have numbers."""
     first = next((names for names in FIRST_NAMES if tuple(keys[: len(names)]) == names), ())
     return first or next(((key,) for key in keys if key in ROW_NAMES), ())

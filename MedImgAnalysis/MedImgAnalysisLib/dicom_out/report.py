@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def write_report(
     name: str,
     maker: Maker,
     naming: str | None = None,
+    words: Sequence[str] = (),
     made: datetime | None = None,
     progress: Progress = SILENT,
 ) -> str:
@@ -54,6 +56,8 @@ def write_report(
         The operation that made it.
     naming
         Key of the column that says what a row is about; default: the table has none.
+    words
+        Keys of the columns that tell rows without a segment apart, for their names; default: `naming`, else numbers.
     made
         Date and time of the object; default: now.
 
@@ -76,7 +80,7 @@ def write_report(
         raise InputError("it has no rows")
     key = _key(table, evidence, name, maker)
     groups = [
-        _group(row, number, table, name, naming, maker, segments, uid(key, "row", str(number)))
+        _group(row, number, table, name, naming, words, maker, segments, uid(key, "row", str(number)))
         for number, row in enumerate(table.rows, 1)
     ]
     progress.report(0.5, f"Encoding {name} as DICOM")
@@ -125,6 +129,7 @@ def _group(
     table: Measurements,
     name: str,
     naming: str | None,
+    words: Sequence[str],
     maker: Maker,
     segments: Sequence[WrittenSegments],
     tracking: str,
@@ -158,7 +163,8 @@ def _group(
             **about,
         )
     else:
-        identifier = label or (name if len(table.rows) == 1 else f"{name} {number}")
+        told = ", ".join(str(row[key]) for key in words if row.get(key) not in (None, ""))
+        identifier = told or label or (name if len(table.rows) == 1 else f"{name} {number}")
         group = sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(uid=tracking, identifier=short(identifier)), **about
         )
@@ -178,6 +184,7 @@ def _measurements(table: Measurements, row: Mapping[str, Any]) -> tuple[list[Any
     """
     sr = package.require().sr
     found, missing = [], dict[str, list[str]]()
+    texts = {column.key for column in table.columns if column.dtype is str}
     for column in table.columns:
         if column.dtype is str:
             continue
@@ -187,7 +194,11 @@ def _measurements(table: Measurements, row: Mapping[str, Any]) -> tuple[list[Any
         if why or number is None:
             missing.setdefault(why, []).append(column.key)
         else:
-            found.append(sr.Measurement(name=concept(column), value=number, unit=unit(column)))
+            # Where every row has a unit of its own it is that of its numbers, not that of counts.
+            own = str(row.get("unit") or "") if "unit" in texts and column.dtype is float else ""
+            found.append(
+                sr.Measurement(name=concept(column), value=number, unit=unit(replace(column, unit=column.unit or own)))
+            )
     words = [f"{why.capitalize()}: {', '.join(keys)}." for why, keys in missing.items()]
     return found, " ".join([*words, str(row.get("status") or "").strip()]).strip()
 
