@@ -15,7 +15,7 @@ from . import files
 from .batch import results
 from .batch.case import Extras, run_case
 from .demo_truth import GAUSSIAN_SIGMA_MM, MEDIAN_RADIUS, Check, as_table, checks_of
-from .errors import MissingPackageError
+from .errors import FileError, MissingPackageError
 from .phantom import Phantom, head
 from .progress import SILENT, Progress
 from .recipe import Recipe
@@ -145,7 +145,10 @@ def run_demo(out: str | Path, progress: Progress = SILENT, quiet: bool = False) 
 
 def write_inputs(truth: Phantom, folder: Path, progress: Progress = SILENT) -> dict[str, str]:
     """Write the phantom's files to `folder` and tell which one is for which input of the recipe."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} cannot be made: {error.strerror or error}.", path=folder) from None
 
     def save(value: Any, name: str, kind: str) -> str:
         progress.report(0.5, f"Writing {name}")

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import demo, demo_truth, phantom
 from MedImgAnalysisLib.batch.case import Extras
-from MedImgAnalysisLib.errors import Cancelled
+from MedImgAnalysisLib.errors import Cancelled, FileError
 from MedImgAnalysisLib.geometry import image_like
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.recipe import Recipe
@@ -97,6 +97,12 @@ def test_a_result_out_of_bounds_is_said_and_gives_exit_status_1(
 def test_quiet_prints_nothing(small: phantom.Phantom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.run_demo(tmp_path / "demo", quiet=True) in (0, 1)
     assert capsys.readouterr().out == ""
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(small: phantom.Phantom, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="cannot be made: Not a directory"):
+        demo.run_demo(tmp_path / "file" / "demo", quiet=True)
 
 
 def test_a_cancelled_demo_leaves_no_results(small: phantom.Phantom, tmp_path: Path) -> None:
