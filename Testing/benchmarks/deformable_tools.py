@@ -75,7 +75,7 @@ def elastix(pair: Pair) -> sitk.Transform:
     with tempfile.TemporaryDirectory() as folder:
         sitk.WriteImage(pair.fixed, f"{folder}/fixed.mha")
         sitk.WriteImage(_aligned(pair), f"{folder}/moving.mha")
-        subprocess.run([sys.executable, "-c", ELASTIX, folder, "1"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", ELASTIX, folder, "1"], check=True, capture_output=True, cwd=folder)
         field = sitk.ReadImage(f"{folder}/field.mha", sitk.sitkVectorFloat64)
     return sitk.CompositeTransform([pair.linear, sitk.DisplacementFieldTransform(field)])
 
