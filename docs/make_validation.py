@@ -1,6 +1,6 @@
 """Make docs/validation.md from what the tests counted and from the file of reference values.
 
-python -m pytest --figures figures.json    # the tests, with the test data folder
+python -m pytest --figures=figures.json    # the tests, with the test data folder
 python docs/make_validation.py figures.json
 
 The test data folder is where MEDIMG_TEST_DATA points to; `metrics-reference.json` with the reference values lies in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,19 @@ def test_the_workflow_runs_what_the_documents_say(jobs: dict[str, Any]) -> None:
     assert site in lines and f"`{site}`" in contributing
     for path in set(re.findall(r"(?:Testing|docs|MedImgAnalysis)/[\w/]+\.\w+", WORKFLOW)):
         assert (ROOT / path).is_file(), path
+
+
+def test_pytest_takes_the_options_of_the_workflow_and_of_the_documents(jobs: dict[str, Any]) -> None:
+    """Options of our own are known before the tests are found only when they hold no blank: `--figures=FILE`."""
+    lines = [line for job in jobs.values() for step in job["steps"] for line in step.get("run", "").splitlines()]
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    commands = [line for line in lines if line.startswith("python -m pytest")]
+    commands += re.findall(r"`(python -m pytest[^`]*--figures[^`]*)`", told)
+    assert len(commands) >= 2 and any("--figures" in command for command in commands)
+    for command in commands:
+        words = [sys.executable, *command.split()[1:], "--markers"]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_workflow_names_every_module_for_slicer(jobs: dict[str, Any]) -> None:
