@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -111,16 +113,23 @@ def for_each(
     pool = ThreadPoolExecutor(thread_count())
     try:
         futures = [pool.submit(work, item) for item in items]
-        pending: set[Future[Done]] = set(futures)
-        while pending:
-            done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-            progress.report(1 - len(pending) / len(futures), message)
+        # In turn, not `wait` for the first of all: that takes the locks of all at each step.
+        for number, future in enumerate(futures):
+            while not _ended(future):
+                progress.report(number / len(futures), message)
+            future.result()
+            progress.report((number + 1) / len(futures), message)
     finally:
         pool.shutdown(cancel_futures=True)
     progress.check()
     return [future.result() for future in futures]
+
+
+def _ended(future: Future[Any]) -> bool:
+    """Wait a moment for a future; whether it has ended, in whatever way."""
+    with suppress(NotYet):
+        future.exception(timeout=0.1)
+    return future.done()
 
 
 def ranges(length: int, layer: int, values: int = SLAB_VALUES) -> list[tuple[int, int]]:
