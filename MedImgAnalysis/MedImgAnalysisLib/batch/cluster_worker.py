@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import Cancelled, InputError
@@ -30,8 +30,18 @@ IDLE_SECONDS = 30.0
 
 Events = queue.Queue[tuple[Worker, Any]]
 
+
+class _Idle(NamedTuple):
+    """A process without a case, for so many threads, and what ends it when it gets none."""
+
+    threads: int
+    worker: Worker
+    events: Events
+    timer: threading.Timer
+
+
 _lock = threading.Lock()
-_idle: list[tuple[int, Worker, Events]] = []
+_idle: list[_Idle] = []
 _cancelled: set[str] = set()
 _ended: set[str] = set()
 _running: Counter[str] = Counter()
@@ -126,43 +136,44 @@ async def end(topic: str) -> list[tuple[str, str, list[Answer]]]:
 def close_idle() -> None:
     """End the processes that wait for a case."""
     with _lock:
-        idle = [worker for _, worker, _ in _idle]
+        idle = list(_idle)
         _idle.clear()
-    stop(idle, cancel=False)
+    for one in idle:
+        one.timer.cancel()
+    stop([one.worker for one in idle], cancel=False)
 
 
 def _take(threads: int) -> tuple[Worker, Events]:
     with _lock:
-        for number, (count, worker, events) in enumerate(_idle):
-            if count == threads and worker.process.poll() is None:
+        for number, one in enumerate(_idle):
+            if one.threads == threads and one.worker.process.poll() is None:
                 del _idle[number]
-                return worker, events
+                one.timer.cancel()
+                return one.worker, one.events
     fresh: Events = queue.Queue()
     return Worker(fresh, threads), fresh
 
 
 def _give_back(threads: int, worker: Worker, events: Events, topic: str) -> None:
-    entry = (threads, worker, events)
+    timer = threading.Timer(IDLE_SECONDS, _close_if_idle, [worker])
+    timer.daemon = True
     with _lock:
         # Under the lock: `end` first says that the batch has ended, then takes what is idle.
         kept = topic not in _ended
         if kept:
-            _idle.append(entry)
+            _idle.append(_Idle(threads, worker, events, timer))
+            timer.start()
     if not kept:
         stop([worker], cancel=False)
-        return
-    timer = threading.Timer(IDLE_SECONDS, _close_if_idle, [entry])
-    timer.daemon = True
-    timer.start()
 
 
-def _close_if_idle(entry: tuple[int, Worker, Events]) -> None:
-    """End a process that has got no case since it was given back as this entry."""
+def _close_if_idle(worker: Worker) -> None:
+    """End a process that has got no case."""
     with _lock:
-        still = any(other is entry for other in _idle)
-        _idle[:] = [other for other in _idle if other is not entry]
+        still = any(one.worker is worker for one in _idle)
+        _idle[:] = [one for one in _idle if one.worker is not worker]
     if still:
-        stop([entry[1]], cancel=False)
+        stop([worker], cancel=False)
 
 
 def _wanted(place: Any, key: Any) -> bool:
