@@ -6,12 +6,14 @@ sides and returns an array of the same first-axis length, of which the core is k
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,6 +25,8 @@ Done = TypeVar("Done")
 
 SLAB_VALUES = 1 << 20
 """Numbers that one slab holds at the most, so that a cancel comes through quickly."""
+HELPERS = 64
+"""Threads beside the calling ones, at the most."""
 
 
 def thread_count() -> int:
@@ -100,29 +104,75 @@ def map_slabs(
 def for_each(
     work: Callable[[Item], Done], items: Iterable[Item], *, progress: Progress = SILENT, message: str = ""
 ) -> list[Done]:
-    """`[work(item) for item in items]` in threads; stops between items when asked to.
+    """`[work(item) for item in items]` in threads, the calling one among them; stops between items when asked to.
 
-    `work` should release the GIL most of the time and take less than a quarter of a second.
+    `work` should release the GIL most of the time and take between a millisecond and a quarter of a second. When items
+    fail, the first of them in order tells why.
     """
-    items = list(items)
+    job = _Job(work, list(items))
     progress.check()
-    if len(items) == 1:
-        done_alone = [work(items[0])]
-        progress.report(1.0, message)
-        return done_alone
-    pool = ThreadPoolExecutor(thread_count())
+    helpers = [_helpers(os.getpid()).submit(job.work) for _ in range(min(thread_count(), len(job.items)) - 1)]
     try:
-        futures = [pool.submit(work, item) for item in items]
-        # In turn, not `wait` for the first of all: that takes the locks of all at each step.
-        for number, future in enumerate(futures):
-            while not _ended(future):
-                progress.report(number / len(futures), message)
-            future.result()
-            progress.report((number + 1) / len(futures), message)
+        while job.work_once():
+            progress.report(job.ended / len(job.items), message)
+        for helper in helpers:
+            while not (helper.cancel() or _ended(helper)):
+                progress.report(job.ended / len(job.items), message)
     finally:
-        pool.shutdown(cancel_futures=True)
-    progress.check()
-    return [future.result() for future in futures]
+        job.stop()
+        wait(helper for helper in helpers if not helper.cancel())
+    return job.result()
+
+
+class _Job(Generic[Item, Done]):
+    """Items that several threads work on: whoever is free takes the next one."""
+
+    def __init__(self, work: Callable[[Item], Done], items: list[Item]) -> None:
+        self.items, self.ended = items, 0
+        self._work, self._taken, self._lock = work, 0, threading.Lock()
+        self._done: dict[int, Done] = {}
+        self._failed: dict[int, BaseException] = {}
+
+    def work(self) -> None:
+        """Work until there is nothing left to take."""
+        while self.work_once():
+            pass
+
+    def work_once(self) -> bool:
+        """Work on the next item; False when there is none. What it raises is kept, and nothing more is taken."""
+        with self._lock:
+            number = self._taken
+            if number >= len(self.items):
+                return False
+            self._taken += 1
+        try:
+            self._done[number] = self._work(self.items[number])
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread, by `result`
+            self._failed[number] = error
+            self.stop()
+        with self._lock:
+            self.ended += 1
+        return True
+
+    def stop(self) -> None:
+        """Let nobody take another item."""
+        with self._lock:
+            self._taken = len(self.items)
+
+    def result(self) -> list[Done]:
+        """What all items gave; raises the error of the first that failed."""
+        if self._failed:
+            raise self._failed[min(self._failed)]
+        return [self._done[number] for number in range(len(self.items))]
+
+
+@lru_cache(maxsize=1)
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """Threads that stay, because starting some takes longer than many a piece of work; a forked process has its own.
+
+    Nobody waits for a helper that has not begun, so calls within calls come to an end however few are free.
+    """
+    return ThreadPoolExecutor(HELPERS, "MedImgAnalysis")
 
 
 def _ended(future: Future[Any]) -> bool:

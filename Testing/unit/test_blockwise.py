@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -43,6 +47,16 @@ def test_a_cancel_stops_between_slabs(monkeypatch):
     assert time.perf_counter() - started < 1.0
 
 
+@contextmanager
+def two_threads():
+    before = thread_count()
+    set_thread_count(2)
+    try:
+        yield
+    finally:
+        set_thread_count(before)
+
+
 def test_an_error_in_a_slab_comes_out():
     def fail(slab):
         raise ValueError("broken slab")
@@ -64,6 +78,47 @@ def test_results_come_in_the_order_of_the_items_and_an_error_drops_the_rest():
     with pytest.raises(ValueError, match="broken item"):
         for_each(fail, range(500))
     assert len(done) < 100
+
+
+def test_the_first_item_in_order_that_fails_tells_why():
+    together = threading.Barrier(2, timeout=5)
+
+    def fail(n):
+        together.wait()
+        # The second one fails earlier.
+        time.sleep(0.1 * (1 - n))
+        raise ValueError(f"item {n}")
+
+    with two_threads(), pytest.raises(ValueError, match="item 0"):
+        for_each(fail, range(2))
+
+
+def test_calls_within_calls_come_to_an_end_although_all_threads_are_busy():
+    def nested(depth):
+        return sum(for_each(nested, [depth - 1] * 4)) if depth else 1
+
+    with two_threads():
+        assert nested(5) == 4**5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_has_threads_of_its_own():
+    code = """
+import os, threading, time
+from MedImgAnalysisLib.blockwise import for_each, set_thread_count
+set_thread_count(2)
+
+def threads():
+    return set(for_each(lambda n: (time.sleep(0.05), threading.get_ident())[1], range(8)))
+
+assert len(threads()) == 2
+child = os.fork()
+if not child:
+    os._exit(len(threads()))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+"""
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
 
 
 @given(st.integers(1, 300), st.integers(0, 5000), st.integers(1, 10_000))

@@ -17,7 +17,7 @@ from MedImgAnalysisLib.registration.relation import (
     scores,
     squared_differences,
 )
-from MedImgAnalysisLib.registration.stiffness import Stiffness, inverted, solved, times
+from MedImgAnalysisLib.registration.stiffness import Springs, Stiffness, lower_times, solved, upper_times, whiten
 from scipy import ndimage
 
 
@@ -91,7 +91,8 @@ def test_stiffness_is_the_gradient_of_its_energy(shape):
     field, way = random.normal(size=shape), random.normal(size=shape)
     stiffness = Stiffness(0.7, 0.2)
     slope = (energy(stiffness, field + 1e-4 * way) - energy(stiffness, field - 1e-4 * way)) / 2e-4
-    assert float((stiffness.times(field) * way).sum()) == pytest.approx(slope, rel=1e-6)
+    pulled = Springs(stiffness, shape[1:], field.dtype).times(field)
+    assert float((pulled * way).sum()) == pytest.approx(slope, rel=1e-6)
 
 
 @pytest.mark.parametrize("d", [2, 3])
@@ -104,20 +105,39 @@ def test_steps_equal_those_of_a_dense_solver(d):
     right, field = random.normal(size=(d, *shape)), random.normal(size=(d, *shape))
     stiffness = Stiffness(0.5, 0.1)
     n = right.size
-    dense = np.array([(times(entries, e) + stiffness.times(e)).ravel() for e in np.eye(n).reshape(n, d, *shape)])
-    expected = np.linalg.solve(dense, (right - stiffness.times(field)).ravel())
+    springs = Springs(stiffness, shape, field.dtype)
+    units = np.eye(n).reshape(n, d, *shape)
+    dense = np.array([(np.einsum("...ab,b...->a...", local, e) + springs.times(e)).ravel() for e in units])
+    expected = np.linalg.solve(dense, (right - springs.times(field)).ravel())
     found = solved(entries, right.copy(), field, stiffness, 200)
     np.testing.assert_allclose(found.ravel(), expected, atol=5e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("d", [2, 3])
-def test_inverses_of_symmetric_matrices_equal_numpy(d):
+def test_factors_of_symmetric_matrices_make_them_the_identity(d):
     roots = np.random.default_rng(8).normal(size=(7, d, d))
     local = roots @ np.swapaxes(roots, -1, -2) + 0.5 * np.eye(d)
-    found = inverted({(a, b): local[..., a, b] for a in range(d) for b in range(a, d)})
-    expected = np.linalg.inv(local)
-    for (a, b), values in found.items():
-        np.testing.assert_allclose(values, expected[..., a, b], rtol=1e-9)
+    factor = {(a, b): local[..., a, b].copy() for a in range(d) for b in range(a, d)}
+    whiten(factor)
+    # Columns of the matrices, each a vector at every node.
+    columns = np.eye(d)[..., None].repeat(7, axis=2)
+    upper = np.stack([upper_times(factor, column, slice(None)) for column in columns], axis=1)
+    lower = np.stack([lower_times(factor, column, slice(None)) for column in columns], axis=1)
+    np.testing.assert_allclose(lower, np.swapaxes(upper, 0, 1))
+    np.testing.assert_allclose(np.einsum("acn,ncd,dbn->abn", lower, local, upper), columns, atol=1e-9)
+
+
+@pytest.mark.parametrize("piece", [1, 40, 1000])
+def test_steps_do_not_depend_on_the_pieces_in_which_they_are_made(piece, monkeypatch):
+    random = np.random.default_rng(10)
+    shape = (9, 5, 4)
+    entries = {(a, b): random.random(shape) + 3 * (a == b) for a in range(3) for b in range(a, 3)}
+    right, field = random.normal(size=(3, *shape)), random.normal(size=(3, *shape))
+    copies = {pair: values.copy() for pair, values in entries.items()}
+    expected = solved(copies, right.copy(), field, Stiffness(0.5, 0.1), 10)
+    monkeypatch.setattr("MedImgAnalysisLib.registration.stiffness.PIECE", piece)
+    found = solved(entries, right.copy(), field, Stiffness(0.5, 0.1), 10)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def textures(shape: tuple[int, ...] = (18, 17, 16)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

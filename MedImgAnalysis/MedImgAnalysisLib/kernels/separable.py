@@ -13,20 +13,22 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..blockwise import for_each
+from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
 
 TILE_ROWS = 24
 SMALL_PRODUCT = 250_000
 """Multiplications that matrix libraries still do in the calling thread."""
-COLUMN_VALUES = 1 << 18
+PIECE = 1 << 17
+"""Values of planes that are worked on at a time."""
+COLUMN_VALUES = 1 << 17
 """Values of a block of columns of the last step, so that it stays in the cache of a core."""
 
 
 class Planes(Protocol):
-    """An array that is made plane by plane."""
+    """An array of which some planes are made when they are wanted."""
 
-    def __getitem__(self, k: int, /) -> np.ndarray: ...
+    def __getitem__(self, planes: slice, /) -> np.ndarray: ...
 
 
 class Tile(NamedTuple):
@@ -72,52 +74,56 @@ def apply(
     Parameters
     ----------
     array
-        (k, j, i) or (j, i), any real type; read plane by plane, never copied whole.
+        (k, j, i) or (j, i), any real type; read some planes at a time, never copied whole.
     matrices
         One for each axis of `array`.
     dtype
         Type of result and computation; `working_type` of the array when None.
     times
         Real factors of the shape of `array`: their product is taken instead, without being made whole. Anything that
-        gives the factors of layer k as `times[k]` will do for three axes.
+        gives the factors of some planes as `times[start:stop]` will do for three axes.
     """
     if array.ndim == 2:
         factors = None if times is None else np.asarray(times)[None]
         return apply(array[None], [None, *matrices], progress, message, dtype, factors)[0]
     dtype = dtype or working_type(array.dtype)
-    along_k, along_j, along_i = (None if m is None else _tiles(m, dtype) for m in matrices)
+    along_k, along_j, along_i = (None if m is None else tiles_of(m, dtype) for m in matrices)
     lengths = [n if m is None else m.shape[0] for n, m in zip(array.shape, matrices, strict=True)]
     # The result takes the place of what is between, unless it is so much shorter that it would hold memory for nothing.
     same = 2 * lengths[0] >= array.shape[0]
     between = np.empty((max(array.shape[0], lengths[0]) if same else array.shape[0], *lengths[1:]), dtype)
 
-    def plane(k: int) -> None:
-        values = array[k].astype(dtype, copy=False)
+    def planes(piece: tuple[int, int]) -> None:
+        some = slice(*piece)
+        values: np.ndarray = array[some].astype(dtype, copy=False)
         if times is not None:
-            values = values * times[k].astype(dtype, copy=False)
+            values = values * times[some].astype(dtype, copy=False)
         if along_i is not None:
-            target = between[k] if along_j is None else np.empty((values.shape[0], lengths[2]), dtype)
-            _times(along_i, values.T, target.T)
+            target = between[some] if along_j is None else np.empty((*values.shape[:2], lengths[2]), dtype)
+            multiply(along_i, rows_of(values).T, rows_of(target).T)
             values = target
         if along_j is not None:
-            _times(along_j, values, between[k])
+            multiply(along_j, values, between[some])
         elif along_i is None:
-            between[k] = values
+            between[some] = values
 
     split = 1.0 if along_k is None else 0.6
-    for_each(plane, range(array.shape[0]), progress=progress.part(0.0, split), message=message)
+    pieces = ranges(array.shape[0], array[:1].size, PIECE)
+    for_each(planes, pieces, progress=progress.part(0.0, split), message=message)
     if along_k is None:
         return between
     flat = between.reshape(len(between), -1)
     out = flat[: lengths[0]] if same else np.empty((lengths[0], flat.shape[1]), dtype)
-    width = max(256, COLUMN_VALUES // max(array.shape[0], lengths[0]))
 
-    def columns(start: int) -> None:
+    def columns(piece: tuple[int, int]) -> None:
         # Copied, a block of columns stays in the cache.
-        block = flat[: len(array), start : start + width].copy()
-        _times(along_k, block, out[:, start : start + width])
+        some = slice(*piece)
+        multiply(along_k, flat[: len(array), some].copy(), out[:, some])
 
-    for_each(columns, range(0, flat.shape[1], width), progress=progress.part(split, 1.0), message=message)
+    width = max(256, COLUMN_VALUES // max(array.shape[0], lengths[0]))
+    blocks = -(-flat.shape[1] // width)
+    pieces = ranges(flat.shape[1], 1, -(-flat.shape[1] // blocks))
+    for_each(columns, pieces, progress=progress.part(split, 1.0), message=message)
     return out.reshape(lengths)
 
 
@@ -132,26 +138,26 @@ class Layers:
 
     def __init__(self, matrices: Sequence[np.ndarray], dtype: type = np.float32) -> None:
         self._first, self._dtype = matrices[0], dtype
-        self._along = [_tiles(matrix, dtype) for matrix in matrices[1:]]
+        self._along = [tiles_of(matrix, dtype) for matrix in matrices[1:]]
         self._lengths = [matrix.shape[0] for matrix in matrices[1:]]
 
     def of(self, array: np.ndarray, rows: slice) -> np.ndarray:
         """Layers `rows` of the result."""
-        tiles = _tiles(self._first[rows], self._dtype, len(self._first))
+        tiles = tiles_of(self._first[rows], self._dtype, len(self._first))
         part = np.empty((tiles[0].stop, *array.shape[1:]), self._dtype)
-        _times(tiles, array.reshape(len(array), -1), part.reshape(len(part), -1))
+        multiply(tiles, array.reshape(len(array), -1), part.reshape(len(part), -1))
         made = np.empty((len(part), *self._lengths), self._dtype)
         if array.ndim == 2:
-            _times(self._along[0], part.T, made.T)
+            multiply(self._along[0], part.T, made.T)
             return made
-        wide = np.empty((array.shape[1], self._lengths[1]), self._dtype)
-        for values, target in zip(part, made, strict=True):
-            _times(self._along[1], values.T, wide.T)
-            _times(self._along[0], wide, target)
+        wide = np.empty((len(part), array.shape[1], self._lengths[1]), self._dtype)
+        multiply(self._along[1], rows_of(part).T, rows_of(wide).T)
+        multiply(self._along[0], wide, made)
         return made
 
 
-def _tiles(matrix: np.ndarray, dtype: type, rows_of_tile: int = TILE_ROWS) -> list[Tile]:
+def tiles_of(matrix: np.ndarray, dtype: type, rows_of_tile: int = TILE_ROWS) -> list[Tile]:
+    """A matrix in tiles, for `multiply`."""
     tiles = []
     for start in range(0, matrix.shape[0], rows_of_tile):
         rows = matrix[start : start + rows_of_tile]
@@ -161,18 +167,23 @@ def _tiles(matrix: np.ndarray, dtype: type, rows_of_tile: int = TILE_ROWS) -> li
     return tiles
 
 
-def _times(tiles: list[Tile], values: np.ndarray, out: np.ndarray) -> None:
-    """out = matrix @ values, both with the axis first, in blocks of columns."""
+def rows_of(planes: np.ndarray) -> np.ndarray:
+    """(k, j, i) as (k j, i)."""
+    return planes.reshape(-1, planes.shape[-1])
+
+
+def multiply(tiles: list[Tile], values: np.ndarray, out: np.ndarray) -> None:
+    """out = matrix @ values, both (..., row, column), in blocks of columns of one product each."""
     for tile in tiles:
-        part, target = values[tile.low : tile.high], out[tile.start : tile.stop]
+        part, target = values[..., tile.low : tile.high, :], out[..., tile.start : tile.stop, :]
         columns = max(8, SMALL_PRODUCT // tile.weights.size)
-        whole = values.shape[1] // columns * columns
+        whole = values.shape[-1] // columns * columns
         if whole:
-            np.matmul(tile.weights, _blocks(part[:, :whole], columns), out=_blocks(target[:, :whole], columns))
-        if whole < values.shape[1]:
-            np.matmul(tile.weights, part[:, whole:], out=target[:, whole:])
+            np.matmul(tile.weights, _blocks(part[..., :whole], columns), out=_blocks(target[..., :whole], columns))
+        if whole < values.shape[-1]:
+            np.matmul(tile.weights, part[..., whole:], out=target[..., whole:])
 
 
 def _blocks(values: np.ndarray, columns: int) -> np.ndarray:
-    """A view (block, row, column) of (row, column)."""
-    return values.reshape(values.shape[0], -1, columns).transpose(1, 0, 2)
+    """A view (..., block, row, column) of (..., row, column)."""
+    return values.reshape(*values.shape[:-1], -1, columns).swapaxes(-3, -2)

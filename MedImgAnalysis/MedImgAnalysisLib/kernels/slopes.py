@@ -1,4 +1,4 @@
-"""Derivatives of an array along its axes, and their products, made plane by plane where they are wanted."""
+"""Derivatives of an array along its axes, and their products, made some layers at a time where they are wanted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Slopes:
-    """The product of the derivatives of `array` along some axes, of which `[k]` makes the layer k.
+    """The product of the derivatives of `array` along some axes, of which `[a:b]` makes some layers.
 
     Central differences per length, 0 at the border and along axes of fewer than three.
 
@@ -24,35 +24,36 @@ class Slopes:
 
     def __init__(self, array: np.ndarray, spacing: Sequence[float] | np.ndarray, axes: Sequence[int]) -> None:
         self._array, self._axes = array, tuple(axes)
-        self._scales = [np.float32(0.5 / spacing[axis]) for axis in axes]
+        self._spacing = spacing
 
-    def __getitem__(self, k: int) -> np.ndarray:
-        made: np.ndarray | None = None
-        slopes: dict[int, np.ndarray] = {}
-        for axis, scale in zip(self._axes, self._scales, strict=True):
-            if axis not in slopes:
-                slopes[axis] = self._slope(k, axis, scale)
-            made = slopes[axis] if made is None else made * slopes[axis]
-        assert made is not None
-        return made
+    def __getitem__(self, layers: slice) -> np.ndarray:
+        start, stop, _ = layers.indices(len(self._array))
+        slopes = {axis: self._slope(start, stop, axis) for axis in set(self._axes)}
+        first, *others = (slopes[axis] for axis in self._axes)
+        for other in others:
+            first = first * other
+        return first
 
     @property
     def whole(self) -> np.ndarray:
         """All layers."""
-        made = np.empty_like(self._array)
-        for k in range(len(made)):
-            made[k] = self[k]
-        return made
+        return self[:]
 
-    def _slope(self, k: int, axis: int, scale: np.float32) -> np.ndarray:
-        slope = np.zeros_like(self._array[k])
+    def _slope(self, start: int, stop: int, axis: int) -> np.ndarray:
+        array, scale = self._array, np.float32(0.5 / self._spacing[axis])
+        slope = np.zeros_like(array[start:stop])
         if axis == 0:
-            if 0 < k < len(self._array) - 1:
-                np.subtract(self._array[k + 1], self._array[k - 1], out=slope)
-                slope *= scale
-            return slope
-        plane, middle = np.moveaxis(self._array[k], axis - 1, 0), np.moveaxis(slope, axis - 1, 0)[1:-1]
-        if len(plane) > 2:
-            np.subtract(plane[2:], plane[:-2], out=middle)
+            low, high = max(start, 1), min(stop, len(array) - 1)
+            behind, ahead, middle = (
+                array[low - 1 : high - 1],
+                array[low + 1 : high + 1],
+                slope[low - start : high - start],
+            )
+        else:
+            before = (slice(None),) * axis
+            behind, ahead = array[start:stop][(*before, slice(None, -2))], array[start:stop][(*before, slice(2, None))]
+            middle = slope[(*before, slice(1, -1))]
+        if middle.size and array.shape[axis] > 2:
+            np.subtract(ahead, behind, out=middle)
             middle *= scale
         return slope

@@ -8,19 +8,20 @@ it exchanges expansion and contraction, and on oblique ones it misses folding. I
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..blockwise import for_each, ranges
 from ..geometry import Grid
 from ..progress import Progress
-from .definition import defined, displacement, slab_grids, wider
+from .definition import defined, displacement, layers_of, wider
 from .spread import moments, percentiles, pieces, select
 
 CLIP = 1e-9
-SLAB = 1 << 15
+SLAB = 1 << 16
 """Voxels at a time; a displacement and its derivatives are twenty numbers for each."""
 
 
@@ -52,10 +53,13 @@ def jacobian_determinant(transform: sitk.Transform, grid: Grid, progress: Progre
     if transform.IsLinear():
         return Jacobian(np.full(shape, linear_determinant(transform)), None)
     values, valid = np.empty(shape), np.ones(shape, bool)
-    for rows, found, good in _slabs(transform, grid, progress):
+
+    def keep(rows: slice, found: np.ndarray, good: np.ndarray | None) -> None:
         values[rows] = found
         if good is not None:
             valid[rows] = good
+
+    _in_slabs(transform, grid, keep, progress)
     return Jacobian(values, None if valid.all() else valid)
 
 
@@ -65,27 +69,32 @@ def folded(transform: sitk.Transform, grid: Grid, progress: Progress) -> np.ndar
     if transform.IsLinear():
         return np.full(shape, linear_determinant(transform) <= 0)
     bad = np.empty(shape, bool)
-    for rows, found, _ in _slabs(transform, grid, progress):
-        bad[rows] = found <= 0
+
+    def keep(rows: slice, found: np.ndarray, good: np.ndarray | None) -> None:
+        np.less_equal(found, 0, out=bad[rows])
+
+    _in_slabs(transform, grid, keep, progress)
     return bad
 
 
-def _slabs(
-    transform: sitk.Transform, grid: Grid, progress: Progress
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-    """Determinants of some layers at a time, and which of them are valid; None for all."""
-    to_index = np.linalg.inv(grid.axes)
-    fields: list[np.ndarray] = []
-    knowns: list[np.ndarray] = []
-    for where, part in slab_grids(wider(grid), progress, "Jacobian", SLAB):
-        # Of the layers before, the last two are still needed.
-        fields = [*(field[-2:] for field in fields), displacement(transform, part)]
-        known = defined(transform, part)
-        knowns = [*(k[-2:] for k in knowns), np.ones(part.size[::-1], bool) if known is None else known]
-        field, there = np.concatenate(fields), np.concatenate(knowns)
-        fields, knowns = [field], [there]
-        if len(field) >= 3:
-            yield slice(where.stop - len(field), where.stop - 2), *_determinants(field, there, to_index)
+def _in_slabs(
+    transform: sitk.Transform,
+    grid: Grid,
+    keep: Callable[[slice, np.ndarray, np.ndarray | None], None],
+    progress: Progress,
+) -> None:
+    """Hand over the determinants of some layers at a time, and which of them are valid; None for all."""
+    to_index, rim = np.linalg.inv(grid.axes), wider(grid)
+
+    def work(piece: tuple[int, int]) -> None:
+        start, stop = piece
+        part = layers_of(rim, start, stop + 2)
+        field, known = displacement(transform, part), defined(transform, part)
+        there = np.ones(part.size[::-1], bool) if known is None else known
+        keep(slice(start, stop), *_determinants(field, there, to_index))
+
+    slabs = ranges(grid.size[-1], int(np.prod(grid.size[:-1])), SLAB)
+    for_each(work, slabs, progress=progress, message="Jacobian")
 
 
 def linear_determinant(transform: sitk.Transform) -> float:

@@ -124,7 +124,7 @@ def _step(level: FlowLevel, warped: np.ndarray, relation: Relation, model: str) 
     for k in range(len(warped)):
         position[1] = at[0][k] / unit
         pull, certainty = relation.pull[k].ravel(), relation.certainty[k].ravel()
-        gradient = [slope[k].ravel() for slope in slopes]
+        gradient = [slope[k : k + 1].ravel() for slope in slopes]
         for a in range(d):
             right[a] += position @ (pull * gradient[a])
             certain = certainty * gradient[a]

@@ -22,7 +22,7 @@ from ..blockwise import for_each, ranges
 from ..kernels import gaussian
 from ..progress import SILENT, Progress
 
-PIECE = 1 << 14
+PIECE = 1 << 17
 """Voxels of a slab of point-wise work: its arrays stay in the cache of a core."""
 FLOOR = 0.05
 """Texture with an SD below this part of the range of intensities counts as noise."""

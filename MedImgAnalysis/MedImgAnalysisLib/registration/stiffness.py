@@ -5,29 +5,31 @@
 A (d x d at every node) and b come from the images, u is the field so far and v the step. S is the operator of the
 energy of the field: squared second differences along the axes of the lattice (bending) and squared first differences
 (stretching). Where the images say much, A rules; where they say nothing, S goes on smoothly from there. Solved by
-conjugate gradients with the inverse of the local matrices as preconditioner.
+conjugate gradients in the variables in which the local matrices are the identity, some layers at a time in threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from ..blockwise import for_each, ranges
+from ..kernels import separable
 from ..progress import SILENT, Progress
 
+Done = TypeVar("Done")
 Entries = Mapping[tuple[int, int], np.ndarray]
 """Upper triangle of a symmetric matrix at every node."""
 
 ENOUGH = 1e-6
 """Part of the squared residual at which the solution is good enough for single precision."""
 
-PIECE = 1 << 14
-"""Nodes whose matrices are inverted at a time, so that they stay in the cache of a core."""
-WORTH_THREADS = 1 << 19
-"""Numbers of a field from which its components are worked on in threads."""
+PIECE = 1 << 17
+"""Nodes that are worked on at a time, so that what belongs to them stays in the cache of a core."""
+TILE_ROWS = 12
+"""Rows of a tile of a matrix with five diagonals."""
 
 
 class Stiffness(NamedTuple):
@@ -36,42 +38,44 @@ class Stiffness(NamedTuple):
     bending: float
     stretching: float
 
-    def times(self, field: np.ndarray, out: np.ndarray | None = None, progress: Progress = SILENT) -> np.ndarray:
-        """S times a field (component, *nodes): the gradient of half its energy; added to `out` where given.
-
-        Free at the border: nothing is assumed beyond.
-        """
-        out = np.zeros_like(field) if out is None else out
-
-        def work(row: int) -> None:
-            for axis in range(field.ndim - 1):
-                self._along(field[row], axis, out[row])
-
-        _rows(work, field, progress)
-        return out
-
-    def _along(self, part: np.ndarray, axis: int, into: np.ndarray) -> None:
-        bending, stretching = (part.dtype.type(weight) for weight in self)
-        if part.shape[axis] > 1 and stretching:
-            low, high = _cut(part.ndim, axis, 0, -1), _cut(part.ndim, axis, 1, None)
-            first = part[high] - part[low]
-            first *= stretching
-            into[high] += first
-            into[low] -= first
-        if part.shape[axis] > 2 and bending:
-            behind, here, ahead = (_cut(part.ndim, axis, a, b) for a, b in ((0, -2), (1, -1), (2, None)))
-            second = part[ahead] + part[behind]
-            second -= 2 * part[here]
-            second *= bending
-            into[ahead] += second
-            into[behind] += second
-            second *= 2
-            into[here] -= second
+    def matrix(self, nodes: int) -> np.ndarray:
+        """The gradient of half the energy along an axis, (nodes, nodes); free at the border."""
+        # Without a product of large matrices, for which the matrix library would start threads that get in our way.
+        matrix = np.zeros((nodes, nodes))
+        for weight, differences in ((self.stretching, (-1, 1)), (self.bending, (1, -2, 1))):
+            of_all = np.diff(np.eye(nodes), len(differences) - 1, axis=0)
+            for first, factor in enumerate(differences):
+                matrix[first : first + len(of_all)] += weight * factor * of_all
+        return matrix
 
     @property
     def diagonal(self) -> float:
         """What S has on its diagonal for each axis, away from the border."""
         return 6 * self.bending + 2 * self.stretching
+
+
+class Springs:
+    """S - `less` I of a lattice."""
+
+    def __init__(self, stiffness: Stiffness, shape: Sequence[int], dtype: np.dtype, less: float = 0.0) -> None:
+        self._type = dtype.type
+        self._first, *others = (stiffness.matrix(n) for n in shape)
+        self._first -= less * np.eye(shape[0])
+        self._others = [separable.tiles_of(matrix, self._type, TILE_ROWS) for matrix in others]
+
+    def times(self, field: np.ndarray, layers: slice = slice(None)) -> np.ndarray:
+        """Some layers of the product with a field (component, *nodes)."""
+        own = np.ascontiguousarray(field[:, layers])
+        out, more = np.empty_like(own), np.empty_like(own)
+        first = separable.tiles_of(self._first[layers], self._type, TILE_ROWS)
+        separable.multiply(first, field.reshape(*field.shape[:2], -1), out.reshape(*out.shape[:2], -1))
+        for axis, tiles in enumerate(self._others, 2):
+            # The last axis is that of the rows, whose columns lie side by side.
+            last = axis == field.ndim - 1
+            ways = (separable.rows_of(part).T if last else part for part in (own, more))
+            separable.multiply(tiles, *ways)
+            out += more
+        return out
 
 
 def solved(
@@ -84,98 +88,92 @@ def solved(
 ) -> np.ndarray:
     """The step v for A, b and u (b and u are (component, *nodes)) after `rounds` of conjugate gradients.
 
-    `right` is used up. Stops between the parts of a round when asked to.
+    `entries` and `right` are used up. Stops between the parts of a round when asked to.
+
+    With the factors L L' = M = A + own I, own the diagonal of S, v = L'^-1 w solves
+
+        (I + L^-1 (S - own I) L'^-1) w = L^-1 (b - S u)
     """
     number = field.dtype.type
     own = number(stiffness.diagonal * len(right))
-    rest = right
-    rest -= stiffness.times(field, progress=progress)
-    step = np.zeros_like(field)
-    # Holds what the matrix makes of the way, and then what the preconditioner makes of the rest.
-    image = _inverse_times(entries, own, rest, np.empty_like(rest), progress)
-    way = image.copy()
-    size = first = _dot(rest, image)
+    layers = [slice(*piece) for piece in ranges(field.shape[1], field[0, :1].size, PIECE)]
+    springs, free = (Springs(stiffness, field.shape[1:], field.dtype, less) for less in (0.0, float(own)))
+    rest, step, way, turned, image = right, *(np.zeros_like(field) for _ in range(4))
+
+    def begun(at: slice) -> float:
+        for axis in range(len(right)):
+            entries[axis, axis][at] += own
+        whiten({pair: values[at] for pair, values in entries.items()})
+        rest[:, at] = lower_times(entries, rest[:, at] - springs.times(field, at), at)
+        return _dot(rest[:, at], rest[:, at])
+
+    def turn(at: slice, part: np.number) -> None:
+        way[:, at] *= part
+        way[:, at] += rest[:, at]
+        turned[:, at] = upper_times(entries, way[:, at], at)
+
+    def look(at: slice) -> float:
+        image[:, at] = lower_times(entries, free.times(turned, at), at)
+        image[:, at] += way[:, at]
+        return _dot(way[:, at], image[:, at])
+
+    def go(at: slice, length: np.number) -> float:
+        step[:, at] += length * turned[:, at]
+        rest[:, at] -= length * image[:, at]
+        return _dot(rest[:, at], rest[:, at])
+
+    def all_of(work: Callable[..., Done], *numbers: np.number) -> list[Done]:
+        return for_each(lambda at: work(at, *numbers), layers, progress=progress)
+
+    size = first = sum(all_of(begun))
+    before = np.inf
     for _ in range(rounds):
         if size <= ENOUGH * first:
             break
-        progress.check()
-        times(entries, way, image)
-        stiffness.times(way, image, progress)
-        curvature = _dot(way, image)
+        all_of(turn, number(size / before))
+        curvature = sum(all_of(look))
         if curvature <= 0:
             break
-        length = number(size / curvature)
-        for into, along, sign in ((step, way, length), (rest, image, -length)):
-            for part, other in zip(into, along, strict=True):
-                part += sign * other
-        progress.check()
-        _inverse_times(entries, own, rest, image, progress)
-        progress.check()
-        before, size = size, _dot(rest, image)
-        way *= number(size / before)
-        way += image
+        before, size = size, sum(all_of(go, number(size / curvature)))
     return step
 
 
-def times(entries: Entries, field: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """A symmetric matrix times a vector (component, *nodes) at every node, into `out` where given."""
-    into = np.empty_like(field) if out is None else out
+def whiten(m: Entries) -> None:
+    """Put the inverse of the lower Cholesky factor of a symmetric matrix, transposed, in its place at every node."""
+    d = max(m)[0] + 1
+    for a in range(d):
+        for c in range(a):
+            m[a, a][...] -= np.square(m[c, a])
+        np.sqrt(m[a, a], out=m[a, a])
+        for b in range(a + 1, d):
+            for c in range(a):
+                m[a, b][...] -= m[c, a] * m[c, b]
+            m[a, b][...] /= m[a, a]
+    for b in range(d):
+        np.reciprocal(m[b, b], out=m[b, b])
+        for a in range(b):
+            total = sum(m[c, b] * m[a, c] for c in range(a, b))
+            np.multiply(total, -m[b, b], out=m[a, b])
 
-    def work(row: int) -> None:
-        np.multiply(entries[0, row], field[0], out=into[row])
-        for column in range(1, len(field)):
-            into[row] += entries[min(row, column), max(row, column)] * field[column]
 
-    _rows(work, field, SILENT)
-    return into
+def lower_times(factor: Entries, part: np.ndarray, layers: slice) -> np.ndarray:
+    """Some layers of a lower triangular matrix, given transposed, times those of a vector (component, *layers)."""
+    return _triangle(part, [[(b, factor[b, a][layers]) for b in range(a + 1)] for a in range(len(part))])
 
 
-def _inverse_times(
-    entries: Entries, more: np.number, field: np.ndarray, out: np.ndarray, progress: Progress
-) -> np.ndarray:
-    """The inverse of the matrix with `more` on its diagonal times a vector, into `out`.
+def upper_times(factor: Entries, part: np.ndarray, layers: slice) -> np.ndarray:
+    """Some layers of an upper triangular matrix times those of a vector (component, *layers)."""
+    return _triangle(part, [[(b, factor[a, b][layers]) for b in range(a, len(part))] for a in range(len(part))])
 
-    Inverses are made where they are needed, some layers at a time: held, they would be twice the memory of the step.
-    """
 
-    def work(piece: tuple[int, int]) -> None:
-        layers = slice(*piece)
-        part = {(a, b): values[layers] + more if a == b else values[layers] for (a, b), values in entries.items()}
-        inverse = inverted(part)
-        for row, into in enumerate(out):
-            into[layers] = sum(inverse[min(row, c), max(row, c)] * field[c][layers] for c in range(len(field)))
-
-    for_each(work, ranges(field.shape[1], int(np.prod(field.shape[2:])), PIECE), progress=progress)
+def _triangle(part: np.ndarray, rows: Sequence[Sequence[tuple[int, np.ndarray]]]) -> np.ndarray:
+    out = np.empty_like(part)
+    for into, ((first, value), *others) in zip(out, rows, strict=True):
+        np.multiply(value, part[first], out=into)
+        for column, value in others:
+            into += value * part[column]
     return out
 
 
-def _rows(work: Callable[[int], None], field: np.ndarray, progress: Progress) -> None:
-    """Do the components of a field, in threads where it is worth starting them."""
-    if field.size >= WORTH_THREADS:
-        for_each(work, range(len(field)), progress=progress)
-        return
-    progress.check()
-    for row in range(len(field)):
-        work(row)
-
-
-def inverted(m: Entries) -> dict[tuple[int, int], np.ndarray]:
-    """Inverse of a symmetric 2 x 2 or 3 x 3 matrix at every node."""
-    if len(m) == 3:
-        det = m[0, 0] * m[1, 1] - m[0, 1] * m[0, 1]
-        return {(0, 0): m[1, 1] / det, (0, 1): -m[0, 1] / det, (1, 1): m[0, 0] / det}
-    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    a, b, c, d, e, f = (m[pair] for pair in pairs)
-    cofactors = (d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b)
-    det = a * cofactors[0] + b * cofactors[1] + c * cofactors[2]
-    for cofactor in cofactors:
-        cofactor /= det
-    return dict(zip(pairs, cofactors, strict=True))
-
-
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    return sum(float(np.sum(p * q, dtype=np.float64)) for p, q in zip(a, b, strict=True))
-
-
-def _cut(dimension: int, axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
-    return tuple(slice(start, stop) if a == axis else slice(None) for a in range(dimension))
+    return float(np.sum(a * b))
