@@ -15,7 +15,7 @@ import numpy as np
 from ..blockwise import for_each, ranges
 from ..progress import SILENT, Progress
 
-SLAB = 200_000
+SLAB = 1 << 17
 """Values of a slab, so that the differences of a step stay in the cache of a core."""
 SMALLEST_NORM = 1e-10
 """Added to squared gradients before a root, as in ITK."""

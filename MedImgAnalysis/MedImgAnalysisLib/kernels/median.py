@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-STRIP_VALUES = 12_288
-"""Values of one strip of rows, so that the registers stay in the cache of a core."""
+STRIP_BYTES = 3 << 16
+"""Of one register, the values of a strip of rows: in shorter ones threads would mostly wait for each other."""
 
 VALUES = 27
 
@@ -141,7 +141,7 @@ def median_of_27(slab: np.ndarray) -> np.ndarray:
     """Medians of all 3 x 3 x 3 boxes that lie inside `slab` (k, j, i): each axis is shorter by two."""
     depth, height, width = (n - 2 for n in slab.shape)
     out = np.empty((depth, height, width), slab.dtype)
-    rows = max(4, STRIP_VALUES // width)
+    rows = max(4, STRIP_BYTES // (width * slab.itemsize))
     for start in range(0, height, rows):
         _strip(slab[:, start : min(start + rows, height) + 2], out[:, start : start + rows])
     return out

@@ -13,7 +13,7 @@ from ..blockwise import for_each
 from ..progress import SILENT, Progress
 from .separable import working_type
 
-BLOCK_VALUES = 1 << 16
+BLOCK_VALUES = 1 << 17
 """Values of a block: its few arrays stay in the cache of a core."""
 
 FEWEST_BLOCKS = 4

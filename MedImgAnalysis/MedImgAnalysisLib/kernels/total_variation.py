@@ -14,7 +14,7 @@ from .separable import working_type
 LAYERS = 16
 """Layers of a slab at the least; its last but one is computed twice."""
 SLAB_VALUES = 1 << 18
-STRIP_VALUES = 1 << 15
+STRIP_VALUES = 1 << 17
 """Values that a step works on at once, so that its few arrays stay in the cache of a core."""
 
 MESSAGE = "Total variation"
