@@ -160,14 +160,16 @@ class _Buffer:
         self.__array_interface__ = {**view.__array_interface__, "data": (view.ctypes.data, False)}
 
 
-def new_image(dtype: Any, reference: sitk.Image | Grid) -> tuple[sitk.Image, np.ndarray]:
-    """An image of zeros, float32 or float64, on the grid of `reference`, and its voxels (k, j, i) to write into.
+def new_image(dtype: Any, reference: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
+    """An image, float32 or float64, on the grid of `reference`, and its voxels (k, j, i), to be written all of them.
 
     For results that are as large as the image: `image_like` would copy them. The array is to be forgotten before
     anybody else gets the image.
     """
-    grid = reference if isinstance(reference, Grid) else Grid.of(reference)
-    image = grid.blank({np.float32: sitk.sitkFloat32, np.float64: sitk.sitkFloat64}[dtype])
+    kind = {np.float32: sitk.sitkFloat32, np.float64: sitk.sitkFloat64}[dtype]
+    # The threads of a cast touch new memory in half of the time in which one of them fills it with zeros.
+    other = reference.GetPixelID() != kind
+    image = sitk.Cast(reference, kind) if other else Grid.of(reference).blank(kind)
     return image, np.asarray(_Buffer(image))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import SimpleITK as sitk
 
-from .blockwise import map_slabs
+from .blockwise import for_each, ranges
 from .errors import GeometryError, ParameterError
 from .geometry import Grid, image_like
 from .kernels import interpolation as along_axis
@@ -139,14 +139,22 @@ def _by_itk(
 
 
 def of_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Values in `dtype`: rounded and clipped to its limits when it is a whole number; `values` is used up."""
+    """Values in `dtype`: rounded and clipped to its limits when it is a whole number."""
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     # The largest 64-bit integers are no float64: the next one above would wrap round.
     high = float(limits.max) if dtype.itemsize < 8 else float(np.nextafter(float(limits.max), 0))
     out: np.ndarray = np.empty(values.shape, dtype)
-    return map_slabs(lambda slab: np.clip(np.rint(slab), limits.min, high).astype(dtype), values, 0, out)
+
+    def work(piece: tuple[int, int]) -> None:
+        some = slice(*piece)
+        rounded = np.rint(values[some])
+        np.clip(rounded, limits.min, high, out=rounded)
+        out[some] = rounded
+
+    for_each(work, ranges(len(values), values[:1].size, separable.PIECE))
+    return out
 
 
 def _steps(own: Grid, grid: Grid, transform: sitk.Transform | None) -> list[float]:

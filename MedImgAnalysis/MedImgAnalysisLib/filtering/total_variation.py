@@ -62,7 +62,8 @@ class TotalVariation(Operation):
     title: ClassVar[str] = "Total variation"
     group: ClassVar[str] = "Denoise"
     vector: ClassVar[bool] = True
-    memory_factor: ClassVar[float] = 4.25
+    memory_factor: ClassVar[float] = 3.75
+    memory_bytes: ClassVar[float] = 4e7
     squares: ClassVar[bool] = True
     revision: ClassVar[int] = 2
     works_in_mask: ClassVar[bool] = True
