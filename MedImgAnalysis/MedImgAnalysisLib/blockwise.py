@@ -121,7 +121,9 @@ def for_each(
     finally:
         job.stop()
         wait(helper for helper in helpers if not helper.cancel())
-    return job.result()
+    done = job.result()
+    progress.report(1.0, message)
+    return done
 
 
 class _Job(Generic[Item, Done]):

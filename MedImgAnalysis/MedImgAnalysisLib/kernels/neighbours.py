@@ -14,7 +14,7 @@ from ..progress import SILENT, Progress
 from .separable import working_type
 
 BLOCK_VALUES = 1 << 17
-"""Values of a block: its few arrays stay in the cache of a core."""
+"""Values of a block; with fewer, threads would mostly wait for each other."""
 
 FEWEST_BLOCKS = 4
 """So that each thread has some."""

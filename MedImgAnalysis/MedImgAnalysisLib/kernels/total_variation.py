@@ -15,7 +15,7 @@ LAYERS = 16
 """Layers of a slab at the least; its last but one is computed twice."""
 SLAB_VALUES = 1 << 18
 STRIP_VALUES = 1 << 17
-"""Values that a step works on at once, so that its few arrays stay in the cache of a core."""
+"""Values that a step works on at once; with fewer, threads would mostly wait for each other."""
 
 MESSAGE = "Total variation"
 

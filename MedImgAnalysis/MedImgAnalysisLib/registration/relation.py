@@ -23,7 +23,7 @@ from ..kernels import gaussian
 from ..progress import SILENT, Progress
 
 PIECE = 1 << 17
-"""Voxels of a slab of point-wise work: its arrays stay in the cache of a core."""
+"""Voxels of a slab of point-wise work; with fewer, threads would mostly wait for each other."""
 FLOOR = 0.05
 """Texture with an SD below this part of the range of intensities counts as noise."""
 BINS = 48

@@ -27,7 +27,7 @@ ENOUGH = 1e-6
 """Part of the squared residual at which the solution is good enough for single precision."""
 
 PIECE = 1 << 17
-"""Nodes that are worked on at a time, so that what belongs to them stays in the cache of a core."""
+"""Nodes that are worked on at a time; with fewer, threads would mostly wait for each other."""
 TILE_ROWS = 12
 """Rows of a tile of a matrix with five diagonals."""
 
