@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotYet
@@ -18,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import SimpleITK as sitk
 
-from .progress import SILENT, Progress
+from .progress import PATIENCE, SILENT, Progress
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -106,24 +107,49 @@ def for_each(
 ) -> list[Done]:
     """`[work(item) for item in items]` in threads, the calling one among them; stops between items when asked to.
 
-    `work` should release the GIL most of the time and take between a millisecond and a quarter of a second. When items
-    fail, the first of them in order tells why.
+    `work` should release the GIL most of the time and take between a millisecond and a quarter of a second, or ask
+    `go_on` that often. When items fail, the first of them in order tells why.
     """
     job = _Job(work, list(items))
+
+    def tell() -> None:
+        progress.report(job.ended / len(job.items), message)
+
     progress.check()
     helpers = [_helpers(os.getpid()).submit(job.work) for _ in range(min(thread_count(), len(job.items)) - 1)]
+    before, _HERE.tell = _HERE.tell, tell
     try:
         while job.work_once():
-            progress.report(job.ended / len(job.items), message)
+            tell()
         for helper in helpers:
             while not (helper.cancel() or _ended(helper)):
-                progress.report(job.ended / len(job.items), message)
+                tell()
     finally:
+        _HERE.tell = before
         job.stop()
         wait(helper for helper in helpers if not helper.cancel())
     done = job.result()
     progress.report(1.0, message)
     return done
+
+
+class _Here(threading.local):
+    """What this thread says between the items that it works on, and when it last did so within one."""
+
+    tell: Callable[[], None] | None = None
+    told = 0.0
+
+
+_HERE = _Here()
+
+
+def go_on(progress: Progress) -> bool:
+    """Whether nobody asked to stop, for items of `for_each` that may take long; the calling thread reports by it."""
+    now = time.monotonic()
+    if _HERE.tell is not None and now - _HERE.told >= PATIENCE:
+        _HERE.told = now
+        _HERE.tell()
+    return not progress.cancelled
 
 
 class _Job(Generic[Item, Done]):

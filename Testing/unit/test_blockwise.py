@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -15,8 +15,19 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from MedImgAnalysisLib import blockwise
-from MedImgAnalysisLib.blockwise import ONE_THREAD, for_each, map_slabs, ranges, set_thread_count, thread_count
+from MedImgAnalysisLib.blockwise import (
+    ONE_THREAD,
+    for_each,
+    go_on,
+    map_slabs,
+    ranges,
+    set_thread_count,
+    thread_count,
+)
 from MedImgAnalysisLib.errors import Cancelled
+from MedImgAnalysisLib.filtering import Median
+from MedImgAnalysisLib.kernels.morphology import dilate
+from MedImgAnalysisLib.kernels.neighbours import bilateral, nonlocal_means
 from MedImgAnalysisLib.progress import Progress, Recorder, run_filter
 from scipy.ndimage import maximum_filter
 
@@ -99,6 +110,57 @@ def test_calls_within_calls_come_to_an_end_although_all_threads_are_busy():
 
     with two_threads():
         assert nested(5) == 4**5
+
+
+class Told(Progress):
+    """Keeps in which thread and after how many seconds of silence it was told something."""
+
+    def __init__(self):
+        super().__init__(self._tell)
+        self.threads, self.silences, self.last = set(), [], time.perf_counter()
+
+    def _tell(self, fraction, message):
+        self.threads.add(threading.get_ident())
+        self.silences.append(time.perf_counter() - self.last)
+        self.last = time.perf_counter()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_calling_thread_reports_and_stops_within_items_that_take_long(count):
+    progress = Told()
+    threading.Timer(1.2, progress.cancel).start()
+
+    def work(n):
+        ended = time.perf_counter() + 30
+        while go_on(progress) and time.perf_counter() < ended:
+            # What an item calls takes nothing from it.
+            for_each(time.sleep, [0.01])
+
+    with two_threads(), pytest.raises(Cancelled):
+        for_each(work, range(count), progress=progress)
+    assert progress.threads == {threading.get_ident()}
+    assert len(progress.silences) >= 5 and max(progress.silences) < 0.5
+    assert time.perf_counter() - progress.last < 0.5
+
+
+LONG = {
+    "bilateral": lambda array, progress: bilateral(array, [5.0] * 3, [15] * 3, 1.0, progress),
+    "nonlocal_means": lambda array, progress: nonlocal_means(array, [1] * 3, [12] * 3, 1.0, 1.0, progress),
+    "dilate": lambda array, progress: dilate(array, [40.0] * 3, "ball", progress),
+    "median": lambda array, progress: Median(radius_voxels=9).run(sitk.GetImageFromArray(array), progress=progress),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_wide_neighbourhoods_report_twice_a_second(name):
+    array = np.random.default_rng(0).normal(size=(128, 128, 128)).astype(np.float32)
+    progress = Told()
+    threading.Timer(1.5, progress.cancel).start()
+    # A quick machine may come to the end before.
+    with suppress(Cancelled):
+        LONG[name](array, progress)
+    assert time.perf_counter() - progress.last < 0.5
+    assert len(progress.silences) >= 3 and max(progress.silences) < 0.5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")

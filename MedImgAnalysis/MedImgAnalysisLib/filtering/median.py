@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import SimpleITK as sitk
 
-from ..blockwise import map_slabs
+from ..blockwise import go_on, map_slabs
 from ..geometry import Grid
 from ..kernels.median import median_of_27, median_of_box
 from ..operation import Operation
@@ -91,7 +91,7 @@ def _medians(slab: np.ndarray, radii: list[int], progress: Progress) -> np.ndarr
     padded = np.pad(slab, [(r, r) for r in radii], mode="edge")
     if radii == [1, 1, 1]:
         return median_of_27(padded)
-    return median_of_box(padded, (radii[0], radii[1], radii[2]), lambda: progress.cancelled)
+    return median_of_box(padded, (radii[0], radii[1], radii[2]), lambda: not go_on(progress))
 
 
 def _warn_of_anisotropy(grid: Grid, radii: list[int], progress: Progress) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..blockwise import for_each, map_slabs
+from ..blockwise import for_each, go_on, map_slabs
 from ..progress import SILENT, Progress
 
 BLOCK_VALUES = 1 << 18
@@ -123,7 +123,7 @@ def _ellipsoid(
                 run, half = _longer(run, half, wanted, best)
             first = radii[2] - half
             for dk, dj in places:
-                if progress.cancelled:
+                if not go_on(progress):
                     return
                 a, b = radii[0] + dk, radii[1] + dj
                 values = run[a : a + height, b : b + width, first : first + length]

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..blockwise import for_each
+from ..blockwise import for_each, go_on
 from ..progress import SILENT, Progress
 from .separable import working_type
 
@@ -75,7 +75,7 @@ def _bilateral(
         centre = array[block[0] : block[1], block[2] : block[3]]
         total, weights, w = np.zeros_like(centre), np.zeros_like(centre), np.empty_like(centre)
         for offset, near in zip(offsets, closeness, strict=True):
-            if progress.cancelled:
+            if not go_on(progress):
                 return
             values = _shifted(padded, block, radii, offset, array.shape[2])
             np.subtract(values, centre, out=w)
@@ -216,7 +216,7 @@ def _average(
             opposite = (-offset[0], -offset[1], -offset[2])
             wider = prod((n + abs(o)) / n for n, o in zip(target.shape, offset, strict=True))
             for steps in [(offset, opposite)] if wider < SHARED else [(offset,), (opposite,)]:
-                if progress.cancelled:
+                if not go_on(progress):
                     return
                 # The weight of a voxel for the one at the opposite offset is that of this one for it.
                 reach = steps[0] if len(steps) == 2 else middle
