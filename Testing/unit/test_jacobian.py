@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from medimg_testing import oblique_grid
 from MedImgAnalysisLib.geometry import Grid
 from MedImgAnalysisLib.progress import SILENT
+from MedImgAnalysisLib.registration import jacobian
 from MedImgAnalysisLib.registration.definition import defined, lattice, parts
 from MedImgAnalysisLib.registration.jacobian import (
     Jacobian,
@@ -74,6 +75,34 @@ def test_a_sinusoid_has_its_discrete_closed_form():
     s = np.arange(40) * h
     expected = 1 + size * math.sin(wave * h) / (wave * h) * np.cos(wave * s)
     np.testing.assert_allclose(found.values[2, 2, 1:-1], expected[1:-1], atol=1e-12)
+
+
+def rough_field(grid: Grid) -> sitk.DisplacementFieldTransform:
+    shifts = np.random.default_rng(3).normal(size=(int(np.prod(grid.size)), grid.dimension))
+    return field(grid, lambda points: shifts)
+
+
+@pytest.mark.parametrize("size", [(40, 30, 20), (300, 5, 1), (1, 1, 9), (50, 40)])
+def test_determinants_do_not_depend_on_the_parts_in_which_they_are_made(size, monkeypatch):
+    grid = Grid(size, (1.5,) * len(size), (0.0,) * len(size), tuple(np.eye(len(size)).ravel()))
+    bent = rough_field(grid)
+    whole = jacobian_determinant(bent, grid, SILENT)
+    for slab, piece in ((1, 1), (3000, 500), (1 << 18, 100)):
+        monkeypatch.setattr(jacobian, "SLAB", slab)
+        monkeypatch.setattr(jacobian, "PIECE", piece)
+        found = jacobian_determinant(bent, grid, SILENT)
+        np.testing.assert_allclose(found.values, whole.values, atol=1e-12)
+        np.testing.assert_array_equal(found.valid, whole.valid)
+        np.testing.assert_array_equal(jacobian.folded(bent, grid, SILENT), found.values <= 0)
+
+
+def test_each_displacement_is_made_once_however_large_the_layers(monkeypatch):
+    asked = []
+    made = jacobian.displacement
+    monkeypatch.setattr(jacobian, "displacement", lambda one, part: (asked.append(part.size[-1]), made(one, part))[1])
+    grid = Grid((520, 512, 6), (1.0,) * 3, (0.0,) * 3, tuple(np.eye(3).ravel()))
+    jacobian_determinant(sitk.DisplacementFieldTransform(grid.blank(sitk.sitkVectorFloat64)), grid, SILENT)
+    assert sum(asked) == 6 + 2 and max(asked) == 1
 
 
 def test_linear_transforms_and_their_composites_have_one_value():

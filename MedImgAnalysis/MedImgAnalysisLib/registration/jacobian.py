@@ -16,13 +16,19 @@ import SimpleITK as sitk
 
 from ..blockwise import for_each, ranges
 from ..geometry import Grid
-from ..progress import Progress
-from .definition import defined, displacement, layers_of, wider
+from ..progress import Progress, Quiet
+from .definition import defined, displacement, slab_grids, wider
 from .spread import moments, percentiles, pieces, select
 
 CLIP = 1e-9
-SLAB = 1 << 16
-"""Voxels at a time; a displacement and its derivatives are twenty numbers for each."""
+SLAB = 1 << 18
+"""Voxels whose displacements are held at a time."""
+PIECE = 1 << 15
+"""Voxels of a slab that a thread works on; displacements and derivatives are twenty numbers for each."""
+
+
+Where = tuple[slice, slice]
+"""Ranges along the first two numpy axes."""
 
 
 class Jacobian(NamedTuple):
@@ -54,10 +60,10 @@ def jacobian_determinant(transform: sitk.Transform, grid: Grid, progress: Progre
         return Jacobian(np.full(shape, linear_determinant(transform)), None)
     values, valid = np.empty(shape), np.ones(shape, bool)
 
-    def keep(rows: slice, found: np.ndarray, good: np.ndarray | None) -> None:
-        values[rows] = found
+    def keep(where: Where, found: np.ndarray, good: np.ndarray | None) -> None:
+        values[where] = found
         if good is not None:
-            valid[rows] = good
+            valid[where] = good
 
     _in_slabs(transform, grid, keep, progress)
     return Jacobian(values, None if valid.all() else valid)
@@ -70,8 +76,8 @@ def folded(transform: sitk.Transform, grid: Grid, progress: Progress) -> np.ndar
         return np.full(shape, linear_determinant(transform) <= 0)
     bad = np.empty(shape, bool)
 
-    def keep(rows: slice, found: np.ndarray, good: np.ndarray | None) -> None:
-        np.less_equal(found, 0, out=bad[rows])
+    def keep(where: Where, found: np.ndarray, good: np.ndarray | None) -> None:
+        np.less_equal(found, 0, out=bad[where])
 
     _in_slabs(transform, grid, keep, progress)
     return bad
@@ -80,21 +86,36 @@ def folded(transform: sitk.Transform, grid: Grid, progress: Progress) -> np.ndar
 def _in_slabs(
     transform: sitk.Transform,
     grid: Grid,
-    keep: Callable[[slice, np.ndarray, np.ndarray | None], None],
+    keep: Callable[[Where, np.ndarray, np.ndarray | None], None],
     progress: Progress,
 ) -> None:
-    """Hand over the determinants of some layers at a time, and which of them are valid; None for all."""
-    to_index, rim = np.linalg.inv(grid.axes), wider(grid)
+    """Hand over the determinants of some voxels at a time, and which of them are valid; None for all.
 
-    def work(piece: tuple[int, int]) -> None:
-        start, stop = piece
-        part = layers_of(rim, start, stop + 2)
-        field, known = displacement(transform, part), defined(transform, part)
-        there = np.ones(part.size[::-1], bool) if known is None else known
-        keep(slice(start, stop), *_determinants(field, there, to_index))
+    The threads of ITK make the displacements of a slab, each layer once; ours go on with it.
+    """
+    to_index = np.linalg.inv(grid.axes)
+    fields: list[np.ndarray] = []
+    knowns: list[np.ndarray] = []
+    for where, part in slab_grids(wider(grid), progress, "Jacobian", SLAB):
+        # Of the layers before, the last two are still needed.
+        fields = [*(field[-2:] for field in fields), displacement(transform, part)]
+        known = defined(transform, part)
+        knowns = [*(k[-2:] for k in knowns), np.ones(part.size[::-1], bool) if known is None else known]
+        field, there = np.concatenate(fields), np.concatenate(knowns)
+        fields, knowns = [field], [there]
+        layers = slice(where.stop - len(field), where.stop - 2)
 
-    slabs = ranges(grid.size[-1], int(np.prod(grid.size[:-1])), SLAB)
-    for_each(work, slabs, progress=progress, message="Jacobian")
+        def work(
+            piece: tuple[int, int], field: np.ndarray = field, there: np.ndarray = there, layers: slice = layers
+        ) -> None:
+            start, stop = piece
+            rows = slice(start, stop + 2)
+            keep((layers, slice(start, stop)), *_determinants(field[:, rows], there[:, rows], to_index))
+
+        if len(field) > 2:
+            row = (len(field) - 2) * int(np.prod(grid.size[:-2]))
+            for_each(work, ranges(grid.size[-2], row, PIECE), progress=Quiet(progress))
+    progress.report(1.0, "Jacobian")
 
 
 def linear_determinant(transform: sitk.Transform) -> float:
