@@ -127,6 +127,22 @@ def test_factors_of_symmetric_matrices_make_them_the_identity(d):
     np.testing.assert_allclose(np.einsum("acn,ncd,dbn->abn", lower, local, upper), columns, atol=1e-9)
 
 
+@pytest.mark.parametrize("strength", [1.0, 1e4, 1e7, 1e9, 1e12])
+@pytest.mark.parametrize("d", [2, 3])
+def test_edges_that_all_run_one_way_give_finite_steps_across_them_however_strong_they_are(d, strength):
+    random = np.random.default_rng(0)
+    shape = (9, 8, 7)[:d]
+    across = np.array([0.6, -0.5, 0.3][:d], np.float32)
+    local = (np.float32(strength) * random.uniform(0.5, 2, shape)).astype(np.float32)
+    # Of rank one but for rounding: the stiffness is lost beside it.
+    entries = {(a, b): local * across[a] * across[b] for a in range(d) for b in range(a, d)}
+    right = local * across.reshape(-1, *[1] * d)
+    with np.errstate(all="raise", under="ignore"):
+        found = solved(entries, right, np.zeros_like(right), Stiffness(0.5, 0.05), 20)
+    moved = np.einsum("a,a...->...", across, found)
+    np.testing.assert_allclose(moved, 1.0, atol=0.05 if strength > 1 else 1.0)
+
+
 @pytest.mark.parametrize("piece", [1, 40, 1000])
 def test_steps_do_not_depend_on_the_pieces_in_which_they_are_made(piece, monkeypatch):
     random = np.random.default_rng(10)

@@ -28,6 +28,8 @@ ENOUGH = 1e-6
 
 PIECE = 1 << 17
 """Nodes that are worked on at a time; with fewer, threads would mostly wait for each other."""
+ROUNDING = 16
+"""Units in the last place of a sum of few products of local matrices."""
 TILE_ROWS = 12
 """Rows of a tile of a matrix with five diagonals."""
 
@@ -139,11 +141,16 @@ def solved(
 
 
 def whiten(m: Entries) -> None:
-    """Put the inverse of the lower Cholesky factor of a symmetric matrix, transposed, in its place at every node."""
+    """Put the inverse of the lower Cholesky factor of a symmetric matrix, transposed, in its place at every node.
+
+    What is singular but for rounding counts as regular by as much as that.
+    """
     d = max(m)[0] + 1
     for a in range(d):
+        least = m[a, a] * (ROUNDING * np.finfo(m[a, a].dtype).eps)
         for c in range(a):
             m[a, a][...] -= np.square(m[c, a])
+        np.maximum(m[a, a], least, out=m[a, a])
         np.sqrt(m[a, a], out=m[a, a])
         for b in range(a + 1, d):
             for c in range(a):
