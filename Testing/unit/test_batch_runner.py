@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from MedImgAnalysisLib.batch.cohort import load
 from MedImgAnalysisLib.batch.journal import Journal
 from MedImgAnalysisLib.batch.lock import Lock
 from MedImgAnalysisLib.batch.runner import run_batch
-from MedImgAnalysisLib.errors import FileError, ParameterError
+from MedImgAnalysisLib.errors import FileError, MissingPackageError, ParameterError
 from MedImgAnalysisLib.recipe import Recipe
 
 RECIPE = Recipe.from_data(recipe_data())
@@ -166,6 +167,49 @@ def test_a_case_that_fails_now_leaves_no_result_of_another_recipe(tmp_path: Path
     result = run_batch(RECIPE, cohort, tmp_path / "out")
     assert [case.state for case in result.cases] == ["failed", "done"]
     assert not (tmp_path / "out" / "a").exists() and (tmp_path / "out" / "b").is_dir()
+
+
+@pytest.mark.parametrize(("option", "package"), [("dicom", "highdicom"), ("snapshots", "slicer"), ("scene", "slicer")])
+def test_a_package_that_is_missing_is_said_before_anything_is_done(
+    option: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = load(write_cohort(tmp_path, ["a", "b"]), RECIPE)
+    out = tmp_path / "out"
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match="pip install"):
+        run_batch(RECIPE, cohort, out, workers=0, **{option: True})
+    assert not out.exists()
+    run_batch(RECIPE, cohort, out, workers=0)
+    before = voxels(out)
+    with pytest.raises(MissingPackageError, match="pip install"):
+        run_batch(RECIPE, cohort, out, workers=0, **{option: True})
+    assert voxels(out) == before and len(rows(out)) == 2
+
+
+def test_a_finished_result_outlives_a_run_that_fails_for_another_reason_than_its_recipe_or_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = load(write_cohort(tmp_path, ["a", "b"]), RECIPE)
+    out = tmp_path / "out"
+    run_batch(RECIPE, cohort, out, workers=0)
+    before = voxels(out)
+
+    def full(*arguments: Any, **more: Any) -> Any:
+        raise FileError("No space left on device.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("MedImgAnalysisLib.batch.task.run_case", full)
+        assert len(run_batch(RECIPE, cohort, out, workers=0, restart=True).failed) == 2
+    away = (tmp_path / "a.nrrd").rename(tmp_path / "away")
+    result = run_batch(RECIPE, cohort, out, workers=0)
+    assert [case.state for case in result.cases] == ["failed", "done"] and rows(out)[0]["status"] == "failed"
+    assert voxels(out) == before, "both results are still there"
+    away.rename(tmp_path / "a.nrrd")
+    assert run_batch(RECIPE, cohort, out, workers=0).kept == ("a", "b") and voxels(out) == before
+    away = (tmp_path / "a.nrrd").rename(tmp_path / "away")
+    other = Recipe.from_data(recipe_data({**SMOOTH, "parameters": {"sigma_mm": 2.0}}, THRESHOLD))
+    run_batch(other, cohort, out, workers=0)
+    assert not (out / "a").exists() and (out / "b").is_dir(), "of another recipe"
 
 
 def test_a_folder_of_the_user_in_the_way_fails_its_case_and_stays(tmp_path: Path) -> None:

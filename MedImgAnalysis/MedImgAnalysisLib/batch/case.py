@@ -45,6 +45,16 @@ class Extras:
         private.check(self.private, self.dicom)
 
 
+def require(pictures: bool, dicom: bool) -> None:
+    """Raise `MissingPackageError` unless the packages for pictures and for DICOM objects are there, as far as wanted."""
+    if pictures:
+        from . import scene_files
+
+        scene_files.require()
+    if dicom:
+        dicom_out.require()
+
+
 def recipe_key(recipe: Recipe) -> str:
     """SHA-256 of all that decides about the results: steps with full parameters and operation revisions.
 

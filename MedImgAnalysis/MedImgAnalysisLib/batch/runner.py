@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import FileError
 from ..progress import SILENT, Progress
 from ..recipe import Recipe
-from .case import Extras, check_names, recipe_key
+from .case import Extras, check_names, recipe_key, require
 from .cohort import Case, Cohort, without_names
 from .executors import choose
 from .folder import clean, record_of
@@ -93,6 +93,8 @@ def run_batch(
 
     Raises
     ------
+    MissingPackageError
+        When an optional package is not installed; nothing was done.
     FileError
         When another batch is writing to `out` or it cannot be made.
     Cancelled
@@ -103,6 +105,8 @@ def run_batch(
     if private:
         cohort = without_names(cohort)
     executor = choose(len(cohort.cases), workers, threads, dask)
+    if dask is None or dask == "local":  # the computers of a cluster say for themselves what they have
+        require(scene or snapshots, dicom)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .. import provenance
-from ..errors import MedImgError
+from ..errors import MedImgError, MissingPackageError
 from ..files.paths import appearing
 from ..progress import SILENT, Progress
 from ..recipe import Recipe, RecipeResult, Step
@@ -16,6 +18,15 @@ from .plain import plain
 from .thumbnails import write_small
 
 PICTURES = "snapshots"
+
+
+def require() -> None:
+    """Raise `MissingPackageError` where slicer-core is not installed, without loading it."""
+    if sys.modules.get("slicer") is None and find_spec("slicer") is None:
+        raise MissingPackageError(
+            "A scene outside Slicer needs the package slicer-core: pip install slicer-core.",
+            package="slicer-core",
+        )
 
 
 def start() -> None:

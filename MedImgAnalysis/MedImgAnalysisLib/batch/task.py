@@ -52,18 +52,20 @@ def verifying(task: Mapping[str, Any], tell: Callable[[Answer], None], progress:
 
 
 def _serve(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Progress) -> None:
-    """Run one case, unless its result is there already. A failed case leaves no older result behind."""
+    """Run one case, unless its result is there already. A failed case leaves no outdated result behind."""
     lock, token = task.get("lock", ""), task.get("token", "")
     if lock:
         check_shared(lock, token)
     recipe = Recipe.from_data(task["recipe"])
-    folder, extras = Path(task["folder"]), Extras(**task["extras"])
+    folder, extras, key = Path(task["folder"]), Extras(**task["extras"]), recipe_key(recipe)
+    current = _of_same_files(folder, key, task["inputs"])
     tell({"started": os.getpid()})
     try:
         if task.get("problem"):
             raise InputError(task["problem"])
         inputs = describe_inputs(recipe, task["inputs"], folder, progress.part(0.0, 0.05))
-        record, reason = finished(folder, recipe_key(recipe), inputs, extras)
+        current = finished(folder, key, inputs, Extras())[0] is not None
+        record, reason = finished(folder, key, inputs, extras)
         if record is not None and token and record.get("batch") == token:
             # A worker that was taken for lost has done it in the meantime.
             tell({"done": {"seconds": record["seconds"], "reason": ""}})
@@ -87,13 +89,24 @@ def _serve(task: Mapping[str, Any], tell: Callable[[Answer], None], progress: Pr
     except Cancelled:
         raise
     except Exception:
-        _remove_stale(folder, lock, token)
+        if not current:
+            _remove_stale(folder, lock, token)
         raise
     tell({"done": {"seconds": record["seconds"], "reason": "" if task["restart"] else reason}})
 
 
+def _of_same_files(folder: Path, key: str, inputs: Mapping[str, str]) -> bool:
+    """Whether a result is there, of this recipe and from files with these names, whatever is in the files now."""
+    record = record_of(folder)
+    if record is None or record.get("recipe_sha256") != key:
+        return False
+    return {name: entry.get("path") for name, entry in record.get("inputs", {}).items()} == {
+        name: str(Path(path).absolute()) for name, path in inputs.items()
+    }
+
+
 def _remove_stale(folder: Path, lock: str, token: str) -> None:
-    """An older result under this name would be taken for the result of the recipe that has just failed."""
+    """A result of another recipe or of other files would be taken for that of the run that has just failed."""
     try:
         if lock:
             still_wanted(lock, token)
