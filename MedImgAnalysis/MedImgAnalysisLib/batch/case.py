@@ -46,7 +46,7 @@ class Extras:
 
 
 def require(pictures: bool, dicom: bool) -> None:
-    """Raise `MissingPackageError` unless the packages for pictures and for DICOM objects are there, as far as wanted."""
+    """Raise `MissingPackageError` unless the packages for pictures and for DICOM objects are there, where wanted."""
     if pictures:
         from . import scene_files
 
