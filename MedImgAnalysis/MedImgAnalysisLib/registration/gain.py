@@ -1,10 +1,12 @@
-"""Whether an alignment is better than where the images were, by more than chance.
+"""Whether an alignment is better than where the images were: by more than chance, and everywhere.
 
-Limbs, vessels and tubes look alike along their axis: a metric has a best place there as well, by the noise alone.
+Limbs, vessels and tubes look alike along their axis: a metric has a best place there as well, by the noise alone. Where
+a body bends, a linear transform that fits most of it better takes some of it away from where it was right.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,14 +25,27 @@ BLOCKS = 4
 FEWEST_BLOCKS = 8
 SURE = 3.0
 """Standard errors. Six degrees of freedom that follow noise alone gain about the square root of six of them."""
+PLACES = 6
+"""Blocks along each axis that are looked at on their own; their standard error is that of halves along each axis."""
+FEWEST_POINTS = 5
+"""Of such a half."""
+WORSE, SURELY = 0.02, 2.0
+"""Nats and standard errors by which a block that fits worse than before has lost at the least."""
+FAR = 0.75
+"""Part of the coarse voxel size that points went at the least: over shorter ways blurred images change too little."""
 
 
 class Gain(NamedTuple):
-    """Mutual information gained (nats), its standard error over blocks, and the mean way in mm that points went."""
+    """Mutual information gained (nats), its standard error over blocks, and the mean way in mm that points went.
+
+    `worse` is the part of the blocks of the image that fit worse than before, NaN where there are too few of them or
+    the way is too short to say.
+    """
 
     mean: float
     error: float
     moved_mm: float
+    worse: float
 
     @property
     def sure(self) -> bool:
@@ -63,6 +78,7 @@ def gain(
     """
     from scipy.ndimage import map_coordinates
 
+    far_mm = FAR * spacing_mm
     if finest_mm is not None:
         corners = Grid.of(images[0]).corners
         went = np.subtract(*(corners @ matrix.T + offset for matrix, offset in map(matrix_of, ways)))
@@ -84,7 +100,7 @@ def gain(
             near = np.clip(np.rint(mapped[one]), 0, np.asarray(grid.size) - 1).astype(int)
             one[one] = allowed[tuple(near[:, ::-1].T)] != 0
     both = met[0] & met[1]
-    block = _blocks(at_fixed[both])
+    block = _blocks(at_fixed[both], BLOCKS)
     if both.sum() <= 0.5 * met[1].sum() or len(np.unique(block)) < FEWEST_BLOCKS:
         return None
 
@@ -98,7 +114,8 @@ def gain(
     mean = float(gained.mean())
     sums = np.bincount(block, gained - mean)
     error = float(np.sqrt(np.square(sums).sum()) / len(gained))
-    return Gain(mean, error, float(np.linalg.norm(there[1] - there[0], axis=1).mean()))
+    moved = float(np.linalg.norm(there[1] - there[0], axis=1).mean())
+    return Gain(mean, error, moved, _worse(at_fixed[both], gained) if moved > far_mm else math.nan)
 
 
 def _shares(pairs: np.ndarray) -> np.ndarray:
@@ -109,10 +126,31 @@ def _shares(pairs: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(ratio).ravel()[pairs])
 
 
-def _blocks(index: np.ndarray) -> np.ndarray:
-    """The number of the block that each index (N, d) lies in; blocks divide the box of all of them."""
+def _worse(index: np.ndarray, gained: np.ndarray) -> float:
+    """The part of the blocks of points that lost, by more than their halves differ."""
+    half = _blocks(index, 2 * PLACES)
+    counts = np.bincount(half)
+    full = np.flatnonzero(counts >= FEWEST_POINTS)
+    means = np.bincount(half, gained)[full] / counts[full]
+    d = index.shape[1]
+    corner = np.stack(np.unravel_index(full, (2 * PLACES,) * d, order="F"), axis=1)
+    block = corner // 2 @ PLACES ** np.arange(d)
+    weights = counts[full].astype(float)
+    total, n = np.bincount(block, weights), np.bincount(block)
+    known = n > 2 ** (d - 1)
+    if np.count_nonzero(known) < PLACES**2:
+        return math.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(block, weights * means) / total
+        spread = np.bincount(block, weights * np.square(means - mean[block])) / total
+        lost = (mean < -WORSE) & (mean < -SURELY * np.sqrt(spread / (n - 1)))
+    return float(np.count_nonzero(lost & known) / np.count_nonzero(known))
+
+
+def _blocks(index: np.ndarray, along: int) -> np.ndarray:
+    """The number of the block that each index (N, d) lies in; blocks, so many along an axis, divide the box of all."""
     if not len(index):
         return np.zeros(0, np.int64)
     low = index.min(axis=0)
-    part = ((index - low) * BLOCKS / (index.max(axis=0) - low + 1)).astype(int)
-    return np.asarray(part @ BLOCKS ** np.arange(index.shape[1]))
+    part = ((index - low) * along / (index.max(axis=0) - low + 1)).astype(int)
+    return np.asarray(part @ along ** np.arange(index.shape[1]))

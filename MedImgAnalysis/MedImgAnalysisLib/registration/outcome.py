@@ -58,6 +58,8 @@ LITTLE_OVERLAP = 0.3
 LARGE_SCALE = 1.5
 LOSS = 0.01
 """Part of the metric before: a smaller loss is what the samples make of it."""
+BENT = 0.04
+"""Part of the image that fits worse: what is rigid comes to 0.02, thighs that bend to 0.05 to 0.18."""
 STILL_MM, MOVED_MM = 0.1, 1.0
 """Who moves less stayed; who moves more changed what people will measure."""
 
@@ -121,6 +123,12 @@ def doubts(
             f"The images fit about as well where they were: moving them by {gained.moved_mm:.1f} mm gained "
             f"{gained.mean:.2g} nats of mutual information, +/- {gained.error:.2g}. Keep them there if they share a "
             "frame, or start from landmarks."
+        )
+    elif gained is not None and gained.worse > BENT:
+        progress.warn(
+            f"In {gained.worse:.0%} of the image the fit is worse than before: what bends between the images is taken "
+            f"away from its place by one {row['model']} transform for all of it. Look at what matters; a mask of it, "
+            "or a deformable model, may serve better."
         )
     scales = [row[f"scale_{x}"] for x in "xyz" if math.isfinite(row[f"scale_{x}"])]
     if min(scales) <= 0:
