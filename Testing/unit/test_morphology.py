@@ -7,10 +7,12 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from MedImgAnalysisLib import blockwise
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import GreyMorphology, SubtractBackground, TopHat
 from MedImgAnalysisLib.kernels import morphology
 from MedImgAnalysisLib.kernels.morphology import dilate, erode, footprint
+from MedImgAnalysisLib.progress import SILENT
 from scipy.ndimage import grey_closing, grey_dilation, grey_erosion, grey_opening
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 14), st.integers(1, 17))
@@ -165,3 +167,18 @@ def test_an_impulse_dilated_and_eroded_by_the_same_ball_is_an_impulse():
     array = np.zeros((11, 11, 11), np.float32)
     array[5, 5, 5] = 7
     np.testing.assert_array_equal(erode(dilate(array, (3, 3, 3), "ball"), (3, 3, 3), "ball"), array)
+
+
+def test_slabs_stay_small_however_wide_the_box(monkeypatch):
+    monkeypatch.setattr(blockwise, "SLAB_VALUES", 1 << 13)
+    sizes: list[int] = []
+
+    def smaller(*arrays, out=None):
+        sizes.extend(one.size for one in arrays)
+        return np.minimum(*arrays, out=out)
+
+    array = random_array((150, 40, 30), np.int16)
+    found = morphology._extreme(array, [60.0, 7.0, 9.0], "box", smaller, SILENT, "")
+    np.testing.assert_array_equal(found, grey_erosion(array, (121, 15, 19)))
+    # With what is added at both ends.
+    assert max(sizes) < 3 << 13

@@ -71,9 +71,20 @@ def _extreme(
     limits = [n - 1 for n in array.shape]
     whole = _whole(radii, limits)
     if shape == "box":
-        out = np.empty_like(array)
-        return map_slabs(lambda slab: _box(slab, whole, best), array, whole[0], out, progress=progress, message=message)
+        return _whole_box(array, whole, best, progress, message)
     return _ellipsoid(array, _chords(footprint(radii, limits)), whole, best, progress, message)
+
+
+def _whole_box(array: np.ndarray, radii: Sequence[int], best: Any, progress: Progress, message: str) -> np.ndarray:
+    """Layer by layer, then slabs across them along k: a slab of layers would need as many more as the box is long."""
+    out = np.empty_like(array)
+    share = 2 / 3 if radii[0] else 1.0
+    first, last = progress.part(0.0, share), progress.part(share, 1.0)
+    map_slabs(lambda slab: _box(slab, [0, *radii[1:]], best), array, 0, out, progress=first, message=message)
+    if radii[0]:
+        rows = np.moveaxis(out, 1, 0)
+        map_slabs(lambda slab: _box(slab, [0, radii[0], 0], best), rows, 0, rows, progress=last, message=message)
+    return out
 
 
 def _box(values: np.ndarray, radii: Sequence[int], best: Any) -> np.ndarray:
