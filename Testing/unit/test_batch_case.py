@@ -243,6 +243,25 @@ def test_medimg_run_refuses_a_wrong_request(
     assert not (tmp_path / "res").exists()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "recipe.json/res", "closed/res"])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
+    name: str, t1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def not_now(*_: object, **__: object) -> None:
+        raise AssertionError("the work was begun")
+
+    recipe = write_recipe(tmp_path / "recipe.json")
+    (tmp_path / "closed").mkdir()
+    may = os.access
+    monkeypatch.setattr(
+        "MedImgAnalysisLib.batch.folder.os.access", lambda path, mode: "closed" not in str(path) and may(path, mode)
+    )
+    monkeypatch.setattr("MedImgAnalysisLib.batch.case.describe_inputs", not_now)
+    assert main(["run", str(recipe), "--in", f"t1={t1}", "--out", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be made: " in said and "debug" not in said and "Error" not in said
+
+
 def test_a_scene_file_must_be_an_mrb() -> None:
     with pytest.raises(ParameterError, match="mrb"):
         Extras("case.mrml")

@@ -39,6 +39,17 @@ def test_before_anything_ran(cohort, tmp_path: Path) -> None:
     assert "2 of 3 cases would run" in found.text()
 
 
+def test_a_file_whose_header_cannot_be_read_is_a_problem(cohort, tmp_path: Path) -> None:
+    (tmp_path / "a.nrrd").write_text("this is no image")
+    (tmp_path / "b.nrrd").write_bytes(b"")
+    found = outlook(RECIPE, cohort, tmp_path / "out", 1)
+    assert states(found) == {"a": "problem", "b": "problem", "c": "run"}
+    assert "'t1'" in found.problems[0].text and "no image" in found.problems[0].text
+    assert "empty" in found.problems[1].text
+    result = run_batch(RECIPE, cohort, tmp_path / "out", workers=0)
+    assert [case.state for case in result.cases] == ["failed", "failed", "done"], "as the plan has said"
+
+
 def test_after_a_run_and_a_changed_file(cohort, tmp_path: Path) -> None:
     run_batch(RECIPE, cohort, tmp_path / "out", workers=0)
     assert states(outlook(RECIPE, cohort, tmp_path / "out", 1)) == dict.fromkeys("abc", "kept")

@@ -97,6 +97,7 @@ def test_files_and_folders_in_the_place_of_a_pattern_are_taken_as_they_are_calle
         ({"t1": "{s.__class__}.nrrd"}, "must be a name"),
         ({"t1": "{s}{.nrrd"}, "stands alone"),
         ({"t1": "{t1}.nrrd"}, "has the name of an input"),
+        ({"t1": "{id}.nrrd"}, "of the column that names the cases"),
         ({"x": "{s}.nrrd"}, "has no input 'x'"),
         ({}, "missing for the recipe input t1"),
     ],

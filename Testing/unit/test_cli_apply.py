@@ -177,6 +177,7 @@ def test_an_input_is_not_overwritten_through_a_link(image_file: Path, tmp_path: 
         ("{0}", "is a folder"),
         ("{0}/y.txt", ".txt"),
         ("{0}/y", "without an ending"),
+        ("{0}/" + "y" * 300 + ".nrrd", "cannot be made: File name too long"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(

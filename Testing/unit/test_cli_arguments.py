@@ -166,3 +166,17 @@ def test_an_existing_file_whose_name_has_an_equal_sign_is_that_file(
         assert bound([spec], ["mask"], "--in", "mask") == {"mask": [spec]}
     with pytest.raises(UsageError, match=r"there is no 'c'; there are mask"):
         bound(["c=b.seg.nrrd"], ["mask"], "--in", "mask")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "medimg: the following arguments are required: COMMAND. See medimg --help."),
+        (["describe"], "medimg: describe: the following arguments are required: NAME. See medimg describe --help."),
+    ],
+)
+def test_a_wrong_request_names_the_program_once(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.splitlines() == [said]

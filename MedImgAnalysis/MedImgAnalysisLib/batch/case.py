@@ -20,7 +20,7 @@ from ..progress import SILENT, Progress, Recorder
 from ..recipe import Recipe
 from ..values import Frames, Measurements
 from . import case_pages, dicom_files, private
-from .folder import CASE_FORMAT, RECORD, check_free, record_of, staged
+from .folder import CASE_FORMAT, RECORD, check_free, check_makeable, record_of, staged
 from .plain import columns_of, dumps, rows_of, write_text
 from .sources import content, size_of
 
@@ -153,6 +153,7 @@ def run_case(
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     check_names(recipe)
     check_free(folder, [split_part(path)[0] for path in paths.values()])
+    check_makeable(folder)
     scene = _Scene(extras, whole) if extras.scene or extras.snapshots else None
     if extras.dicom:
         dicom_out.require()

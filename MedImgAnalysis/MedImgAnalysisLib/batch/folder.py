@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from ..files.paths import check_name
 from .ids import is_id
 from .plain import STAGING, read_json, staging_name
 
@@ -83,6 +85,14 @@ def check_free(folder: Path, sources: Iterable[Path] = ()) -> None:
             raise FileError(
                 f"The input {source} lies in {folder}, which would be replaced; choose another folder.", path=source
             )
+
+
+def check_makeable(folder: Path) -> None:
+    """Raise `FileError` when a result cannot get this name, so that it is known before the work."""
+    check_name(folder)
+    place = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if not any(os.access(it, os.W_OK) for it in ((place, place.parent) if place == folder else (place,))):
+        raise FileError(f"{folder} cannot be made: {os.strerror(errno.EACCES)}.", path=folder)
 
 
 @contextmanager

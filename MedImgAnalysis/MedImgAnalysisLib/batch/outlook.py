@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from ..files.extents import unreadable
 from ..files.paths import split_part
 from ..machine import free_memory, memory_text
 from ..plan import time_text
@@ -147,6 +148,9 @@ def _missing(recipe: Recipe, case: Case) -> str:
             return f"Input {name!r}: {error}"
         if not os.access(place, os.R_OK):
             return f"Input {name!r}: {place} cannot be read."
+        problem = unreadable(path, recipe.inputs.get(name, ""))
+        if problem:
+            return f"Input {name!r}: {problem}"
     return ""
 
 

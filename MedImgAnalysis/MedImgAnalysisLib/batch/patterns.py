@@ -187,5 +187,6 @@ def _check(patterns: Mapping[str, Pattern], recipe: Recipe) -> list[str]:
         raise InputError(f"One of the patterns must have all the parts {', '.join(names)}.")
     taken = [name for name in names if name in recipe.inputs or name == "id"]
     if taken:
-        raise InputError(f"The part {{{taken[0]}}} has the name of an input; give it another one.")
+        what = "of an input" if taken[0] in recipe.inputs else "of the column that names the cases"
+        raise InputError(f"The part {{{taken[0]}}} has the name {what}; give it another one.")
     return names

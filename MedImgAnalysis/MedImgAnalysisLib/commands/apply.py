@@ -16,7 +16,7 @@ from ..batch.plain import columns_of, rows_of, staging_name
 from ..blockwise import set_thread_count
 from ..errors import FileError
 from ..execution import execute
-from ..files.paths import ending, split_part
+from ..files.paths import check_name, ending, split_part
 from ..frames import Frames
 from ..operation import Operation, Role
 from ..pages.result_page import write_result_page
@@ -228,12 +228,13 @@ def check_output(path: Path, kind: str, sources: Sequence[Path]) -> None:
 
 def check_place(path: Path, sources: Sequence[Path]) -> None:
     """Raise `FileError` when nothing can be written there."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise FileError(
             f"{path} is a folder; give the name of a file, or of a new folder for results of several frames.", path=path
         )
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise FileError(f"{path}: the folder {path.parent} does not exist.", path=path)
+    check_name(path)
     if not os.access(path.parent, os.W_OK):
         raise FileError(f"{path}: the folder {path.parent} cannot be written to.", path=path)
     for source in sources:

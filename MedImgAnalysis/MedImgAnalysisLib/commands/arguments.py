@@ -70,7 +70,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}. See {self.prog} --help.", command=self.prog)
+        # The terminal puts the name of the program in front.
+        command = self.prog.partition(" ")[2]
+        where = f"{command}: " if command else ""
+        raise UsageError(f"{where}{message}. See {self.prog} --help.", command=self.prog)
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

@@ -40,6 +40,21 @@ def extent(path: str | os.PathLike[str], kind: str) -> FileExtent | None:
     return found
 
 
+def unreadable(path: str | os.PathLike[str], kind: str) -> str:
+    """Why the file of an image, mask, labels or frames cannot be read, as far as its header tells; else empty."""
+    if kind not in ("image", "mask", "labels", "frames"):
+        return ""
+    try:
+        place, _ = split_part(path)
+        if not place.is_dir():
+            _of_file(place)
+    except FileError as error:
+        return str(error)
+    except (OSError, ValueError):
+        return ""
+    return ""
+
+
 def _of_file(path: Path) -> FileExtent | None:
     from .images import HEADERS, format_of
 

@@ -81,6 +81,16 @@ def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     raise FileError(f"{head}: there is no such file or folder.", path=head)
 
 
+def check_name(path: Path) -> None:
+    """Raise `FileError` when the system takes no file or folder of this name: it is too long, or lies below a file."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FileError(f"{path} cannot be made: {error.strerror or error}.", path=path) from None
+
+
 def is_native(path: Path) -> bool:
     """Whether native libraries can open a file of this name; they get a copy under another one where not.
 
