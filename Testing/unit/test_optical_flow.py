@@ -124,6 +124,36 @@ def test_solvers_are_those_of_scikit_image_on_equal_voxels(shape):
     np.testing.assert_allclose(ours, theirs, atol=5e-3)
 
 
+@pytest.mark.parametrize("shape", [(30, 27), (18, 20, 22)])
+def test_flow_does_not_depend_on_the_parts_in_which_it_is_made(shape, monkeypatch):
+    fixed = texture(shape)
+    moving, start, steps = np.roll(fixed, 1, axis=0), np.zeros((len(shape), *shape), np.float32), (1.0, 1.5, 2.0)
+    for solver in (flows.lucas_kanade, flows.tvl1):
+        monkeypatch.setattr(flows, "PART", 1 << 17)
+        whole = solver(fixed, moving, start.copy(), steps[: len(shape)], warps=2)
+        for part in (1, 700):
+            monkeypatch.setattr(flows, "PART", part)
+            np.testing.assert_array_equal(solver(fixed, moving, start.copy(), steps[: len(shape)], warps=2), whole)
+
+
+@pytest.mark.parametrize("shape", [(64, 4000), (40, 90, 80)])
+def test_what_a_thread_does_for_the_windows_at_a_time_is_small(shape, monkeypatch):
+    sizes = []
+    own = flows.for_each
+
+    def watched(work, items, **told):
+        items = list(items)
+        sizes.append(len(items))
+        return own(work, items, **told)
+
+    monkeypatch.setattr(flows, "for_each", watched)
+    monkeypatch.setattr(flows, "PART", 1 << 14)
+    flows.lucas_kanade(
+        texture(shape), texture(shape, 2), np.zeros((len(shape), *shape), np.float32), (1.0,) * len(shape), warps=1
+    )
+    assert min(sizes) >= np.prod(shape) // (1 << 14)
+
+
 def test_coarse_to_fine_is_as_good_as_that_of_scikit_image():
     peers = pytest.importorskip("skimage.registration")
     wide = texture((150, 170), sigma=3.0)

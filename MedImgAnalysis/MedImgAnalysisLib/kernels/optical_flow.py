@@ -234,14 +234,24 @@ def _windowed(
 
     out = np.empty((len(pairs) + len(slope), *error.shape), error.dtype)
 
-    def work(number: int) -> None:
+    def along_first(item: tuple[int, tuple[int, int]]) -> None:
+        number, span = item
+        some = slice(None), slice(*span)
         one, two = pairs[number] if number < len(pairs) else (number - len(pairs), None)
-        np.multiply(slope[one], error if two is None else slope[two], out=out[number])
-        for axis, size in enumerate(sizes):
-            progress.check()
-            uniform_filter1d(out[number], size, axis=axis, output=out[number], mode="mirror")
+        part = out[number][some]
+        np.multiply(slope[one][some], error[some] if two is None else slope[two][some], out=part)
+        uniform_filter1d(part, sizes[0], axis=0, output=part, mode="mirror")
 
-    for_each(work, range(len(out)), progress=progress, message="Optical flow")
+    def along_others(item: tuple[int, tuple[int, int]]) -> None:
+        number, span = item
+        part = out[number, slice(*span)]
+        for axis, size in enumerate(sizes[1:], start=1):
+            uniform_filter1d(part, size, axis=axis, output=part, mode="mirror")
+
+    for work, axis, share in ((along_first, 1, (0.0, 0.5)), (along_others, 0, (0.5, 1.0))):
+        spans = _parts(np.moveaxis(error, axis, 0))
+        items = [(number, span) for number in range(len(out)) for span in spans]
+        for_each(work, items, progress=progress.part(*share), message="Optical flow")
     return out
 
 
