@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from ..blockwise import for_each
 from ..errors import InputError
 from ..geometry import Grid
-from ..progress import Progress, Quiet
+from ..progress import Progress
 from .metrics import find
 from .optimise import Settings, optimise_level
 from .pyramid import START_LEVEL, shrunk, small_mask
@@ -128,15 +128,19 @@ def best_start(
 
     with in_units(sitk.Image(fixed), sitk.Image(moving), small, unit_of(fixed)) as scaled:
 
-        def refine(pose: Pose) -> tuple[float, Pose]:
+        def refine(pose: Pose, share: Progress) -> tuple[float, Pose]:
             own = replace(settings, metric=find("mutual_information"), trace=[])
             try:
-                better = optimise_level(scaled, pose, model, level, own, Quiet(progress)).pose
+                better = optimise_level(scaled, pose, model, level, own, share, SEARCHING).pose
             except InputError:
                 return rate(pose), pose
             return max((rate(better), better), (rate(pose), pose), key=lambda pair: pair[0])
 
-        found = for_each(refine, chosen, progress=progress.part(0.5, 1.0), message=SEARCHING)
+        # Not in threads: runs of L-BFGS-B have to wait for each other.
+        found = [
+            refine(pose, progress.part(0.5 + 0.5 * n / len(chosen), 0.5 + 0.5 * (n + 1) / len(chosen)))
+            for n, pose in enumerate(chosen)
+        ]
     return _winner(found, middle, level.spacing_mm)
 
 
