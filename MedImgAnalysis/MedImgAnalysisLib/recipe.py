@@ -14,13 +14,14 @@ Names are letters, digits, `_`, `-` and `.`, since outputs become file names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .errors import RecipeError
+from .errors import Cancelled, MedImgError, RecipeError
 from .execution import execute
 from .operation import Operation
 from .progress import SILENT, Progress, Recorder
@@ -153,7 +154,10 @@ class Recipe:
         origins: Mapping[str, Mapping[str, Any]] | None = None,
         progress: Progress = SILENT,
     ) -> RecipeResult:
-        """Run all enabled steps in order; intermediate values are dropped as soon as nobody needs them."""
+        """Run all enabled steps in order; intermediate values are dropped as soon as nobody needs them.
+
+        An error of one of several steps names the step, in its sentence and in its data.
+        """
         missing = [name for name in self.inputs if values.get(name) is None and name in self.needed()]
         if missing:
             raise RecipeError(f"The recipe needs the inputs {', '.join(missing)}.")
@@ -167,7 +171,8 @@ class Recipe:
             part = recorder.part(number / len(steps), (number + 1) / len(steps))
             bound = {role: _lookup(known, names) for role, names in step.inputs.items()}
             from_where = {role: _source(sources, names) for role, names in step.inputs.items()}
-            result = execute(step.build(), bound, origins=from_where, progress=part)
+            with _naming(step, among=len(steps)):
+                result = execute(step.build(), bound, origins=from_where, progress=part)
             records.append({"step": step.id, **result.record, "results": dict(step.outputs)})
             for role, target in step.outputs.items():
                 known[target] = result.outputs[role]
@@ -187,6 +192,19 @@ class Recipe:
                 required = {role.name for role in catalog.find(step.operation).inputs() if role.required}
                 needed |= {name for role, names in step.inputs.items() if role in required for name in names_of(names)}
         return tuple(name for name in self.inputs if name in needed)
+
+
+@contextmanager
+def _naming(step: Step, among: int) -> Iterator[None]:
+    """Errors say at which of several steps they came up."""
+    try:
+        yield
+    except Cancelled:
+        raise
+    except MedImgError as error:
+        if among == 1:
+            raise
+        raise type(error)(f"Step {step.id!r}: {error}", **{**error.data, "step": step.id}) from error
 
 
 @dataclass(frozen=True, eq=False)

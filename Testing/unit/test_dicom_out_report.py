@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -196,6 +197,18 @@ def test_a_segmentation_that_was_read_can_be_referred_to(data_dir: Path, tmp_pat
     dicom_out.write_report(given, [], [found], tmp_path / "sr.dcm", name="x", maker=MAKER, naming="segment")
     (group,) = highdicom.sr.srread(str(tmp_path / "sr.dcm")).content.get_volumetric_roi_measurement_groups()
     assert group.referenced_segment[0].ReferencedSOPSequence[0].ReferencedSegmentNumber == 1
+
+
+def test_odd_values_of_a_segmentation_that_is_read_are_not_printed(
+    data_dir: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    dataset = pydicom.dcmread(data_dir / "dicom" / "seg_dcmqi" / "liver.dcm")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.StudyID = "more than 16 characters"
+        dataset.save_as(tmp_path / "liver.dcm")
+    found = dicom_out.read_segments(tmp_path / "liver.dcm", "liver")
+    assert found.dataset.StudyID == "more than 16 characters" and not recwarn.list
 
 
 @pytest.mark.parametrize("word", ["mm", "ml", "1/mm", "%", "degrees", "strange {unit}|x", "µm², fun"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MedImgAnalysisLib import catalog, recipe
-from MedImgAnalysisLib.errors import Cancelled, RecipeError
+from MedImgAnalysisLib.errors import Cancelled, InputError, RecipeError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.filtering import Gaussian, Median
 from MedImgAnalysisLib.progress import Progress
@@ -137,6 +137,22 @@ def test_a_missing_input_is_named_and_an_optional_one_may_be_missing(image):
     data = changed(inputs={"t1": {"kind": "image"}, "roi": {"kind": "mask"}})
     data["steps"][0]["inputs"]["mask"] = "roi"
     assert "mask" not in Recipe.from_data(data).run({"t1": image}).records[0]["inputs"]
+
+
+def test_an_error_of_one_of_several_steps_names_the_step(image):
+    steps = [
+        {"id": "find", "operation": "threshold", "parameters": {"lower": -1e9},
+         "inputs": {"image": "t1"}, "outputs": {"labels": "all"}},
+        {"id": "tidy", "operation": "clean_segments", "parameters": {"smallest_ml": 1e6},
+         "inputs": {"labels": "all"}, "outputs": {"labels": "some"}},
+    ]  # fmt: skip
+    data = {"medimg_recipe": 1, "inputs": {"t1": {"kind": "image"}}, "steps": steps, "outputs": ["some"]}
+    with pytest.raises(InputError, match=r"^Step 'tidy': Nothing is left") as caught:
+        Recipe.from_data(data).run({"t1": image})
+    assert caught.value.step == "tidy" and caught.value.role == "labels"
+    steps[0]["parameters"] = {"lower": 1e9}
+    with pytest.raises(InputError, match=r"^Nothing was found"):
+        Recipe.from_data({**data, "steps": steps[:1], "outputs": ["all"]}).run({"t1": image})
 
 
 def test_progress_runs_over_all_steps_and_a_cancel_stops_between_them(image):

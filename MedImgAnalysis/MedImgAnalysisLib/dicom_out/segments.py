@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -143,7 +144,10 @@ def read_segments(path: str | os.PathLike[str], name: str) -> WrittenSegments:
     dataset, _ = read_dataset(place)
     if dataset is None or str(dataset.get("SOPClassUID", "")) != STORAGE:
         raise FileError(f"{place}: this file holds no DICOM segmentation.", path=place)
-    dataset.decode()
+    with warnings.catch_warnings():
+        # Odd values are those of the source image and were told of, where they matter, when it was read.
+        warnings.simplefilter("ignore")
+        dataset.decode()
     dataset.SpecificCharacterSet = package.UNICODE
     labels = [str(item.SegmentLabel) for item in dataset.SegmentSequence]
     numbers = {label: int(s.SegmentNumber) for label, s in zip(labels, dataset.SegmentSequence)}
