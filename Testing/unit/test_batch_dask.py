@@ -194,6 +194,10 @@ def test_wrong_requests_are_said_in_one_line(place: Path, monkeypatch: pytest.Mo
     cohort = load(place / "cohort.csv", RECIPE)
     with pytest.raises(ParameterError, match="leave out the number of workers"):
         run_batch(RECIPE, cohort, place / "wrong", dask="tcp://127.0.0.1:1", workers=2)
+    for address in ("lokal", "node1", "tcp://node1", str(place / "no file.json")):
+        with pytest.raises(ParameterError, match=r"no Dask scheduler at .* or local"):
+            run_batch(RECIPE, cohort, place / "never", dask=address)
+    assert not (place / "never").exists()
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1"):
         run_batch(RECIPE, cohort, place / "wrong", dask="tcp://127.0.0.1:1")

@@ -5,6 +5,8 @@ All of them take the same tasks and give the same answers (see `task`), so a bat
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -86,6 +88,16 @@ def default_workers() -> int:
     return max(1, min(4, core_count() // 2))
 
 
+def _check_scheduler(address: str) -> None:
+    """Raise `ParameterError` for what is neither an address with a port nor a file: Dask would look for it for long."""
+    if not (os.path.isfile(address) or re.search(r":\d+/?$", address) or address.startswith("inproc:")):
+        raise ParameterError(
+            f"There is no Dask scheduler at {address}: give tcp://host:8786, a scheduler file that is there, or local.",
+            field="dask",
+            value=address,
+        )
+
+
 def choose(cases: int, workers: int | None, threads: int | None, dask: str | None) -> Executor:
     """The executor for a number of cases.
 
@@ -102,6 +114,7 @@ def choose(cases: int, workers: int | None, threads: int | None, dask: str | Non
                 field="workers",
                 value=workers,
             )
+        _check_scheduler(dask)
         from .cluster import Cluster
 
         return Cluster(dask, threads or 1)
