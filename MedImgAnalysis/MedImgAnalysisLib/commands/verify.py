@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..batch.verify_many import CaseVerdict
 
 SCENES = (".mrb", ".mrml")
+TABLE_ROWS = 20
+"""Most differences of tables that are printed."""
 
 
 def add(parsers: Any) -> None:
@@ -51,6 +53,7 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
     from ..batch.folder import RECORD
     from ..batch.verify import verify as verify_case
     from ..batch.verify_many import CaseVerdict, case_folders, verify_many
+    from ..batch.verify_tables import altered
 
     if place.is_file():
         case = next((folder for folder in place.absolute().parents if (folder / RECORD).exists()), None)
@@ -67,19 +70,40 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
         else:
             verdicts = verify_many(folders, workers=options.workers, threads=options.threads, progress=progress)
     states = Counter(verdict.state for verdict in verdicts)
+    tables = altered(place, folders) if place.is_dir() and folders != [place] else []
     terminal.give(
         {
             "version": __version__,
-            "equal": states["equal"] == len(verdicts),
+            "equal": states["equal"] == len(verdicts) and not tables,
             "summary": {state: states[state] for state in ("equal", "different", "unknown")},
             "cases": [verdict.as_data() for verdict in verdicts],
+            "tables": tables,
         }
     )
     for verdict in verdicts:
         _say(verdict, terminal)
     if len(verdicts) > 1:
         terminal.say(_summary(states, "case"))
+    if tables:
+        _say_tables(tables, terminal)
+        return 1
     return _status(states)
+
+
+def _say_tables(found: Sequence[Mapping[str, Any]], terminal: Terminal) -> None:
+    """The first differences between the tables of a batch and the records of its cases."""
+    files = " and ".join(dict.fromkeys(entry["file"] for entry in found))
+    terminal.say(
+        f"{files}: {len(found)} difference{'' if len(found) == 1 else 's'} from the records of the cases; "
+        "the same medimg batch writes the tables anew"
+    )
+    rows = (
+        [f"  {e['file']}", e["case"], e["what"], "-" if e["there"] is None else e["there"], e["recorded"]]
+        for e in found[:TABLE_ROWS]
+    )
+    terminal.say(aligned([["  file", "case", "what", "there", "recorded"], *rows]))
+    if len(found) > TABLE_ROWS:
+        terminal.say(f"  ... and {len(found) - TABLE_ROWS} more (--json lists all)")
 
 
 def _inputs(specs: Sequence[str], folders: Sequence[Path]) -> dict[str, str]:
