@@ -10,9 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from concurrent.futures import TimeoutError as NotYet
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -116,18 +113,20 @@ def for_each(
         progress.report(job.ended / len(job.items), message)
 
     progress.check()
-    helpers = [_helpers(os.getpid()).submit(job.work) for _ in range(min(thread_count(), len(job.items)) - 1)]
+    helpers = _helpers(os.getpid())
     before, _HERE.tell = _HERE.tell, tell
     try:
+        helpers.ask(job, min(thread_count(), len(job.items)) - 1)
         while job.work_once():
             tell()
-        for helper in helpers:
-            while not (helper.cancel() or _ended(helper)):
-                tell()
+        helpers.take_back(job)
+        while not job.left_alone(PATIENCE):
+            tell()
     finally:
         _HERE.tell = before
         job.stop()
-        wait(helper for helper in helpers if not helper.cancel())
+        helpers.take_back(job)
+        job.left_alone()
     done = job.result()
     progress.report(1.0, message)
     return done
@@ -158,13 +157,25 @@ class _Job(Generic[Item, Done]):
     def __init__(self, work: Callable[[Item], Done], items: list[Item]) -> None:
         self.items, self.ended = items, 0
         self._work, self._taken, self._lock = work, 0, threading.Lock()
+        self._helping, self._left = 0, threading.Condition(self._lock)
         self._done: dict[int, Done] = {}
         self._failed: dict[int, BaseException] = {}
 
-    def work(self) -> None:
-        """Work until there is nothing left to take."""
-        while self.work_once():
-            pass
+    def begin(self) -> None:
+        """Somebody helps from now on."""
+        with self._lock:
+            self._helping += 1
+
+    def end(self) -> None:
+        """Somebody does not help any more."""
+        with self._lock:
+            self._helping -= 1
+            self._left.notify_all()
+
+    def left_alone(self, seconds: float | None = None) -> bool:
+        """Wait until nobody helps any more; whether that came in time."""
+        with self._lock:
+            return self._left.wait_for(lambda: not self._helping, seconds)
 
     def work_once(self) -> bool:
         """Work on the next item; False when there is none. What it raises is kept, and nothing more is taken."""
@@ -194,20 +205,62 @@ class _Job(Generic[Item, Done]):
         return [self._done[number] for number in range(len(self.items))]
 
 
-@lru_cache(maxsize=1)
-def _helpers(process: int) -> ThreadPoolExecutor:
-    """Threads that stay, because starting some takes longer than many a piece of work; a forked process has its own.
+class _Helpers:
+    """Threads that stay, because starting some takes longer than many a piece of work.
 
-    Nobody waits for a helper that has not begun, so calls within calls come to an end however few are free.
+    A job that needs no help any more is taken back. So no more threads are started than work at a time, and calls
+    within calls come to an end however few are free.
     """
-    return ThreadPoolExecutor(HELPERS, "MedImgAnalysis")
+
+    def __init__(self) -> None:
+        self._asked = threading.Condition()
+        self._jobs: list[_Job[Any, Any]] = []
+        self._idle = self._count = 0
+
+    def ask(self, job: _Job[Any, Any], count: int) -> None:
+        """Let up to so many threads work on a job."""
+        if count <= 0:
+            return
+        with self._asked:
+            self._jobs += [job] * count
+            self._asked.notify(count)
+            for _ in range(min(len(self._jobs) - self._idle, HELPERS - self._count)):
+                try:
+                    threading.Thread(target=self._serve, name="MedImgAnalysis", daemon=True).start()
+                except RuntimeError:
+                    # None can be had, as when the interpreter ends: the calling thread does all.
+                    return
+                self._count += 1
+                self._idle += 1
+
+    def take_back(self, job: _Job[Any, Any]) -> None:
+        """Let nobody begin to work on a job."""
+        with self._asked:
+            self._jobs = [other for other in self._jobs if other is not job]
+
+    def _serve(self) -> None:
+        while True:
+            with self._asked:
+                self._asked.wait_for(lambda: self._jobs)
+                job = self._jobs.pop(0)
+                job.begin()
+                self._idle -= 1
+            try:
+                while job.work_once():
+                    pass
+                # Before the caller hears of it: its next job must find this thread free.
+                with self._asked:
+                    self._idle += 1
+            finally:
+                job.end()
+            # Else it would be kept, with all that it worked on, until there is another one.
+            del job
 
 
-def _ended(future: Future[Any]) -> bool:
-    """Wait a moment for a future; whether it has ended, in whatever way."""
-    with suppress(NotYet):
-        future.exception(timeout=0.1)
-    return future.done()
+@lru_cache(maxsize=1)
+def _helpers(process: int) -> _Helpers:
+    """Those of this process: a forked one has its own."""
+    return _Helpers()
 
 
 def ranges(length: int, layer: int, values: int = SLAB_VALUES) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -110,6 +111,76 @@ def test_calls_within_calls_come_to_an_end_although_all_threads_are_busy():
 
     with two_threads():
         assert nested(5) == 4**5
+
+
+def helping() -> int:
+    return sum(thread.name == "MedImgAnalysis" for thread in threading.enumerate())
+
+
+def test_many_short_calls_start_no_more_threads_than_work_at_a_time():
+    code = """
+import threading
+from MedImgAnalysisLib.blockwise import for_each, set_thread_count
+set_thread_count(3)
+for n in range(2000):
+    assert for_each(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
+assert threading.active_count() == 3, threading.active_count()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_what_was_worked_on_is_not_kept():
+    class Large:
+        pass
+
+    def call():
+        large = Large()
+        assert for_each(lambda n: (time.sleep(0.01), large is not None)[1], range(6)) == [True] * 6
+        return weakref.ref(large)
+
+    with two_threads():
+        gone = call()
+    # A helper lets go of it a moment after it said that it is done.
+    ended = time.perf_counter() + 5
+    while gone() is not None and time.perf_counter() < ended:
+        time.sleep(0.01)
+    assert helping() and gone() is None
+
+
+def test_many_calls_at_a_time_each_get_their_own_results_and_errors():
+    wrong = []
+
+    def uneven(n):
+        time.sleep(0.0002 * (n % 4))
+        if n % 17 == 13:
+            raise ValueError(n)
+        return n
+
+    def call():
+        for _ in range(10):
+            wrong.extend(for_each(uneven, range(12)) != list(range(12)) for _ in range(2))
+            with pytest.raises(ValueError, match=r"^13$"):
+                for_each(uneven, range(40))
+
+    callers = [threading.Thread(target=lambda: wrong.append(call())) for _ in range(12)]
+    with two_threads():
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(30)
+    assert len(wrong) == 12 * 21 and not any(wrong)
+
+
+def test_what_is_done_as_the_interpreter_ends_is_done_without_help():
+    code = """
+import atexit
+from MedImgAnalysisLib.blockwise import for_each, set_thread_count
+set_thread_count(4)
+atexit.register(lambda: print(for_each(abs, range(5))))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout.strip(), ended.stderr) == ("[0, 1, 2, 3, 4]", "")
 
 
 class Told(Progress):
