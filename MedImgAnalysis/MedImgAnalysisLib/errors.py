@@ -53,6 +53,10 @@ class GeometryError(InputError):
     """Grids or coordinate systems do not fit each other."""
 
 
+class EmptyResultError(InputError):
+    """The inputs were fine and nothing was found in them: an answer, but no segment. Data: `segments`, how many."""
+
+
 class FileError(InputError):
     """A file cannot be read or written. Data: `path`."""
 

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from MedImgAnalysisLib.errors import InputError, ParameterError
+from MedImgAnalysisLib.errors import EmptyResultError, InputError, ParameterError
 from MedImgAnalysisLib.execution import execute
 from MedImgAnalysisLib.segmentation import Threshold
 
@@ -27,7 +27,7 @@ def test_the_segment_is_the_range_with_both_ends(array, lower, width):
     expected = (array >= lower) & (array <= lower + width)
     image = sitk.GetImageFromArray(array)
     if not expected.any():
-        with pytest.raises(InputError, match="Nothing was found"):
+        with pytest.raises(EmptyResultError, match="Nothing was found"):
             segment(image, lower=lower, upper=lower + width)
         return
     found, row = segment(image, lower=lower, upper=lower + width)

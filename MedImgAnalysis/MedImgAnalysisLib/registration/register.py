@@ -113,7 +113,7 @@ class Register(Operation):
     name: ClassVar[str] = "register"
     title: ClassVar[str] = "Register images"
     group: ClassVar[str] = "Align"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     memory_factor: ClassVar[float] = 5.5
     tolerance: ClassVar[float] = 1e-3
     keeps: ClassVar = {"image": "moving"}

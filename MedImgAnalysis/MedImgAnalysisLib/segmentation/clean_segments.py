@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from ..boxes import Box
-from ..errors import InputError, ParameterError
+from ..errors import EmptyResultError, ParameterError
 from ..kernels.components import Components
 from ..kernels.gaussian import TRUNCATE
 from ..operation import Operation
@@ -128,7 +128,9 @@ class CleanSegments(Operation):
                 rows.append(row)
         names = ", ".join(repr(segment.name) for segment in vanished)
         if vanished and not rows:
-            raise InputError(f"Nothing is left of {names}; choose smaller radii or volumes.", role="labels")
+            raise EmptyResultError(
+                f"Nothing is left of {names}; choose smaller radii or volumes.", role="labels", segments=len(vanished)
+            )
         if vanished:
             progress.warn(f"Nothing is left of {names}: left out.")
             for segment in vanished:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import InputError
+from ..errors import EmptyResultError, InputError
 from ..geometry import Grid, image_like
 from ..progress import SILENT, Progress
 from ..resampling import on_grid
@@ -29,12 +29,13 @@ class Marked:
     def labels(self, found: np.ndarray, image: sitk.Image) -> Labels:
         """Segments with the names and colours of the seeds from numbers of the same meaning on the whole image.
 
-        Raises `InputError` naming a segment without a voxel.
+        Raises `EmptyResultError` naming a segment without a voxel.
         """
         present = np.bincount(found.ravel(), minlength=len(self.segments) + 1)
         empty = [s.name for n, s in enumerate(self.segments, start=1) if not present[n]]
         if empty:
-            raise InputError(f"Nothing was found for {', '.join(map(repr, empty))}.", role="seeds")
+            names = ", ".join(map(repr, empty))
+            raise EmptyResultError(f"Nothing was found for {names}.", role="seeds", segments=len(empty))
         small = np.uint8 if len(self.segments) < 256 else np.uint16
         layer = image_like(found.astype(small), image)
         segments = tuple(

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..blockwise import for_each, ranges
-from ..errors import InputError
+from ..errors import EmptyResultError
 from ..geometry import Grid, image_like
 from ..progress import SILENT, Progress
 from ..values import Column, Labels
@@ -29,12 +29,13 @@ SIZE_COLUMNS = (
 def labels_of(chosen: Mapping[str, np.ndarray], image: sitk.Image, advice: str) -> Labels:
     """Segments by name from boolean arrays (k, j, i) on the grid of `image`.
 
-    Raises `InputError` naming the segments without a voxel, followed by `advice`: an empty segment that looks
+    Raises `EmptyResultError` naming the segments without a voxel, followed by `advice`: an empty segment that looks
     like a result is worse than none.
     """
     empty = [name for name, inside in chosen.items() if not inside.any()]
     if empty:
-        raise InputError(f"Nothing was found for {', '.join(map(repr, empty))}. {advice}", empty=len(empty))
+        names = ", ".join(map(repr, empty))
+        raise EmptyResultError(f"Nothing was found for {names}. {advice}", segments=len(empty))
     return part_of(chosen, image)
 
 
