@@ -226,7 +226,7 @@ class _Helpers:
             self._asked.notify(count)
             for _ in range(min(len(self._jobs) - self._idle, HELPERS - self._count)):
                 try:
-                    threading.Thread(target=self._serve, name="MedImgAnalysis", daemon=True).start()
+                    threading.Thread(target=self._serve, name="MedImgAnalysis helper", daemon=True).start()
                 except RuntimeError:
                     # None can be had, as when the interpreter ends: the calling thread does all.
                     return

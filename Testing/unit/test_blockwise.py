@@ -114,7 +114,7 @@ def test_calls_within_calls_come_to_an_end_although_all_threads_are_busy():
 
 
 def helping() -> int:
-    return sum(thread.name == "MedImgAnalysis" for thread in threading.enumerate())
+    return sum(thread.name == "MedImgAnalysis helper" for thread in threading.enumerate())
 
 
 def test_many_short_calls_start_no_more_threads_than_work_at_a_time():
