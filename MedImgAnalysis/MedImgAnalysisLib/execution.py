@@ -40,6 +40,8 @@ CLASSES: dict[str, type] = {
 }
 
 
+DIFFERENT = (("reference", "test"), ("image", "repeat"), ("before", "after"), ("fixed", "moving"))
+"""Roles that are held against each other, in every operation that has both."""
 LARGEST = 1e17
 """Magnitude up to which squares, and sums of them, are within the range of float32."""
 
@@ -88,6 +90,7 @@ def execute(
     framed = framewise.framed_roles(operation, values)
     ready = {} if framed else prepare(operation, values, whole)
     hashes = {role: {**(origins or {}).get(role, {}), **provenance.identity(value)} for role, value in given.items()}
+    _tell_equal(hashes, whole)
     started = time.perf_counter()
     if framed:
         outputs = framewise.run(operation, values, framed, lambda here, part: _once(operation, here, part), whole)
@@ -99,6 +102,13 @@ def execute(
         remember(operation, amount_of_work(operation, ready), seconds)
     record = provenance.record(operation, hashes, outputs, seconds, whole.warnings, thread_count())
     return Result(outputs, record, tuple(whole.warnings), seconds)
+
+
+def _tell_equal(hashes: Mapping[str, Mapping[str, Any]], progress: Progress) -> None:
+    """Warn of one thing that is held against itself: perfect numbers, which say nothing."""
+    for one, other in DIFFERENT:
+        if one in hashes and other in hashes and hashes[one]["sha256"] == hashes[other]["sha256"]:
+            progress.warn(f"The inputs {one} and {other} are the same, to the last value; were they meant to be?")
 
 
 def _once(operation: Operation, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

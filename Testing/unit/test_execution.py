@@ -12,6 +12,7 @@ from MedImgAnalysisLib.execution import execute, prepare
 from MedImgAnalysisLib.filtering import Gaussian, Median
 from MedImgAnalysisLib.progress import Progress
 from MedImgAnalysisLib.provenance import fingerprint
+from MedImgAnalysisLib.quality import CompareImages
 from MedImgAnalysisLib.values import Labels
 
 
@@ -128,3 +129,12 @@ def test_a_warning_is_kept_once_and_passed_on(image):
     said: list[str] = []
     result = execute(Gaussian(sigma_mm=1.0), {"image": image}, progress=Progress(on_warning=said.append))
     assert len(result.warnings) == len(said) == 1 == len(result.record["warnings"])
+
+
+def test_one_thing_that_is_held_against_itself_is_told(image):
+    """Perfect numbers of a copy look like a perfect method."""
+    copy = image + 0
+    said = execute(CompareImages(), {"reference": image, "test": copy}).warnings
+    assert any("reference and test are the same" in warning for warning in said)
+    other = execute(CompareImages(), {"reference": image, "test": image + 1}).warnings
+    assert not any("are the same" in warning for warning in other)
