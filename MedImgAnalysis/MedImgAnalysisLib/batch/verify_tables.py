@@ -32,9 +32,11 @@ def altered(out: Path, cases: Sequence[Path]) -> list[dict[str, Any]]:
         record = record_of(folder) or {}
         for file, rows in tables.items():
             there = (rows or {}).get(cell(folder.name) if file == TABLE else folder.name)
-            for column, value in flattened(record) if there is not None else ():
+            if there is None:
+                continue
+            for column, value in flattened(record):
                 what = column.header if file == TABLE else column.key
-                if there is not None and there.get(what) != cell(value):
+                if there.get(what) != cell(value):
                     found.append(
                         {
                             "file": file,

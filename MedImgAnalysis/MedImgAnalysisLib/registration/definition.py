@@ -49,14 +49,9 @@ def slab_grids(grid: Grid, progress: Progress, message: str, voxels: int = SLAB_
     for start in range(0, last, depth):
         progress.report(start / last, message)
         stop = min(start + depth, last)
-        yield slice(start, stop), layers_of(grid, start, stop)
-
-
-def layers_of(grid: Grid, start: int, stop: int) -> Grid:
-    """Some layers along the last axis of a grid."""
-    first = np.array([0] * (grid.dimension - 1) + [start], float)
-    origin = tuple(grid.to_physical(first[None])[0].tolist())
-    return Grid((*grid.size[:-1], stop - start), grid.spacing, origin, grid.direction)
+        first = np.array([0] * (grid.dimension - 1) + [start], float)
+        origin = tuple(grid.to_physical(first[None])[0].tolist())
+        yield slice(start, stop), Grid((*grid.size[:-1], stop - start), grid.spacing, origin, grid.direction)
 
 
 def wider(grid: Grid) -> Grid:
